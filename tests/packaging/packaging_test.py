@@ -30,7 +30,7 @@ def run(*command, **environment):
 
 def check_find_package(options, prefix, folder):
     build = folder / "find_package"
-    run(options.cmake, "-S", HERE / "consumer", "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}",
+    run(options.cmake, "-G", "Ninja", "-S", HERE / "consumer", "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}",
         f"-DCMAKE_C_COMPILER={options.cc}", f"-DCMAKE_CXX_COMPILER={options.cxx}",
         "-DCMAKE_COMPILE_WARNING_AS_ERROR=ON")
     run(options.cmake, "--build", build)
