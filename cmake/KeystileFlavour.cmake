@@ -21,7 +21,7 @@ function(keystile_add_flavour suffix)
         if(sources)
             add_library(${target} OBJECT ${sources})
             target_link_libraries(${target} PUBLIC ${left} PRIVATE keystile_options)
-            set_target_properties(${target} PROPERTIES
+            set_target_properties(${target} PROPERTIES EXCLUDE_FROM_ALL ON
                 CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
             list(APPEND objects $<TARGET_OBJECTS:${target}>)
         else()

@@ -8,8 +8,8 @@ word.store(1, boost::memory_order_release);
 
 GOOD = {
     "engine/CMakeLists.txt": "set(KEYSTILE_LAYERS platform segment slots abi)\n",
-    "engine/platform/platform.hpp": "#pragma once\n",
-    "engine/slots/word.hpp": '#include "platform/platform.hpp"\nCRASH_POINT("slots.claim.before_cas");\n',
+    "engine/platform/platform.hpp": "#pragma once\nusing boost::memory_order_relaxed;\n",
+    "engine/slots/word.hpp": '#include "platform/platform.hpp"\nKEYSTILE_CRASH_POINT("slots.claim.before_cas");\n',
     "engine/slots/word.cpp": '#include "slots/word.hpp"\n#include "word.hpp"\n' + ORDER
     + "// A mutex or a sleep(1) in a comment harms nobody; nor does \"std::mutex\" in a string.\n"
     + 'asm volatile("" ::: "memory");\nstatic_assert(true);\ninline bool cas16(int* word);\n',
@@ -42,9 +42,9 @@ BAD = (
     ("order", "engine/slots/cas.cpp", "if (!cas16(word, seen, next)) return cas16(word, seen, next);\n"),
     ("order", "engine/slots/far.cpp", ORDER + "\n" * 15 + "word.load(boost::memory_order_acquire);\n"),
     ("order", "engine/slots/alone.cpp", "// order[a.b]: release, for luck.\nx.store(1, memory_order_release);\n"),
-    ("crash-point", "engine/slots/name.cpp", 'CRASH_POINT("before_cas");\n'),
-    ("crash-point", "engine/slots/twice.cpp", 'CRASH_POINT("slots.claim.before_cas");\n'),
-    ("crash-point", "engine/slots/unwritten.cpp", 'CRASH_POINT("slots.claim.after_cas");\n'),
+    ("crash-point", "engine/slots/name.cpp", 'KEYSTILE_CRASH_POINT("before_cas");\n'),
+    ("crash-point", "engine/slots/twice.cpp", 'KEYSTILE_CRASH_POINT("slots.claim.before_cas");\n'),
+    ("crash-point", "engine/slots/unwritten.cpp", 'KEYSTILE_CRASH_POINT("slots.claim.after_cas");\n'),
     ("crash-point", "engine/docs/RECOVERY.md",
      "`slots.claim.before_cas`\n`slots.claim.never`\n"),
 )
