@@ -198,7 +198,7 @@ typedef struct ks_open_options {
     uint32_t flags;
     uint32_t group;         /* with KS_OPEN_GROUP: the group id */
     uint64_t expected_keys; /* on creation: sizes the index root; more keys are fine. 0 = 65,536 */
-    uint64_t max_bytes;     /* on creation: address space, not memory: 4 MiB .. 128 GiB. 0 = 64 GiB */
+    uint64_t max_bytes;     /* on creation: address space, not memory: 32 MiB .. 128 GiB. 0 = 64 GiB */
     const char *label;      /* shown to those who meet this process; cut to 31 bytes. NULL = program's name */
 } ks_open_options;
 

@@ -1,0 +1,16 @@
+// Noticing fork: handles opened before it must not be used after it in the child.
+#pragma once
+
+#include <cstdint>
+
+namespace keystile {
+
+// Grows by one in each forked child. Plain: it changes only in a child that has one thread yet.
+extern std::uint32_t fork_generation;
+
+// File descriptors that carry a liveness lock: closed in a forked child, so that the child does not keep its dead parent
+// "alive". Registering installs the fork handler once per process.
+void close_on_fork(int fd) noexcept;
+void forget_on_fork(int fd) noexcept;
+
+}  // namespace keystile

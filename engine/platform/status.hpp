@@ -1,0 +1,66 @@
+// The one status type of all layers. The numbers are those of ks_status (asserted in abi/): never renumber.
+#pragma once
+
+#include <cerrno>
+#include <cstdint>
+
+namespace keystile {
+
+enum class Status : std::int32_t {
+    kOk = 0,
+    kConflict = 1,
+    kFenced = 2,
+    kHeld = 3,
+    kNotFound = 4,
+    kTimeout = 5,
+    kTooSmall = 7,
+    kBusy = 8,
+    kArgument = -1,
+    kKeySize = -2,
+    kValueSize = -3,
+    kStructSize = -4,
+    kUrl = -5,
+    kHandle = -6,
+    kForked = -7,
+    kGrant = -8,
+    kReadOnly = -9,
+    kSessionBusy = -10,
+    kSystem = -100,
+    kFull = -101,
+    kPermission = -102,
+    kNoStore = -103,
+    kExists = -104,
+    kParticipants = -105,
+    kInUse = -106,
+    kExhausted = -107,
+    kMemory = -108,
+    kCpu = -109,
+    kCorrupt = -200,
+    kNotAStore = -201,
+    kLayout = -202,
+    kDestroyed = -203,
+    kNamespace = -204,
+};
+
+// The errno behind this thread's last fault, 0 if the system had no part in it.
+inline thread_local int fault_errno = 0;
+
+// What an errno means to the caller; keeps the errno.
+inline Status status_of_errno(int error) noexcept {
+    fault_errno = error;
+    switch (error) {
+        case ENOSPC:
+        case EDQUOT:
+        case EFBIG: return Status::kFull;
+        case EACCES:
+        case EPERM:
+        case EROFS: return Status::kPermission;
+        case ENOENT:
+        case ENOTDIR: return Status::kNoStore;
+        case EEXIST: return Status::kExists;
+        case ENOMEM: return Status::kMemory;
+        default: return Status::kSystem;
+    }
+}
+
+}  // namespace keystile

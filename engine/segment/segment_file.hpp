@@ -1,0 +1,100 @@
+// A segment as this process has it: created whole or found, validated, mapped once, grown on demand.
+//
+// S1  Nobody sees a half-made segment: it is built in an unnamed file and linked into place.
+// S2  What is behind a region's limit is not allocated and not touched: a full file system is kFull, not SIGBUS.
+// S3  Every ref is bounds-checked before it is followed. The layout is recomputed from two checked numbers.
+// Threads: all of it may be called by any. A death while growing leaves allocated bytes behind the limit; the next grower
+// allocates them again, which costs nothing.
+#pragma once
+
+#include <string>
+
+#include "segment/layout.hpp"
+
+namespace keystile {
+
+struct SegmentOptions {
+    bool must_exist = false;
+    bool must_create = false;
+    bool is_read_only = false;
+    bool has_group = false;
+    bool is_prefaulted = false;
+    bool has_huge_pages = false;
+    std::uint32_t group = 0;
+    std::uint64_t expected_keys = 0;
+    std::uint64_t max_bytes = 0;
+};
+
+class Segment {
+public:
+    // folder + "/" + file. Racing creators: one links first, the others attach to his.
+    static Status open(const std::string& folder, const std::string& file, const SegmentOptions& options,
+                       Segment* segment_out) noexcept;
+
+    shm::Header& header() const noexcept { return *reinterpret_cast<shm::Header*>(base_); }
+    const Regions& regions() const noexcept { return regions_; }
+    std::uint32_t root_bits() const noexcept { return root_bits_; }
+    const File& file() const noexcept { return file_; }
+    File& file() noexcept { return file_; }
+    const std::string& path() const noexcept { return path_; }
+    bool is_read_only() const noexcept { return is_read_only_; }
+
+    shm::Atomic64* root() const noexcept { return reinterpret_cast<shm::Atomic64*>(base_ + regions_.root); }
+    shm::Participant* participant(std::uint32_t index) const noexcept {
+        return reinterpret_cast<shm::Participant*>(base_ + regions_.participants) + index;
+    }
+    shm::Session* session(std::uint32_t index) const noexcept {
+        return reinterpret_cast<shm::Session*>(base_ + regions_.sessions) + index;
+    }
+    shm::Chunk* chunk(std::uint64_t index) const noexcept {
+        return reinterpret_cast<shm::Chunk*>(base_ + regions_.chunks) + index;
+    }
+    // How many records of each are allocated (and so may be touched).
+    std::uint32_t participant_count() const noexcept;
+    std::uint32_t session_count() const noexcept;
+    std::uint64_t chunk_count() const noexcept;
+
+    // Into the arena, or nullptr if any of the bytes lies outside what is allocated.
+    template <class T>
+    T* at(Ref ref, std::uint64_t bytes = sizeof(T)) const noexcept {
+        const std::uint64_t offset = ref * kRefUnit;
+        // One subtraction checks both ends: below the arena it wraps to a huge number.
+        if (offset - regions_.arena + bytes > peek(arena_known_) || offset < regions_.arena) [[unlikely]] {
+            if (!is_allocated(offset, bytes)) return nullptr;
+        }
+        return reinterpret_cast<T*>(base_ + offset);
+    }
+    Ref ref_of(const void* address) const noexcept {
+        return static_cast<Ref>(static_cast<std::uint64_t>(static_cast<const std::byte*>(address) - base_) / kRefUnit);
+    }
+    std::uint64_t chunk_of(Ref ref) const noexcept { return (ref * kRefUnit - regions_.arena) / kChunkBytes; }
+    Ref chunk_ref(std::uint64_t index) const noexcept {
+        return static_cast<Ref>((regions_.arena + index * kChunkBytes) / kRefUnit);
+    }
+
+    // Make room for at least `count` records; kFull, kParticipants (the record tables), kReadOnly.
+    Status grow_participants(std::uint32_t count) noexcept;
+    Status grow_sessions(std::uint32_t count) noexcept;
+    Status grow_arena(std::uint64_t chunks) noexcept;
+
+private:
+    bool is_allocated(std::uint64_t offset, std::uint64_t bytes) const noexcept;
+    Status grow(shm::Limit& limit, std::uint64_t region, std::uint64_t bytes, std::uint64_t bytes_max) noexcept;
+    static Status create(const std::string& folder, const std::string& path, const SegmentOptions& options) noexcept;
+    Status attach(const SegmentOptions& options) noexcept;
+    Status validate() noexcept;
+
+    File file_;
+    Mapping mapping_;
+    std::byte* base_ = nullptr;
+    Regions regions_{};
+    std::uint32_t root_bits_ = 0;
+    bool is_read_only_ = false;
+    std::string path_;
+    mutable shm::Atomic64 arena_known_{0};  // bytes of the arena that this process has seen allocated
+};
+
+// Remove a store's file. With is_forced also a damaged one; a live participant refuses it unless forced.
+Status destroy_segment(const std::string& folder, const std::string& file, bool is_forced) noexcept;
+
+}  // namespace keystile
