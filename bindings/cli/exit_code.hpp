@@ -1,7 +1,7 @@
 // What the command tells the script that ran it. Numbers are for good: scripts branch on them.
 //
-// Below 10 nothing is used, because CMD of `claim KEY -- CMD` and the shell use those; 64, 65, 66 and 70 are what
-// sysexits.h says. 126, 127 and 128+n keep the meaning every shell gives them.
+// Below 10 nothing is used, because CMD of `claim KEY -- CMD` and the shell use those; 64, 65, 66 and
+// 70 are what sysexits.h says. 126, 127 and 128+n keep the meaning every shell gives them.
 #pragma once
 
 #include <string_view>
@@ -10,9 +10,9 @@ namespace keystile::cli {
 
 enum class ExitCode : int {
     ok = 0,
-    conflict = 10,   // the version moved: read again, recompute, commit again. `create --exclusive`: it exists
-    fenced = 11,     // the epoch moved: the claim, or the read, is from before someone else's ownership
-    held = 12,       // someone's live claim. `destroy`: live processes are attached
+    conflict = 10,  // the version moved: read again, recompute, commit again. `create --exclusive`: it exists
+    fenced = 11,    // the epoch moved: the claim, or the read, is from before someone else's ownership
+    held = 12,      // someone's live claim. `destroy`: live processes are attached
     not_found = 13,  // the key has no value
     timeout = 14,    // the time given ran out
     busy = 15,       // all tries were lost to others
@@ -26,18 +26,30 @@ enum class ExitCode : int {
 // The word for it: the "status" of JSON output.
 constexpr std::string_view name_of(ExitCode code) {
     switch (code) {
-        case ExitCode::ok: return "ok";
-        case ExitCode::conflict: return "conflict";
-        case ExitCode::fenced: return "fenced";
-        case ExitCode::held: return "held";
-        case ExitCode::not_found: return "not_found";
-        case ExitCode::timeout: return "timeout";
-        case ExitCode::busy: return "busy";
-        case ExitCode::aborted: return "aborted";
-        case ExitCode::usage: return "usage";
-        case ExitCode::unusable: return "unusable";
-        case ExitCode::no_store: return "no_store";
-        case ExitCode::fault: return "fault";
+        case ExitCode::ok:
+            return "ok";
+        case ExitCode::conflict:
+            return "conflict";
+        case ExitCode::fenced:
+            return "fenced";
+        case ExitCode::held:
+            return "held";
+        case ExitCode::not_found:
+            return "not_found";
+        case ExitCode::timeout:
+            return "timeout";
+        case ExitCode::busy:
+            return "busy";
+        case ExitCode::aborted:
+            return "aborted";
+        case ExitCode::usage:
+            return "usage";
+        case ExitCode::unusable:
+            return "unusable";
+        case ExitCode::no_store:
+            return "no_store";
+        case ExitCode::fault:
+            return "fault";
     }
     return "fault";
 }

@@ -1,0 +1,152 @@
+// keystile: the command line over keystile.h.
+#include <algorithm>
+#include <iostream>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "commands.hpp"
+#include "text.hpp"
+#if __has_include("swarm/swarm.hpp")
+#include "swarm/swarm.hpp"
+#endif
+
+namespace keystile::cli {
+namespace {
+
+constexpr const char* kFooter = R"(A first tour:
+  export KEYSTILE_STORE=shm:demo
+  keystile create
+  keystile put greeting --value hello --create
+  keystile get greeting --json
+  keystile put greeting --update 'tr a-z A-Z'
+  keystile claim greeting --lease 1m -- sh -c 'keystile put "$KEYSTILE_KEY" --value mine'
+  keystile ls
+  keystile destroy
+
+Exit codes: 0 ok, 10 conflict, 11 fenced, 12 held, 13 not found, 14 timeout, 15 busy,
+            16 CMD failed, 64 usage, 65 store unusable, 66 no such store, 70 fault.
+
+`keystile COMMAND --help` says more, with examples; `man keystile` all of it.)";
+
+struct CommandLine {
+    std::vector<std::string> words;  // without the program's name
+    std::vector<std::string> cmd;    // behind the dashes of `claim KEY -- CMD...`
+    bool has_dashes = false;
+    std::string command;  // the first word that is no option; empty if there is none
+};
+
+CommandLine split(int argc, char** argv) {
+    CommandLine line;
+    line.words.assign(argv + 1, argv + argc);
+    for (size_t i = 0; i < line.words.size() && line.command.empty(); ++i) {
+        if (line.words[i] == "--store") {
+            ++i;
+        } else if (!line.words[i].starts_with('-')) {
+            line.command = line.words[i];
+        }
+    }
+    // CMD's words are not ours to read: the parser would take [a,b] for a list, for one.
+    const auto dashes = std::find(line.words.begin(), line.words.end(), "--");
+    if (line.command == "claim" && dashes != line.words.end()) {
+        line.has_dashes = true;
+        line.cmd.assign(dashes + 1, line.words.end());
+        line.words.erase(dashes, line.words.end());
+    }
+    // The parser takes `--value=` for an option without its value; scripts write it for --value="$empty".
+    for (size_t i = 0; i < line.words.size(); ++i) {
+        if (line.words[i] == "--") break;
+        if (line.words[i] != "--value=") continue;
+        line.words[i] = "--value";
+        line.words.insert(line.words.begin() + static_cast<std::ptrdiff_t>(i) + 1, "");
+    }
+    return line;
+}
+
+void add_globals(CLI::App& app, Globals& globals) {
+    app.add_option("--store", globals.store, "The store, e.g. shm:demo; or set KEYSTILE_STORE")
+        ->envname("KEYSTILE_STORE")
+        ->type_name("URL");
+    app.add_flag("--json", globals.json, "One JSON object a result, failures too");
+    app.add_flag("-q,--quiet", globals.quiet, "Print nothing but what was asked for");
+    app.add_flag("--key-base64", globals.is_key_base64,
+                 "KEY and PREFIX are base64: for keys no shell can type");
+    app.set_version_flag("-V,--version", "keystile " KEYSTILE_VERSION);
+}
+
+Failure usage_failure(const CLI::App& app, const CommandLine& line, const CLI::ParseError& error) {
+    const auto chosen = app.get_subcommands();
+    if (chosen.empty() && !line.command.empty()) {
+        return {ExitCode::usage,
+                fmt::format("there is no command '{}'; see keystile --help", escaped(line.command))};
+    }
+    const std::string name = chosen.empty() ? "" : chosen.front()->get_name() + ": ";
+    const std::string help = chosen.empty() ? "" : chosen.front()->get_name() + " ";
+    return {ExitCode::usage, fmt::format("{}{}; see keystile {}--help", name, escaped(error.what()), help)};
+}
+
+int run(const CommandLine& line) {
+    CLI::App app{
+        "keystile: processes on one host share keys; of all writers of one version exactly one wins.",
+        "keystile"};
+    app.footer(kFooter);
+    app.require_subcommand(1);
+    app.fallthrough();
+    Globals globals;
+    add_globals(app, globals);
+    int exit_status = 0;
+    ExitCode exit_code = ExitCode::ok;
+    add_store_commands(app, globals);
+    add_get_command(app, globals);
+    add_put_command(app, globals);
+    add_delete_command(app, globals);
+    add_claim_command(app, globals, line.cmd, exit_status);
+    add_claim_commands(app, globals);
+    add_watch_command(app, globals);
+    add_list_command(app, globals);
+    add_stat_command(app, globals);
+    add_check_command(app, globals);
+#if __has_include("swarm/swarm.hpp")
+    add_swarm_command(app, exit_code);
+#endif
+
+    if (line.has_dashes && line.cmd.empty()) {
+        throw Failure{ExitCode::usage, "claim KEY -- CMD: there is no CMD behind the dashes"};
+    }
+    if (line.words.empty()) {
+        std::cerr << app.help();
+        return static_cast<int>(ExitCode::usage);
+    }
+    try {
+        // The parser wants the words from the last to the first.
+        app.parse(std::vector<std::string>(line.words.rbegin(), line.words.rend()));
+    } catch (const CLI::Success& success) {  // --help, --version
+        return app.exit(success);
+    } catch (const CLI::ParseError& error) {
+        throw usage_failure(app, line, error);
+    }
+    return exit_code == ExitCode::ok ? exit_status : static_cast<int>(exit_code);
+}
+
+}  // namespace
+}  // namespace keystile::cli
+
+int main(int argc, char** argv) {
+    using namespace keystile::cli;
+    const CommandLine line = split(argc, argv);
+    const auto fail = [&line](const Failure& failure) {
+        const bool is_json = std::find(line.words.begin(), line.words.end(), "--json") != line.words.end();
+        try {
+            print_failure(is_json, failure);
+        } catch (const Failure&) {  // standard output is gone: the exit code is all that is left
+        }
+        return static_cast<int>(failure.code);
+    };
+    try {
+        return run(line);
+    } catch (const Failure& failure) {
+        return fail(failure);
+    } catch (const std::exception& error) {
+        return fail({ExitCode::fault, error.what()});
+    }
+}
