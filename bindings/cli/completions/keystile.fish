@@ -1,0 +1,80 @@
+# fish completion of keystile: commands, options, stores of this host, keys of the store in use.
+
+set -l commands create destroy get put del claim renew release reclaim watch ls stat check swarm
+set -l keyed get put del claim renew release reclaim watch ls
+
+function __keystile_stores
+    for file in /dev/shm/keystile.*
+        string replace /dev/shm/keystile. shm: $file
+    end
+end
+
+# Keys that start with what is typed, of the store that is named on the line or in the environment.
+function __keystile_keys
+    set -l words (commandline -opc)
+    set -l store
+    if set -l index (contains -i -- --store $words); and set -q words[(math $index + 1)]
+        set store --store $words[(math $index + 1)]
+    end
+    keystile ls --keys $store -- (commandline -ct) 2>/dev/null | head -n 200
+end
+
+set -l durations '500ms 1s 10s 30s 1m 5m 1h'
+
+complete -c keystile -f
+complete -c keystile -l store -x -a '(__keystile_stores)' -d 'The store, e.g. shm:demo'
+complete -c keystile -l json -d 'One JSON object a result'
+complete -c keystile -s q -l quiet -d 'Print nothing but what was asked for'
+complete -c keystile -l key-base64 -d 'KEY and PREFIX are base64'
+complete -c keystile -s h -l help -d 'Help with examples'
+
+set -l none "not __fish_seen_subcommand_from $commands"
+complete -c keystile -n $none -s V -l version -d 'The version of the program'
+complete -c keystile -n $none -a create -d 'Create a store, unless it exists'
+complete -c keystile -n $none -a destroy -d 'Remove a store and everything in it'
+complete -c keystile -n $none -a get -d "Print a key's value"
+complete -c keystile -n $none -a put -d 'Commit a value computed from what was seen'
+complete -c keystile -n $none -a del -d "Delete a key's value"
+complete -c keystile -n $none -a claim -d 'Claim a key; with -- CMD run a command under the claim'
+complete -c keystile -n $none -a renew -d "Let a claim's lease run anew from now"
+complete -c keystile -n $none -a release -d 'Give a claim back'
+complete -c keystile -n $none -a reclaim -d 'Take a claim from an owner who is dead or late'
+complete -c keystile -n $none -a watch -d 'Print the changes of a key as they happen'
+complete -c keystile -n $none -a ls -d 'List keys'
+complete -c keystile -n $none -a stat -d 'Show the store, its counters and who is attached'
+complete -c keystile -n $none -a check -d 'Read the whole store and judge it'
+complete -c keystile -n $none -a swarm -d 'A demonstration with many workers'
+
+complete -c keystile -n "__fish_seen_subcommand_from $keyed" -a '(__keystile_keys)'
+
+set -l in '__fish_seen_subcommand_from'
+complete -c keystile -n "$in create" -l exclusive -d 'Fail if the store exists'
+complete -c keystile -n "$in create" -l expected-keys -x -d 'Sizes the index'
+complete -c keystile -n "$in create" -l max-bytes -x -d "Limit of the store's size"
+complete -c keystile -n "$in create" -l group -x -a '(__fish_complete_groups)' -d 'Mode 0660 for this group'
+complete -c keystile -n "$in create" -l prefault -d 'Touch the first memory now'
+complete -c keystile -n "$in create" -l huge-pages -d 'Advise huge pages'
+complete -c keystile -n "$in destroy" -l force -d 'Also while processes are attached'
+complete -c keystile -n "$in get" -l stamp -d 'Print version and epoch to standard error'
+complete -c keystile -n "$in put" -l value -x -d 'The value itself'
+complete -c keystile -n "$in put" -l file -r -F -d 'The value is in this file'
+complete -c keystile -n "$in put" -l update -x -d 'Compute the value by a command'
+complete -c keystile -n "$in put" -l create -d 'The key was never written'
+complete -c keystile -n "$in put del watch" -l version -x -d 'The version that was seen'
+complete -c keystile -n "$in put del watch" -l epoch -x -d 'Its epoch'
+complete -c keystile -n "$in put del" -l force -d 'Whatever is there, the last writer wins'
+complete -c keystile -n "$in put del" -l release -d 'Give the claim back in the same step'
+complete -c keystile -n "$in put del" -l tries -x -d 'Give up after losing this many tries'
+complete -c keystile -n "$in put del renew release" -l claim -x -d 'Act under the claim of this token'
+complete -c keystile -n "$in put del claim" -l wait -x -a "$durations forever" -d "Wait for someone else's claim to end"
+complete -c keystile -n "$in claim renew" -l lease -x -a $durations -d 'How long it holds without renewal'
+complete -c keystile -n "$in claim" -l grace -x -a $durations -d 'From SIGTERM to SIGKILL'
+complete -c keystile -n "$in reclaim" -l epoch -x -d "The claim's epoch"
+complete -c keystile -n "$in reclaim" -l live -d 'Also from a living owner'
+complete -c keystile -n "$in watch" -l once -d 'End after the first change'
+complete -c keystile -n "$in watch" -s n -l count -x -d 'End after this many changes'
+complete -c keystile -n "$in watch" -l timeout -x -a "$durations forever" -d 'End after this time'
+complete -c keystile -n "$in watch" -l value -d 'Print the value, too'
+complete -c keystile -n "$in ls" -s a -l all -d 'Also keys without a value'
+complete -c keystile -n "$in ls" -s k -l keys -d 'Only the keys'
+complete -c keystile -n "$in swarm" -a "(keystile swarm --help 2>/dev/null | string match -ra -- '--[a-z][a-z-]*')"
