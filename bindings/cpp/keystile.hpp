@@ -4,14 +4,15 @@
 //     auto session = store.session();
 //     session.update("greeting", [](std::string_view old) { return std::string(old) + "!"; }).throw_if_fault();
 //
-// Answers are values. Conflict, Fenced, Held, not found and timeout never throw: each call returns a Result to switch
-// over (`result.outcome()`) or to test (`if (result)`). Faults (a bad argument, a full store, a corrupt one) are values
-// too, Outcome::fault; `result.throw_if_fault()` turns them into the exception keystile::Error. Only Store::open and
-// Store::session throw Error by themselves, and both have a `try_` twin that returns a Result. Everything may throw
-// std::bad_alloc, and what a caller's own function throws passes through.
+// Answers are values. Conflict, Fenced, Held, not found and timeout never throw: each call returns a Result
+// to switch over (`result.outcome()`) or to test (`if (result)`). Faults (a bad argument, a full store, a
+// corrupt one) are values too, Outcome::fault; `result.throw_if_fault()` turns them into the exception
+// keystile::Error. Only Store::open and Store::session throw Error by themselves, and both have a `try_` twin
+// that returns a Result. Everything may throw std::bad_alloc, and what a caller's own function throws passes
+// through.
 //
-// Threads: a Store may be used by all threads. A Session, and the Claims it made, are for one thread at a time: a second
-// one inside gets KS_E_SESSION_BUSY. Results, Stamps and Keys are plain values.
+// Threads: a Store may be used by all threads. A Session, and the Claims it made, are for one thread at a
+// time: a second one inside gets KS_E_SESSION_BUSY. Results, Stamps and Keys are plain values.
 // Lifetimes: a Session keeps its store open, a Claim its session; destroy them in any order.
 // After fork() every object here answers KS_E_FORKED in the child; open the store again there.
 #pragma once
@@ -78,8 +79,9 @@ public:
         return opened;
     }
 
-    // The calling thread's own session, opened on first use and closed when the thread ends: for code that is called on
-    // threads it did not make. Do not keep the object beyond the call, nor give it to another thread. Throws Error.
+    // The calling thread's own session, opened on first use and closed when the thread ends: for code that is
+    // called on threads it did not make. Do not keep the object beyond the call, nor give it to another
+    // thread. Throws Error.
     [[nodiscard]] Session here() const {
         ks_session* raw = ks_default_session(native());
         if (raw == nullptr) throw Error(KS_E_HANDLE, ks_last_error(), ks_last_errno());

@@ -55,8 +55,9 @@ inline Receipt receipt(ks_status status, const ks_receipt& told) noexcept {
     return result;
 }
 
-// `ask(buf, capacity, size_out)` is ks_get or ks_get_k. Most values fit the first buffer; others cost a second look. The
-// buffer at least doubles each time a writer outgrew it, so the loop ends at KS_VALUE_SIZE_MAX.
+// `ask(buf, capacity, size_out)` is ks_get or ks_get_k. Most values fit the first buffer; others cost a
+// second look. The buffer at least doubles each time a writer outgrew it, so the loop ends at
+// KS_VALUE_SIZE_MAX.
 template <class Ask>
 ks_status read_whole(std::string& value, Ask&& ask) {
     std::array<char, 512> first;
@@ -144,8 +145,8 @@ public:
         return read;
     }
 
-    // Commit under the claim and keep it. ok · fenced (the claim was taken away for good; this object is empty now) ·
-    // conflict (a copy of the grant committed meanwhile: get() and recompute) · fault.
+    // Commit under the claim and keep it. ok · fenced (the claim was taken away for good; this object is
+    // empty now) · conflict (a copy of the grant committed meanwhile: get() and recompute) · fault.
     Receipt commit(Bytes value) { return commit_with(&value, 0); }
     // Commit and give the claim back, in one step. As commit(); on conflict and on a fault it is still held.
     Receipt commit_and_release(Bytes value) { return commit_with(&value, KS_COMMIT_RELEASE); }
@@ -169,8 +170,8 @@ public:
         return settle(status, told, true);
     }
 
-    // Let go of the object without giving the claim back: it stands until its lease or its owner ends, and the grant
-    // can go on in the C functions.
+    // Let go of the object without giving the claim back: it stands until its lease or its owner ends, and
+    // the grant can go on in the C functions.
     ks_grant keep() noexcept {
         session_.reset();
         return grant_;
@@ -223,7 +224,8 @@ private:
     Stamp seen_;
 };
 
-struct [[nodiscard]] Claimed : Receipt {  // ok: the claim; held, timeout: owner and the current stamp
+// ok: the claim; held, timeout: owner and the current stamp
+struct [[nodiscard]] Claimed : Receipt {
     Claim claim;
 };
 
@@ -231,6 +233,9 @@ struct [[nodiscard]] Claimed : Receipt {  // ok: the claim; held, timeout: owner
 class Session {
 public:
     Session() noexcept = default;
+    Session(Session&&) noexcept = default;
+    Session& operator=(Session&&) noexcept = default;
+    ~Session() = default;
 
     [[nodiscard]] ks_session* native() const noexcept { return session_.get(); }
     [[nodiscard]] explicit operator bool() const noexcept { return session_ != nullptr; }
@@ -297,8 +302,8 @@ public:
     }
     ReadMany get_many(std::initializer_list<std::string_view> keys) { return get_many(std::span(keys)); }
 
-    // Call fn(const Entry&) for every key that starts with prefix, in no order; fn may return false to stop. With `all`
-    // also keys without a value (deleted, or claimed and never written). ok · fault.
+    // Call fn(const Entry&) for every key that starts with prefix, in no order; fn may return false to stop.
+    // With `all` also keys without a value (deleted, or claimed and never written). ok · fault.
     template <class Fn>
     Result list(Bytes prefix, Fn&& fn, bool all = false) {
         struct Walk {
@@ -338,15 +343,15 @@ public:
     // Read, recompute, commit, until it wins: nothing that others wrote is lost.
     //
     // fn gets the value as std::string_view or std::span<const std::byte> (a missing key reads as empty), as
-    // std::optional<std::string_view> (a missing one is nullopt), or as const Read&; write the parameter's type out.
-    // It returns the new value (text or bytes), an optional of it (nullopt: leave the key alone), keystile::keep,
-    // keystile::erase, or a keystile::Edit. It is called once per try, so it should only compute. What it throws passes
-    // through, and nothing was changed.
+    // std::optional<std::string_view> (a missing one is nullopt), or as const Read&; write the parameter's
+    // type out. It returns the new value (text or bytes), an optional of it (nullopt: leave the key alone),
+    // keystile::keep, keystile::erase, or a keystile::Edit. It is called once per try, so it should only
+    // compute. What it throws passes through, and nothing was changed.
     //
-    // Goes on after conflict and fenced at once, after the third loss with random pauses of at most backoff_max; after
-    // held when the claim ends. So it waits for ever on a key that this very thread claimed: commit through the Claim
-    // instead. ok · busy (tries_max) · timeout (time_max; both with the current stamp, and the owner if a claim was in
-    // the way) · fault.
+    // Goes on after conflict and fenced at once, after the third loss with random pauses of at most
+    // backoff_max; after held when the claim ends. So it waits for ever on a key that this very thread
+    // claimed: commit through the Claim instead. ok · busy (tries_max) · timeout (time_max; both with the
+    // current stamp, and the owner if a claim was in the way) · fault.
     template <class Fn>
     Updated update(KeyRef key, Fn&& fn, const RetryOptions& options = {}) {
         detail::Backoff backoff(options);
@@ -441,7 +446,8 @@ private:
         return result;
     }
 
-    // Until the claim's end, its lease's end, or the next look at whether its owner lives: a dead owner wakes nobody.
+    // Until the claim's end, its lease's end, or the next look at whether its owner lives: a dead owner wakes
+    // nobody.
     void wait_for_claim(const KeyRef& key, const Receipt& held, nanoseconds left) {
         constexpr nanoseconds kNextLook = std::chrono::milliseconds(20);
         const nanoseconds time = std::min({held.owner.lease_left(), left, kNextLook});

@@ -1,4 +1,5 @@
-// The parts of Session::update: what its function may return, how it is called, how losers pause. Part of keystile.hpp.
+// The parts of Session::update: what its function may return, how it is called, how losers pause. Part of
+// keystile.hpp.
 #pragma once
 
 #include <unistd.h>
@@ -95,8 +96,8 @@ Plan plan(const Returned& returned) {
     }
 }
 
-// The pauses of a retry loop: none for the first losses (the winner is done already), then random up to a bound that
-// doubles, so that losers spread out instead of meeting again.
+// The pauses of a retry loop: none for the first losses (the winner is done already), then random up to a
+// bound that doubles, so that losers spread out instead of meeting again.
 class Backoff {
 public:
     explicit Backoff(const RetryOptions& options) noexcept : options_(options), start_(Clock::now()) {}

@@ -1,4 +1,5 @@
-// What calls take and give: outcomes and faults, bytes, stamps, owners, keys, results, options. Part of keystile.hpp.
+// What calls take and give: outcomes and faults, bytes, stamps, owners, keys, results, options. Part of
+// keystile.hpp.
 //
 // All of these are plain values; any thread may use its own copy.
 #pragma once
@@ -88,8 +89,8 @@ concept ByteRange = std::ranges::contiguous_range<Range> && std::ranges::sized_r
                      std::same_as<std::ranges::range_value_t<Range>, unsigned char> ||
                      std::same_as<std::ranges::range_value_t<Range>, std::byte>);
 
-// A view of bytes. Made from string literals, std::string(_view), std::span and std::vector of char, unsigned char or
-// std::byte. As with every view, what it looks at must outlive the call that takes it.
+// A view of bytes. Made from string literals, std::string(_view), std::span and std::vector of char, unsigned
+// char or std::byte. As with every view, what it looks at must outlive the call that takes it.
 class Bytes {
 public:
     constexpr Bytes() noexcept = default;
@@ -164,8 +165,8 @@ private:
     const ks_key* handle_ = nullptr;
 };
 
-struct [[nodiscard]] Read
-    : Result {  // ok: value and stamp; not_found: no value, and the stamp that creates it
+// ok: value and stamp; not_found: no value, and the stamp that creates it
+struct [[nodiscard]] Read : Result {
     Stamp stamp;
     std::string value;
     [[nodiscard]] std::span<const std::byte> bytes() const noexcept {
@@ -176,13 +177,14 @@ struct [[nodiscard]] Read
     }
 };
 
-struct [[nodiscard]] ReadInto : Result {  // ok: size bytes were written; too_small: size is what is needed
+// ok: size bytes were written; too_small: size is what is needed
+struct [[nodiscard]] ReadInto : Result {
     Stamp stamp;
     std::size_t size = 0;
 };
 
-struct [[nodiscard]] ReadMany
-    : Result {  // ok: one Read per key, in the order asked, each with its own status
+// ok: one Read per key, in the order asked, each with its own status
+struct [[nodiscard]] ReadMany : Result {
     std::vector<Read> reads;
 };
 
@@ -190,13 +192,15 @@ struct [[nodiscard]] Resolved : Result {
     Key key;
 };
 
-struct [[nodiscard]] Receipt : Result {  // ok: the new stamp; conflict, fenced, held: the current one
+// ok: the new stamp; conflict, fenced, held: the current one
+struct [[nodiscard]] Receipt : Result {
     Stamp stamp;
     std::uint64_t lsn = 0;  // the commit's place in the store's history; 0 in a volatile store
     Owner owner;            // held only
 };
 
-struct [[nodiscard]] Watched : Result {  // ok: the stamp now
+// ok: the stamp now
+struct [[nodiscard]] Watched : Result {
     Stamp stamp;
 };
 
@@ -205,7 +209,8 @@ struct [[nodiscard]] Updated : Receipt {
     std::uint64_t tries = 0;  // how often it was called
 };
 
-struct Entry {  // of Session::list; the views live during the callback
+// One key of Session::list; the views live during the callback.
+struct Entry {
     std::string_view key;
     Stamp stamp;
     std::size_t value_size;
@@ -218,13 +223,13 @@ struct Entry {  // of Session::list; the views live during the callback
 struct OpenOptions {
     enum class Mode { open_or_create, must_exist, must_create };
     Mode mode = Mode::open_or_create;
-    bool is_read_only = false;           // no participant; implies must_exist
-    bool prefault = false;               // no commit pays a page fault later
-    bool huge_pages = false;             // needs a file system that gives them
-    std::optional<std::uint32_t> group;  // create with mode 0660 and this group id
-    std::uint64_t expected_keys = 0;     // on creation; 0 = 65,536; more keys are fine
-    std::uint64_t max_bytes = 0;         // on creation: address space; 0 = 64 GiB
-    std::string label;                   // shown to those who meet this process; empty = the program's name
+    bool is_read_only = false;             // no participant; implies must_exist
+    bool prefault = false;                 // no commit pays a page fault later
+    bool huge_pages = false;               // needs a file system that gives them
+    std::optional<std::uint32_t> group{};  // create with mode 0660 and this group id
+    std::uint64_t expected_keys = 0;       // on creation; 0 = 65,536; more keys are fine
+    std::uint64_t max_bytes = 0;           // on creation: address space; 0 = 64 GiB
+    std::string label{};                   // shown to those who meet this process; empty = the program's name
 };
 
 struct ClaimOptions {
