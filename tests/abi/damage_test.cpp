@@ -35,7 +35,7 @@ ks_status open_and_close(const std::string& url, std::uint32_t flags = 0) {
 void make_store(const FreshUrl& fresh) {
     ks_open_options options{};
     options.struct_size = sizeof options;
-    options.max_bytes = 16u << 20;
+    options.max_bytes = 32u << 20;
     options.expected_keys = 100;
     ks_store* store = nullptr;
     ASSERT_EQ(ks_open(fresh.url().c_str(), &options, &store), KS_OK);

@@ -151,7 +151,7 @@ static void bad_arguments_of_open_are_refused(void) {
         {.struct_size = sizeof(ks_open_options), .flags = KS_OPEN_MUST_EXIST | KS_OPEN_MUST_CREATE},
         {.struct_size = sizeof(ks_open_options), .flags = KS_OPEN_READ_ONLY | KS_OPEN_MUST_CREATE},
         {.struct_size = sizeof(ks_open_options), .max_bytes = 1},
-        {.struct_size = sizeof(ks_open_options), .max_bytes = (4u << 20) - 1},
+        {.struct_size = sizeof(ks_open_options), .max_bytes = (32u << 20) - 1},
         {.struct_size = sizeof(ks_open_options), .max_bytes = (UINT64_C(128) << 30) + 1},
     };
     for (size_t i = 0; i < COUNT(bad); ++i) {
@@ -187,7 +187,7 @@ static void creation_can_be_demanded_and_forbidden(void) {
 static void sizes_given_at_creation_are_kept(void) {
     const c_url url = c_fresh_url();
     const ks_open_options options = {
-        .struct_size = sizeof options, .expected_keys = 16, .max_bytes = 16u << 20};
+        .struct_size = sizeof options, .expected_keys = 16, .max_bytes = 32u << 20};
     ks_store* store = NULL;
     CHECK_STATUS(KS_OK, ks_open(url.text, &options, &store));
     ks_session* session = c_session(store);
@@ -199,7 +199,7 @@ static void sizes_given_at_creation_are_kept(void) {
     ks_stats stats = {.struct_size = sizeof stats};
     CHECK_STATUS(KS_OK, ks_stat(store, &stats));
     CHECK_U64(1000, stats.keys);
-    CHECK(stats.bytes_reserved <= (16u << 20) && stats.bytes_used <= stats.bytes_reserved);
+    CHECK(stats.bytes_reserved <= (32u << 20) && stats.bytes_used <= stats.bytes_reserved);
     ks_close(store);
 }
 

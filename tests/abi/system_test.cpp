@@ -158,7 +158,7 @@ TEST(Full, TheStoresOwnSizeEnds) {
     const FreshUrl fresh;
     ks_open_options options{};
     options.struct_size = sizeof options;
-    options.max_bytes = 4u << 20;
+    options.max_bytes = 32u << 20;
     ks_store* store = nullptr;
     ks_session* session = nullptr;
     ASSERT_EQ(ks_open(fresh.url().c_str(), &options, &store), KS_OK);
@@ -208,7 +208,7 @@ TEST(Limits, ParticipantsEndWithATypedFault) {
         if (now.rlim_cur < wanted.rlim_cur && ::setrlimit(RLIMIT_NOFILE, &wanted) != 0) return kSkipped;
         ks_open_options options{};
         options.struct_size = sizeof options;
-        options.max_bytes = 16u << 20;
+        options.max_bytes = 32u << 20;
         std::vector<ks_store*> stores;
         ks_store* store = nullptr;
         ks_status status = KS_OK;

@@ -48,10 +48,10 @@ TEST(Open, HasATwinThatDoesNotThrow) {
 
 TEST(Open, OptionsReachTheStore) {
     const FreshUrl url;
-    const auto store = Store::open(url, {.prefault = true, .expected_keys = 100, .max_bytes = 16u << 20});
+    const auto store = Store::open(url, {.prefault = true, .expected_keys = 100, .max_bytes = 32u << 20});
     const auto stats = store.stat();
     ASSERT_TRUE(stats);
-    EXPECT_LE(stats.stats.bytes_reserved, 16u << 20);
+    EXPECT_LE(stats.stats.bytes_reserved, 32u << 20);
 
     const auto reader = Store::open(url, {.is_read_only = true});
     EXPECT_EQ(reader.session().commit("k", {}, "v").status, KS_E_READ_ONLY);
