@@ -136,6 +136,7 @@ KS_API const char *ks_status_name(ks_status status);
  * (status > 0) do not touch it. Valid until this thread's next fault. */
 KS_API const char *ks_last_error(void);
 KS_API int ks_last_errno(void);
+KS_API ks_status ks_last_status(void); /* KS_OK if this thread had none yet */
 
 /* ---- Types ------------------------------------------------------------------------------------------- */
 
@@ -209,7 +210,7 @@ typedef struct ks_open_options {
  *      NAME: 1..KS_NAME_SIZE_MAX bytes of A-Z a-z 0-9 . _ - and not starting with a dot.
  * Writes *store_out (required) only on KS_OK.
  * Answers: KS_OK · KS_E_URL · KS_E_ARGUMENT · KS_E_STRUCT_SIZE · KS_E_NO_STORE · KS_E_EXISTS · KS_E_PERMISSION ·
- *          KS_E_NOT_A_STORE · KS_E_LAYOUT · KS_E_CORRUPT (truncated, zeroed) · KS_E_NAMESPACE · KS_E_PARTICIPANTS ·
+ *          KS_E_NOT_A_STORE · KS_E_LAYOUT · KS_E_CORRUPT (truncated, or from before a reboot: destroy it with force) · KS_E_NAMESPACE · KS_E_PARTICIPANTS ·
  *          KS_E_FULL · KS_E_CPU · KS_E_SYSTEM.
  * Reaps dead participants it meets. Crash: a creator that dies leaves nothing; an opener that dies leaves a record
  * that the next opener reaps. */
@@ -228,8 +229,7 @@ KS_API ks_status ks_destroy(const char *url, uint32_t flags);
 
 /* ---- Sessions ------------------------------------------------------------------------------------------ */
 
-/* Answers: KS_OK · KS_E_HANDLE · KS_E_FORKED · KS_E_READ_ONLY never (a read-only store has sessions that read) ·
- * KS_E_PARTICIPANTS · KS_E_FULL · KS_E_DESTROYED. */
+/* Answers: KS_OK · KS_E_HANDLE · KS_E_FORKED · KS_E_PARTICIPANTS · KS_E_FULL · KS_E_DESTROYED. */
 KS_API ks_status ks_session_open(ks_store *store, ks_session **session_out);
 
 /* Close. Claims it still holds are then claims of a dead owner: whoever meets them reclaims them. NULL is ignored. */
@@ -356,7 +356,7 @@ KS_API ks_status ks_reclaim(ks_session *session, ks_bytes key, uint64_t epoch, u
 
 /* A detached grant as text for another process (at most KS_TOKEN_SIZE with the zero), and back. Whoever has the token of a
  * key holds its claim. format: KS_E_GRANT if the grant is not detached, KS_TOO_SMALL. parse: KS_E_GRANT if the text is no
- * token; whether the claim still stands is told by the call it is used in (KS_FENCED; KS_E_GRANT if it is another's). */
+ * token, KS_NOT_FOUND if there is no such key; whether the claim still stands is told by the call it is used in (KS_FENCED; KS_E_GRANT if it is another's). */
 KS_API ks_status ks_grant_format(const ks_grant *grant, char *buf, size_t capacity);
 KS_API ks_status ks_grant_parse(ks_session *session, ks_bytes key, const char *token, ks_grant *grant_out);
 
@@ -366,6 +366,7 @@ KS_API ks_status ks_grant_parse(ks_session *session, ks_bytes key, const char *t
  * anything to happen to an untouched key. KS_OK: *now_out. KS_TIMEOUT: timeout_ns passed (0 = just look). Spins some 20 µs,
  * then sleeps. Changes in between may be seen as one. Several sessions may watch one key. */
 KS_API ks_status ks_watch(ks_session *session, ks_bytes key, ks_stamp seen, uint64_t timeout_ns, ks_stamp *now_out);
+KS_API ks_status ks_watch_k(ks_session *session, ks_key key, ks_stamp seen, uint64_t timeout_ns, ks_stamp *now_out);
 
 /* ---- Looking after a store --------------------------------------------------------------------------------------- */
 

@@ -2,7 +2,7 @@
 
 #include "arena/runs.hpp"
 
-namespace keystile {
+namespace keystile::engine {
 
 namespace {
 
@@ -87,4 +87,4 @@ Status open_chunk(Segment& segment, std::uint64_t use, std::uint64_t* index_out)
     }
 }
 
-}  // namespace keystile
+}  // namespace keystile::engine

@@ -8,7 +8,7 @@
 
 #include "arena/lane.hpp"
 
-namespace keystile {
+namespace keystile::engine {
 
 enum class BlockKind : std::uint8_t { kNone = 0, kValue = 1, kKey = 2, kNode = 3, kDescriptor = 4 };
 
@@ -122,4 +122,4 @@ inline bool free_exact(Lane& lane, Ref ref, std::uint64_t ctl) noexcept {
 // Find a virgin chunk and make it `use` for good. kFull.
 Status open_chunk(Segment& segment, std::uint64_t use, std::uint64_t* index_out) noexcept;
 
-}  // namespace keystile
+}  // namespace keystile::engine

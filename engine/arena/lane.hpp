@@ -9,7 +9,7 @@
 #include "arena/size_class.hpp"
 #include "segment/segment.hpp"
 
-namespace keystile {
+namespace keystile::engine {
 
 // What a session allocated last, by kind: recorded before the allocating CAS, so that a survivor who proves the session
 // dead finds everything it may have held in four looks instead of a sweep over the arena.
@@ -56,7 +56,7 @@ public:
     }
     void hold(Holding kind, Ref ref) noexcept { poke(record_->lane.holding[static_cast<int>(kind)], ref); }
     void count(shm::Counter counter, std::uint64_t more = 1) noexcept {
-        keystile::count(record_->total.value[counter], more);
+        engine::count(record_->total.value[counter], more);
     }
 
     std::array<Hints, kClasses> hints{};
@@ -70,4 +70,4 @@ private:
     std::uint64_t sequence_ = 0;
 };
 
-}  // namespace keystile
+}  // namespace keystile::engine

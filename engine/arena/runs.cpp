@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace keystile {
+namespace keystile::engine {
 
 namespace {
 
@@ -95,4 +95,4 @@ void release_run(Segment& segment, Ref first, OwnerId id) noexcept {
     for (std::uint64_t i = chunks; i-- > 0;) give_back(segment, index + i, id);
 }
 
-}  // namespace keystile
+}  // namespace keystile::engine

@@ -9,7 +9,7 @@
 
 #include "arena/blocks.hpp"
 
-namespace keystile {
+namespace keystile::engine {
 
 // {chunks : 32, position : 32} in Chunk::run.
 struct RunPlace {
@@ -27,4 +27,4 @@ Status allocate_run(Lane& lane, std::uint64_t bytes, Holding kind, BlockGrant* g
 // came to life and its session is dead. Safe to repeat: an id never returns.
 // (release_run is declared in blocks.hpp, which needs it.)
 
-}  // namespace keystile
+}  // namespace keystile::engine

@@ -7,7 +7,7 @@
 
 #include "segment/segment.hpp"
 
-namespace keystile {
+namespace keystile::engine {
 
 using SizeClass = std::uint32_t;
 
@@ -36,4 +36,4 @@ inline constexpr std::uint64_t kSlotsUse = 255;
 constexpr std::uint64_t fixed_use(std::uint64_t what) noexcept { return owned(Tag::kFixed, what); }
 static_assert(kClasses < kSlotsUse);
 
-}  // namespace keystile
+}  // namespace keystile::engine

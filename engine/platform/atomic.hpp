@@ -9,7 +9,7 @@
 #include <boost/atomic/ipc_atomic_ref.hpp>
 #include <cstdint>
 
-namespace keystile {
+namespace keystile::engine {
 
 using boost::memory_order_acq_rel;
 using boost::memory_order_acquire;
@@ -48,4 +48,4 @@ inline void pause() noexcept {
     __builtin_ia32_pause();
 }
 
-}  // namespace keystile
+}  // namespace keystile::engine

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <ctime>
 
-namespace keystile {
+namespace keystile::engine {
 
 // Microseconds since boot, suspended time included: the same for every process of the host, so a deadline written by one
 // is read by another. 48 bits last nine years of uptime.
@@ -38,4 +38,4 @@ private:
     std::uint64_t at_ns_ = UINT64_MAX;
 };
 
-}  // namespace keystile
+}  // namespace keystile::engine

@@ -11,7 +11,7 @@
 
 #include "platform/atomic.hpp"
 
-namespace keystile {
+namespace keystile::engine {
 
 #if defined(__SANITIZE_THREAD__)
 inline constexpr std::size_t kBulkBytes = SIZE_MAX;  // the sanitizer cannot see into assembly
@@ -65,4 +65,4 @@ inline void copy_in(void* shared, const void* from, std::size_t bytes) noexcept 
     }
 }
 
-}  // namespace keystile
+}  // namespace keystile::engine

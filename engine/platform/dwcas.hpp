@@ -17,7 +17,7 @@ extern "C" void __tsan_acquire(void* address);
 extern "C" void __tsan_release(void* address);
 #endif
 
-namespace keystile {
+namespace keystile::engine {
 
 struct alignas(16) Word128 {
     std::uint64_t lo = 0;
@@ -77,4 +77,4 @@ inline bool cpu_is_supported() noexcept {
     return (xcr_lo & 6u) == 6u;
 }
 
-}  // namespace keystile
+}  // namespace keystile::engine

@@ -6,7 +6,7 @@
 
 #include <cerrno>
 
-namespace keystile {
+namespace keystile::engine {
 
 namespace {
 
@@ -113,4 +113,4 @@ bool is_byte_locked_by_other(const File& file, std::uint64_t offset) noexcept {
     return ::fcntl(file.fd(), F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
 }
 
-}  // namespace keystile
+}  // namespace keystile::engine

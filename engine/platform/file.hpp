@@ -9,7 +9,7 @@
 
 #include "platform/status.hpp"
 
-namespace keystile {
+namespace keystile::engine {
 
 // An open file, closed on destruction. O_CLOEXEC always.
 class File {
@@ -62,4 +62,4 @@ LockAnswer unlock_byte(const File& file, std::uint64_t offset) noexcept;
 // Does another open file hold the byte? (half a microsecond; our own lock does not count)
 bool is_byte_locked_by_other(const File& file, std::uint64_t offset) noexcept;
 
-}  // namespace keystile
+}  // namespace keystile::engine

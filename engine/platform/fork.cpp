@@ -6,7 +6,7 @@
 #include <mutex>
 #include <vector>
 
-namespace keystile {
+namespace keystile::engine {
 
 std::uint32_t fork_generation = 0;
 
@@ -42,4 +42,4 @@ void forget_on_fork(int fd) noexcept {
     std::erase(list(), fd);
 }
 
-}  // namespace keystile
+}  // namespace keystile::engine

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace keystile {
+namespace keystile::engine {
 
 // Grows by one in each forked child. Plain: it changes only in a child that has one thread yet.
 extern std::uint32_t fork_generation;
@@ -13,4 +13,4 @@ extern std::uint32_t fork_generation;
 void close_on_fork(int fd) noexcept;
 void forget_on_fork(int fd) noexcept;
 
-}  // namespace keystile
+}  // namespace keystile::engine

@@ -10,7 +10,7 @@
 
 #include "platform/atomic.hpp"
 
-namespace keystile {
+namespace keystile::engine {
 
 // Sleep while *word == seen, at most timeout_ns. A killed sleeper leaves nothing in user memory.
 inline void futex_wait(shm::Atomic32& word, std::uint32_t seen, std::uint64_t timeout_ns) noexcept {
@@ -24,4 +24,4 @@ inline void futex_wake_all(shm::Atomic32& word) noexcept {
     ::syscall(SYS_futex, &word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
 }
 
-}  // namespace keystile
+}  // namespace keystile::engine

@@ -4,7 +4,7 @@
 
 #include <boost/interprocess/exceptions.hpp>
 
-namespace keystile {
+namespace keystile::engine {
 
 namespace ipc = boost::interprocess;
 
@@ -47,4 +47,4 @@ void Mapping::prefault(std::uint64_t offset, std::uint64_t bytes) const noexcept
 #endif
 }
 
-}  // namespace keystile
+}  // namespace keystile::engine

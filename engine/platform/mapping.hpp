@@ -7,7 +7,7 @@
 
 #include "platform/file.hpp"
 
-namespace keystile {
+namespace keystile::engine {
 
 class Mapping {
 public:
@@ -25,4 +25,4 @@ private:
     boost::interprocess::mapped_region region_;
 };
 
-}  // namespace keystile
+}  // namespace keystile::engine

@@ -15,7 +15,7 @@
 #include "platform/clock.hpp"
 #include "platform/fork.hpp"
 
-namespace keystile {
+namespace keystile::engine {
 
 namespace {
 
@@ -114,4 +114,4 @@ std::uint64_t random_bits() noexcept {
     return bits;
 }
 
-}  // namespace keystile
+}  // namespace keystile::engine

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-namespace keystile {
+namespace keystile::engine {
 
 // Read once per process and kept (again after a fork): reading /proc takes longer than attaching does.
 struct ProcessIdentity {
@@ -24,4 +24,4 @@ bool is_process_running(std::int32_t pid, std::uint64_t start_ticks) noexcept;
 // Unpredictable bits, for store ids, hash seeds and nonces.
 std::uint64_t random_bits() noexcept;
 
-}  // namespace keystile
+}  // namespace keystile::engine

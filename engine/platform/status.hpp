@@ -4,7 +4,7 @@
 #include <cerrno>
 #include <cstdint>
 
-namespace keystile {
+namespace keystile::engine {
 
 enum class Status : std::int32_t {
     kOk = 0,
@@ -63,4 +63,4 @@ inline Status status_of_errno(int error) noexcept {
     }
 }
 
-}  // namespace keystile
+}  // namespace keystile::engine

@@ -11,7 +11,7 @@
 
 #include "platform/platform.hpp"
 
-namespace keystile {
+namespace keystile::engine {
 
 inline constexpr std::uint64_t kMagic = 0x454C49545359454Bu;  // "KEYSTILE", little-endian
 inline constexpr std::uint32_t kLayoutVersion = 1;
@@ -210,4 +210,4 @@ constexpr Regions regions_of(std::uint64_t segment_bytes, std::uint32_t root_bit
     return r;
 }
 
-}  // namespace keystile
+}  // namespace keystile::engine

@@ -11,7 +11,7 @@
 
 #include <cstdint>
 
-namespace keystile {
+namespace keystile::engine {
 
 enum class Tag : std::uint64_t { kFree = 0, kHeld = 1, kPublished = 2, kFixed = 3 };
 
@@ -36,4 +36,4 @@ constexpr std::uint64_t with_tag(std::uint64_t word, Tag tag) noexcept {
     return (word & ~3ull) | static_cast<std::uint64_t>(tag);
 }
 
-}  // namespace keystile
+}  // namespace keystile::engine

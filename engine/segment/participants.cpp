@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-namespace keystile {
+namespace keystile::engine {
 
 namespace {
 
@@ -114,4 +114,4 @@ std::string label_of(const Segment& segment, std::uint32_t index) {
     return text;
 }
 
-}  // namespace keystile
+}  // namespace keystile::engine

@@ -11,7 +11,7 @@
 
 #include "segment/segment_file.hpp"
 
-namespace keystile {
+namespace keystile::engine {
 
 // {tag : 2, generation : 24} in the record's state word.
 enum class ParticipantTag : std::uint64_t { kFree = 0, kAlive = 1 };
@@ -44,4 +44,4 @@ bool has_live_participant(const Segment& segment) noexcept;
 // For people; read without a guard, so perhaps of two owners at once while one follows the other.
 std::string label_of(const Segment& segment, std::uint32_t index);
 
-}  // namespace keystile
+}  // namespace keystile::engine

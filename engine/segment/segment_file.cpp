@@ -6,7 +6,7 @@
 
 #include "segment/participants.hpp"
 
-namespace keystile {
+namespace keystile::engine {
 
 namespace {
 
@@ -243,4 +243,4 @@ Status destroy_segment(const std::string& folder, const std::string& file, bool 
     return remove_file(path);
 }
 
-}  // namespace keystile
+}  // namespace keystile::engine

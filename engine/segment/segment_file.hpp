@@ -11,7 +11,7 @@
 
 #include "segment/layout.hpp"
 
-namespace keystile {
+namespace keystile::engine {
 
 struct SegmentOptions {
     bool must_exist = false;
@@ -97,4 +97,4 @@ private:
 // Remove a store's file. With is_forced also a damaged one; a live participant refuses it unless forced.
 Status destroy_segment(const std::string& folder, const std::string& file, bool is_forced) noexcept;
 
-}  // namespace keystile
+}  // namespace keystile::engine

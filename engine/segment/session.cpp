@@ -1,6 +1,6 @@
 #include "segment/session.hpp"
 
-namespace keystile {
+namespace keystile::engine {
 
 namespace {
 
@@ -66,4 +66,4 @@ bool is_session_alive(const Segment& segment, SessionId id, ParticipantId self_i
     return again.is_open && again.generation == id.generation;
 }
 
-}  // namespace keystile
+}  // namespace keystile::engine

@@ -8,7 +8,7 @@
 #include "segment/ownership.hpp"
 #include "segment/participants.hpp"
 
-namespace keystile {
+namespace keystile::engine {
 
 // {tag : 2, generation : 24, participant index : 14, participant generation : 24} in Lane::state.
 struct SessionState {
@@ -45,4 +45,4 @@ std::uint64_t session_state(const Segment& segment, std::uint32_t index) noexcep
 // Does that very session still exist, with a living owner? False is for ever.
 bool is_session_alive(const Segment& segment, SessionId id, ParticipantId self_id) noexcept;
 
-}  // namespace keystile
+}  // namespace keystile::engine

@@ -1,6 +1,6 @@
 #include "slots/claim.hpp"
 
-namespace keystile {
+namespace keystile::engine {
 
 namespace {
 
@@ -82,4 +82,4 @@ Status renew_step(shm::Slot& slot, Word128 seen, std::uint64_t deadline_us) noex
     return cas16(&slot.claim, seen, pack(record)) ? Status::kOk : Status::kBusy;
 }
 
-}  // namespace keystile
+}  // namespace keystile::engine

@@ -11,7 +11,7 @@
 
 #include "slots/word.hpp"
 
-namespace keystile {
+namespace keystile::engine {
 
 inline constexpr std::uint32_t kDetached = 0xFFFF;  // session index: owned by whoever knows the generation (a nonce)
 inline constexpr std::uint64_t kDeadlineMax = (1ull << 48) - 1;
@@ -48,4 +48,4 @@ Status release_epoch(shm::Slot& slot, std::uint64_t epoch, Word128* word_out) no
 // A new deadline for exactly this unmarked record. kOk, kBusy.
 Status renew_step(shm::Slot& slot, Word128 record, std::uint64_t deadline_us) noexcept;
 
-}  // namespace keystile
+}  // namespace keystile::engine

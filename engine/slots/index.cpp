@@ -1,6 +1,6 @@
 #include "slots/index.hpp"
 
-namespace keystile {
+namespace keystile::engine {
 
 namespace {
 
@@ -114,4 +114,4 @@ Status visit_all(const Segment& segment, const Visitor& visitor) noexcept {
     return status;
 }
 
-}  // namespace keystile
+}  // namespace keystile::engine

@@ -10,7 +10,7 @@
 
 #include "slots/slot.hpp"
 
-namespace keystile {
+namespace keystile::engine {
 
 enum class CellType : std::uint64_t { kEmpty = 0, kSlot = 1, kNode = 2 };
 struct Cell {
@@ -77,4 +77,4 @@ struct Visitor {
 };
 Status visit_all(const Segment& segment, const Visitor& visitor) noexcept;
 
-}  // namespace keystile
+}  // namespace keystile::engine

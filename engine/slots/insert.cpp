@@ -1,7 +1,7 @@
 // Insertion into the index: a slot is taken, filled, and made reachable by one CAS of a cell.
 #include "slots/index.hpp"
 
-namespace keystile {
+namespace keystile::engine {
 
 namespace {
 
@@ -184,4 +184,4 @@ Status insert_slot(Lane& lane, KeyBytes key, std::uint64_t hash, shm::Slot** slo
     return status;
 }
 
-}  // namespace keystile
+}  // namespace keystile::engine

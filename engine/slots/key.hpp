@@ -9,7 +9,7 @@
 
 #include "segment/segment.hpp"
 
-namespace keystile {
+namespace keystile::engine {
 
 struct KeyBytes {
     const void* data = nullptr;
@@ -42,4 +42,4 @@ inline std::uint64_t hash_of(KeyBytes key, std::uint64_t seed) noexcept {
     return XXH3_64bits_withSeed(key.data, key.size, seed);
 }
 
-}  // namespace keystile
+}  // namespace keystile::engine

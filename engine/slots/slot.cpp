@@ -1,6 +1,6 @@
 #include "slots/slot.hpp"
 
-namespace keystile {
+namespace keystile::engine {
 
 namespace {
 
@@ -49,4 +49,4 @@ void wake_sleepers(shm::Slot& slot) noexcept {
     futex_wake_all(slot.turn);
 }
 
-}  // namespace keystile
+}  // namespace keystile::engine

@@ -5,7 +5,7 @@
 #include "slots/key.hpp"
 #include "slots/word.hpp"
 
-namespace keystile {
+namespace keystile::engine {
 
 // shm::Slot::turn: {changes : 26, inline key length : 5 (0 = the key lies in a block), has waiter : 1}
 inline constexpr std::uint32_t kHasWaiter = 1;
@@ -50,4 +50,4 @@ inline void wake(shm::Slot& slot) noexcept {
     if ((slot.turn.load(memory_order_relaxed) & kHasWaiter) != 0) [[unlikely]] wake_sleepers(slot);
 }
 
-}  // namespace keystile
+}  // namespace keystile::engine

@@ -11,7 +11,7 @@
 #include "platform/platform.hpp"
 #include "segment/segment.hpp"
 
-namespace keystile {
+namespace keystile::engine {
 
 inline constexpr std::uint64_t kVersionMax = (1ull << 56) - 1;
 inline constexpr std::uint64_t kEpochMax = (1ull << 39) - 1;
@@ -40,4 +40,4 @@ constexpr SlotWord committed(SlotWord w, Ref block, bool is_releasing) noexcept 
 }
 constexpr SlotWord next_epoch(SlotWord w) noexcept { return {w.version, w.epoch + 1, false, w.ref}; }
 
-}  // namespace keystile
+}  // namespace keystile::engine

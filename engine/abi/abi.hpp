@@ -1,0 +1,131 @@
+// Inside of the C interface: what the opaque handles are, how calls enter a session, how faults are told.
+//
+// Exceptions and allocation stop here. A handle's memory is never reused while somebody may still hold the closed handle
+// (it rests in quarantine), so that a call on it answers KS_E_HANDLE instead of crashing.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "abi/keystile.h"
+#include "operations/operations.hpp"
+
+namespace keystile::engine::abi {
+
+inline constexpr std::uint64_t kStoreMagic = 0x65726F7453534B00u;
+inline constexpr std::uint64_t kSessionMagic = 0x737365532D534B00u;
+inline constexpr std::uint64_t kKeyMultiplier = 0x9E3779B97F4A7C15u;
+
+// The handle is alive if its magic is this: closed handles have 0, those of before a fork an older generation.
+inline std::uint64_t live(std::uint64_t magic) noexcept { return magic + fork_generation; }
+
+// Remember what went wrong for ks_last_error(); returns the status for the caller to return.
+[[gnu::cold]] ks_status fault(ks_status status, const char* format, ...) noexcept __attribute__((format(printf, 2, 3)));
+[[gnu::cold]] ks_status fault(Status status, const char* doing) noexcept;
+
+// Answers go through as they are, faults are remembered.
+inline ks_status answer(Status status, const char* doing) noexcept {
+    if (static_cast<std::int32_t>(status) >= 0) [[likely]] return static_cast<ks_status>(status);
+    return fault(status, doing);
+}
+
+}  // namespace keystile::engine::abi
+
+struct ks_session {
+    std::uint64_t magic = 0;
+    keystile::engine::shm::Atomic32 is_entered{0};  // 1 while a writing call is in the session
+    keystile::engine::Session session;
+    ks_store* store = nullptr;
+};
+
+struct ks_store {
+    std::uint64_t magic = 0;
+    std::uint64_t serial = 0;  // of this open, unique in the process: what a thread's default session remembers
+    std::unique_ptr<keystile::engine::Store> store;
+    std::mutex lock;  // of `sessions`; open and close only
+    std::vector<ks_session*> sessions;
+};
+
+namespace keystile::engine::abi {
+
+[[gnu::cold]] ks_status explain_handle(const void* handle, std::uint64_t magic, std::uint64_t kind) noexcept;
+
+inline bool is_live(const ks_session* session) noexcept {
+    return session != nullptr && session->magic == live(kSessionMagic);
+}
+inline bool is_live(const ks_store* store) noexcept { return store != nullptr && store->magic == live(kStoreMagic); }
+
+inline ks_status explain(const ks_session* session) noexcept {
+    return explain_handle(session, session != nullptr ? session->magic : 0, kSessionMagic);
+}
+inline ks_status explain(const ks_store* store) noexcept {
+    return explain_handle(store, store != nullptr ? store->magic : 0, kStoreMagic);
+}
+
+// A call that writes: one at a time in a session, also against a signal handler that interrupts one.
+class Call {
+public:
+    explicit Call(ks_session* session) noexcept : session_(session) {
+        if (!is_live(session)) [[unlikely]] {
+            status_ = explain(session);
+        } else if (session->session.store->segment.is_read_only()) [[unlikely]] {
+            status_ = fault(KS_E_READ_ONLY, "the store was opened read-only");
+        } else if (peek(session->is_entered) != 0) [[unlikely]] {
+            status_ = fault(KS_E_SESSION_BUSY, "another call is in this session");
+        } else {
+            poke(session->is_entered, 1u);
+            is_entered_ = true;
+        }
+    }
+    ~Call() {
+        if (is_entered_) poke(session_->is_entered, 0u);
+    }
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+    ks_status status() const noexcept { return status_; }
+    Session& session() const noexcept { return session_->session; }
+
+private:
+    ks_session* session_;
+    ks_status status_ = KS_OK;
+    bool is_entered_ = false;
+};
+
+ks_status open_session_of(ks_store* store, ks_session** session_out) noexcept;
+
+inline ks_key key_of(const Store& store, const shm::Slot* slot) noexcept {
+    const std::uint64_t ref = store.segment.ref_of(slot);
+    return {ref, (ref ^ store.handle_secret) * kKeyMultiplier};
+}
+// nullptr: not a handle of this store.
+inline shm::Slot* slot_of(const Store& store, ks_key key) noexcept {
+    if (key.check != (key.slot ^ store.handle_secret) * kKeyMultiplier || key.slot > UINT32_MAX) [[unlikely]] return nullptr;
+    return store.segment.at<shm::Slot>(static_cast<Ref>(key.slot));
+}
+
+inline ks_status check_key(ks_bytes key) noexcept {
+    if (key.data == nullptr && key.size != 0) [[unlikely]] return fault(KS_E_ARGUMENT, "the key's data is NULL");
+    if (key.size == 0 || key.size > KS_KEY_SIZE_MAX) [[unlikely]] {
+        return fault(KS_E_KEY_SIZE, "a key has 1 to %u bytes, not %zu", KS_KEY_SIZE_MAX, key.size);
+    }
+    return KS_OK;
+}
+
+inline ks_stamp to_c(Stamp stamp) noexcept { return {stamp.version, stamp.epoch}; }
+ks_owner to_c(const Owner& owner) noexcept;
+inline void tell(const Receipt& receipt, ks_status status, ks_receipt* receipt_out) noexcept {
+    if (receipt_out == nullptr || status < 0) return;
+    receipt_out->stamp = to_c(receipt.stamp);
+    receipt_out->lsn = 0;
+    if (status == KS_HELD || status == KS_TIMEOUT) receipt_out->owner = to_c(receipt.owner);
+}
+
+// Find the key's slot, or create it.
+ks_status find_or_insert(Session& session, ks_bytes key, shm::Slot** slot_out) noexcept;
+
+// The ticket inside a ks_grant. KS_E_GRANT, KS_FENCED (of another incarnation).
+ks_status grant_of(const Session& session, const ks_grant* grant, Grant* grant_out) noexcept;
+
+}  // namespace keystile::engine::abi

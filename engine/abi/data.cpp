@@ -1,0 +1,203 @@
+// The C calls that read and commit.
+#include "abi/abi.hpp"
+
+namespace keystile::engine::abi {
+
+ks_status find_or_insert(Session& session, ks_bytes key, shm::Slot** slot_out) noexcept {
+    const Store& store = *session.store;
+    const KeyBytes bytes{key.data, key.size};
+    const std::uint64_t hash = hash_of(bytes, store.hash_seed);
+    Status s = find_slot(store.segment, bytes, hash, slot_out);
+    if (s == Status::kOk) [[likely]] return KS_OK;
+    if (s == Status::kNotFound) {
+        if (store.is_destroyed()) return fault(Status::kDestroyed, "creating a key");
+        s = insert_slot(session.lane, bytes, hash, slot_out);
+        // Full, perhaps only of what the dead left.
+        if (s == Status::kFull && reap_dead(session.store->segment, store.self, kParticipantsMax) != 0) {
+            s = insert_slot(session.lane, bytes, hash, slot_out);
+        }
+    }
+    return s == Status::kOk ? KS_OK : fault(s, "creating a key");
+}
+
+}  // namespace keystile::engine::abi
+
+using namespace keystile::engine;
+using namespace keystile::engine::abi;
+
+namespace {
+
+inline ks_status get_slot(const Store& store, const shm::Slot& slot, void* buf, size_t capacity, size_t* size_out,
+                          ks_stamp* seen_out) noexcept {
+    if (buf == nullptr && capacity != 0) [[unlikely]] return fault(KS_E_ARGUMENT, "buf is NULL, capacity is not 0");
+    std::size_t size = 0;
+    Stamp seen;
+    const Status s = read_value(store, slot, buf, capacity, &size, &seen);
+    if (static_cast<int>(s) < 0) [[unlikely]] return fault(s, "reading");
+    if (size_out != nullptr) *size_out = size;
+    if (seen_out != nullptr) *seen_out = to_c(seen);
+    return static_cast<ks_status>(s);
+}
+
+struct Parsed {
+    CommitRequest request;
+    Grant grant;
+};
+
+inline ks_status read_commit_options(const Session& session, const ks_commit_options* options, Parsed* parsed) noexcept {
+    if (options == nullptr) return KS_OK;
+    if (options->struct_size != sizeof(ks_commit_options)) return fault(KS_E_STRUCT_SIZE, "ks_commit_options.struct_size");
+    if ((options->flags & ~KS_COMMIT_RELEASE) != 0 || options->reserved != 0) {
+        return fault(KS_E_ARGUMENT, "unknown commit flag, or `reserved` is not 0");
+    }
+    parsed->request.is_releasing = (options->flags & KS_COMMIT_RELEASE) != 0;
+    if (options->grant == nullptr) {
+        return parsed->request.is_releasing ? fault(KS_E_ARGUMENT, "KS_COMMIT_RELEASE without a grant") : KS_OK;
+    }
+    parsed->request.grant = &parsed->grant;
+    return grant_of(session, options->grant, &parsed->grant);
+}
+
+ks_status commit_slot(Session& session, shm::Slot& slot, Parsed& parsed, ks_receipt* receipt_out) noexcept {
+    if (parsed.request.grant != nullptr && parsed.grant.slot != &slot) {
+        return fault(KS_E_GRANT, "the grant is of another key");
+    }
+    Receipt receipt;
+    Status s = commit(session, slot, parsed.request, &receipt);
+    if (s == Status::kFull && reap_dead(session.store->segment, session.store->self, kParticipantsMax) != 0) {
+        s = commit(session, slot, parsed.request, &receipt);
+    }
+    const ks_status status = answer(s, "committing");
+    tell(receipt, status, receipt_out);
+    return status;
+}
+
+inline ks_status start_commit(const Call& call, ks_stamp seen, const ks_commit_options* options, Parsed* parsed) noexcept {
+    parsed->request.seen = {seen.version, seen.epoch};
+    return read_commit_options(call.session(), options, parsed);
+}
+
+inline ks_status check_value(ks_bytes value) noexcept {
+    if (value.data == nullptr && value.size != 0) [[unlikely]] return fault(KS_E_ARGUMENT, "the value's data is NULL");
+    if (value.size > KS_VALUE_SIZE_MAX) [[unlikely]] {
+        return fault(KS_E_VALUE_SIZE, "a value has at most %u bytes, not %zu", KS_VALUE_SIZE_MAX, value.size);
+    }
+    return KS_OK;
+}
+
+// The slot of a key given by bytes or by handle, for a call that writes.
+inline ks_status slot_for(const Call& call, ks_bytes key, shm::Slot** slot_out) noexcept {
+    return find_or_insert(call.session(), key, slot_out);
+}
+inline ks_status slot_for(const Call& call, ks_key key, shm::Slot** slot_out) noexcept {
+    *slot_out = slot_of(*call.session().store, key);
+    return *slot_out != nullptr ? KS_OK : fault(KS_E_HANDLE, "the ks_key is of another store");
+}
+inline ks_status check_key(ks_key) noexcept { return KS_OK; }
+
+template <class Key>
+inline ks_status put(ks_session* session, Key key, ks_stamp seen, ks_bytes value, bool is_delete,
+                     const ks_commit_options* options, ks_receipt* receipt_out) noexcept {
+    using keystile::engine::abi::check_key;
+    if (const ks_status s = check_key(key); s != KS_OK) [[unlikely]] return s;
+    if (const ks_status s = check_value(value); s != KS_OK) [[unlikely]] return s;
+    const Call call(session);
+    if (call.status() != KS_OK) [[unlikely]] return call.status();
+    Parsed parsed;
+    if (const ks_status s = start_commit(call, seen, options, &parsed); s != KS_OK) return s;
+    shm::Slot* slot = nullptr;
+    if (const ks_status s = slot_for(call, key, &slot); s != KS_OK) [[unlikely]] return s;
+    parsed.request.data = value.data;
+    parsed.request.size = value.size;
+    parsed.request.is_delete = is_delete;
+    return commit_slot(call.session(), *slot, parsed, receipt_out);
+}
+
+}  // namespace
+
+ks_status ks_resolve(ks_session* session, ks_bytes key, ks_key* key_out) {
+    if (const ks_status s = check_key(key); s != KS_OK) return s;
+    if (key_out == nullptr) return fault(KS_E_ARGUMENT, "key_out is NULL");
+    if (!is_live(session)) return explain(session);
+    const Store& store = *session->session.store;
+    shm::Slot* slot = nullptr;
+    if (store.segment.is_read_only()) {
+        const KeyBytes bytes{key.data, key.size};
+        const Status s = find_slot(store.segment, bytes, hash_of(bytes, store.hash_seed), &slot);
+        if (s != Status::kOk) return answer(s, "resolving a key");
+    } else {
+        const Call call(session);
+        if (call.status() != KS_OK) return call.status();
+        if (const ks_status s = find_or_insert(call.session(), key, &slot); s != KS_OK) return s;
+    }
+    *key_out = key_of(store, slot);
+    return KS_OK;
+}
+
+ks_status ks_get(ks_session* session, ks_bytes key, void* buf, size_t capacity, size_t* size_out, ks_stamp* seen_out) {
+    if (const ks_status s = check_key(key); s != KS_OK) [[unlikely]] return s;
+    if (!is_live(session)) [[unlikely]] return explain(session);
+    const Store& store = *session->session.store;
+    const KeyBytes bytes{key.data, key.size};
+    shm::Slot* slot = nullptr;
+    const Status s = find_slot(store.segment, bytes, hash_of(bytes, store.hash_seed), &slot);
+    if (s == Status::kOk) [[likely]] return get_slot(store, *slot, buf, capacity, size_out, seen_out);
+    if (s != Status::kNotFound) return fault(s, "finding a key");
+    if (size_out != nullptr) *size_out = 0;
+    if (seen_out != nullptr) *seen_out = {0, 0};
+    return KS_NOT_FOUND;
+}
+
+ks_status ks_get_k(ks_session* session, ks_key key, void* buf, size_t capacity, size_t* size_out, ks_stamp* seen_out) {
+    if (!is_live(session)) [[unlikely]] return explain(session);
+    const Store& store = *session->session.store;
+    const shm::Slot* slot = slot_of(store, key);
+    if (slot == nullptr) [[unlikely]] return fault(KS_E_HANDLE, "the ks_key is of another store");
+    return get_slot(store, *slot, buf, capacity, size_out, seen_out);
+}
+
+ks_status ks_get_many(ks_session* session, ks_get_item* items, size_t count) {
+    if (!is_live(session)) return explain(session);
+    if (items == nullptr && count != 0) return fault(KS_E_ARGUMENT, "items is NULL");
+    constexpr std::size_t kBatch = 32;
+    ReadItem batch[kBatch];
+    std::size_t places[kBatch];
+    for (std::size_t next = 0; next < count;) {
+        std::size_t filled = 0;
+        for (; next < count && filled < kBatch; ++next) {
+            ks_get_item& item = items[next];
+            item.size = 0;
+            item.seen = {0, 0};
+            item.status = check_key(item.key);
+            if (item.buf == nullptr && item.capacity != 0) item.status = fault(KS_E_ARGUMENT, "buf is NULL, capacity is not 0");
+            if (item.status != KS_OK) continue;
+            places[filled] = next;
+            batch[filled++] = {{item.key.data, item.key.size}, item.buf, item.capacity, 0, {}, Status::kOk};
+        }
+        read_many(*session->session.store, batch, filled);
+        for (std::size_t i = 0; i < filled; ++i) {
+            ks_get_item& item = items[places[i]];
+            item.size = batch[i].size;
+            item.seen = to_c(batch[i].seen);
+            item.status = answer(batch[i].status, "reading");
+        }
+    }
+    return KS_OK;
+}
+
+ks_status ks_commit(ks_session* session, ks_bytes key, ks_stamp seen, ks_bytes value, const ks_commit_options* options,
+                    ks_receipt* receipt_out) {
+    return put(session, key, seen, value, false, options, receipt_out);
+}
+ks_status ks_commit_k(ks_session* session, ks_key key, ks_stamp seen, ks_bytes value, const ks_commit_options* options,
+                      ks_receipt* receipt_out) {
+    return put(session, key, seen, value, false, options, receipt_out);
+}
+ks_status ks_delete(ks_session* session, ks_bytes key, ks_stamp seen, const ks_commit_options* options,
+                    ks_receipt* receipt_out) {
+    return put(session, key, seen, {}, true, options, receipt_out);
+}
+ks_status ks_delete_k(ks_session* session, ks_key key, ks_stamp seen, const ks_commit_options* options,
+                      ks_receipt* receipt_out) {
+    return put(session, key, seen, {}, true, options, receipt_out);
+}

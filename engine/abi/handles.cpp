@@ -1,0 +1,196 @@
+// Opening and closing: stores, sessions, and each thread's own session.
+#include <atomic>
+#include <cstring>
+#include <deque>
+#include <new>
+
+#include "abi/abi.hpp"
+#include "abi/url.hpp"
+
+namespace keystile::engine::abi {
+
+namespace {
+
+// Closed handles rest here before their memory is used again.
+constexpr std::size_t kQuarantine = 4096;
+
+template <class T>
+void retire(T* handle) {
+    static std::mutex lock;
+    static auto* resting = new std::deque<T*>;  // never destroyed: threads may end after static destructors ran
+    const std::lock_guard guard(lock);
+    resting->push_back(handle);
+    if (resting->size() <= kQuarantine) return;
+    delete resting->front();
+    resting->pop_front();
+}
+
+void close_one(ks_session* session) {
+    if (!is_live(session)) return;
+    session->magic = 0;
+    close_session(session->session);
+    session->store = nullptr;
+    retire(session);
+}
+
+// A thread's own sessions, by the serial of the open store.
+struct DefaultSessions {
+    std::vector<std::pair<std::uint64_t, ks_session*>> entries;
+    ~DefaultSessions() {
+        for (const auto& [serial, session] : entries) {
+            if (is_live(session) && session->store->serial == serial) ks_session_close(session);
+        }
+    }
+};
+thread_local DefaultSessions default_sessions;
+
+std::uint64_t next_serial() noexcept {
+    static std::atomic<std::uint64_t> serial{0};
+    // order[abi.serial]: relaxed. statistic: only uniqueness is asked, and fetch_add gives that by itself.
+    return serial.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+}  // namespace
+
+ks_status open_session_of(ks_store* store, ks_session** session_out) noexcept {
+    try {
+        auto session = std::make_unique<ks_session>();
+        const Status s = open_session(*store->store, &session->session);
+        if (s != Status::kOk) return fault(s, "opening a session");
+        session->store = store;
+        const std::lock_guard guard(store->lock);
+        store->sessions.push_back(session.get());
+        session->magic = live(kSessionMagic);
+        *session_out = session.release();
+        return KS_OK;
+    } catch (const std::bad_alloc&) {
+        return fault(KS_E_MEMORY, "opening a session: out of memory");
+    }
+}
+
+}  // namespace keystile::engine::abi
+
+using namespace keystile::engine;
+using namespace keystile::engine::abi;
+
+namespace {
+
+constexpr uint32_t kOpenFlags = KS_OPEN_MUST_EXIST | KS_OPEN_MUST_CREATE | KS_OPEN_READ_ONLY | KS_OPEN_GROUP |
+                                KS_OPEN_PREFAULT | KS_OPEN_HUGE_PAGES;
+
+ks_status read_options(const ks_open_options* given, SegmentOptions* options_out, std::string* label_out) {
+    *label_out = self().program;
+    if (given == nullptr) return KS_OK;
+    if (given->struct_size != sizeof(ks_open_options)) return fault(KS_E_STRUCT_SIZE, "ks_open_options.struct_size");
+    const uint32_t flags = given->flags;
+    if ((flags & ~kOpenFlags) != 0) return fault(KS_E_ARGUMENT, "unknown open flag %#x", flags & ~kOpenFlags);
+    const bool is_attaching = (flags & (KS_OPEN_MUST_EXIST | KS_OPEN_READ_ONLY)) != 0;
+    if ((flags & KS_OPEN_MUST_CREATE) != 0 && is_attaching) {
+        return fault(KS_E_ARGUMENT, "MUST_CREATE contradicts MUST_EXIST and READ_ONLY");
+    }
+    const bool is_size_bad = given->max_bytes != 0 &&
+                             (given->max_bytes < kSegmentBytesMin || given->max_bytes > kSegmentBytesMax);
+    if (is_size_bad) return fault(KS_E_ARGUMENT, "max_bytes is 32 MiB to 128 GiB, or 0");
+    options_out->must_exist = (flags & KS_OPEN_MUST_EXIST) != 0;
+    options_out->must_create = (flags & KS_OPEN_MUST_CREATE) != 0;
+    options_out->is_read_only = (flags & KS_OPEN_READ_ONLY) != 0;
+    options_out->has_group = (flags & KS_OPEN_GROUP) != 0;
+    options_out->is_prefaulted = (flags & KS_OPEN_PREFAULT) != 0;
+    options_out->has_huge_pages = (flags & KS_OPEN_HUGE_PAGES) != 0;
+    options_out->group = given->group;
+    options_out->expected_keys = given->expected_keys;
+    options_out->max_bytes = given->max_bytes;
+    if (given->label != nullptr) *label_out = given->label;
+    return KS_OK;
+}
+
+}  // namespace
+
+ks_status ks_open(const char* url, const ks_open_options* options, ks_store** store_out) {
+    if (url == nullptr || store_out == nullptr) return fault(KS_E_ARGUMENT, "url and store_out must not be NULL");
+    try {
+        Place place;
+        SegmentOptions segment_options;
+        std::string label;
+        if (const ks_status s = parse_url(url, &place); s != KS_OK) return s;
+        if (const ks_status s = read_options(options, &segment_options, &label); s != KS_OK) return s;
+        auto handle = std::make_unique<ks_store>();
+        handle->store = std::make_unique<Store>();
+        const Status s = open_store(place.folder, place.file, segment_options, label, handle->store.get());
+        if (s != Status::kOk) return answer(s, ("opening " + std::string(url)).c_str());
+        handle->serial = next_serial();
+        handle->magic = live(kStoreMagic);
+        *store_out = handle.release();
+        return KS_OK;
+    } catch (const std::bad_alloc&) {
+        return fault(KS_E_MEMORY, "opening %s: out of memory", url);
+    }
+}
+
+void ks_close(ks_store* store) {
+    if (store == nullptr || store->magic == 0) return;
+    const bool is_forked = !is_live(store);
+    store->magic = 0;
+    {
+        const std::lock_guard guard(store->lock);
+        for (ks_session* session : store->sessions) {
+            if (is_forked) {
+                session->magic = 0;  // the parent's: its shared side is not ours to close
+            } else {
+                close_one(session);
+            }
+        }
+        store->sessions.clear();
+    }
+    if (is_forked) {
+        store->store->segment.file().abandon();  // the fork handler closed it
+    } else {
+        close_store(*store->store);
+    }
+    store->store.reset();
+    retire(store);
+}
+
+ks_status ks_destroy(const char* url, uint32_t flags) {
+    if (url == nullptr || (flags & ~KS_DESTROY_FORCE) != 0) return fault(KS_E_ARGUMENT, "url is NULL, or an unknown flag");
+    try {
+        Place place;
+        if (const ks_status s = parse_url(url, &place); s != KS_OK) return s;
+        const Status s = destroy_segment(place.folder, place.file, (flags & KS_DESTROY_FORCE) != 0);
+        return answer(s, ("destroying " + std::string(url)).c_str());
+    } catch (const std::bad_alloc&) {
+        return fault(KS_E_MEMORY, "destroying %s: out of memory", url);
+    }
+}
+
+ks_status ks_session_open(ks_store* store, ks_session** session_out) {
+    if (!is_live(store)) return explain(store);
+    if (session_out == nullptr) return fault(KS_E_ARGUMENT, "session_out is NULL");
+    return open_session_of(store, session_out);
+}
+
+void ks_session_close(ks_session* session) {
+    if (!is_live(session)) return;
+    ks_store* const store = session->store;
+    const std::lock_guard guard(store->lock);
+    std::erase(store->sessions, session);
+    close_one(session);
+}
+
+ks_session* ks_default_session(ks_store* store) {
+    if (!is_live(store)) return explain(store), nullptr;
+    auto& entries = default_sessions.entries;
+    for (const auto& [serial, session] : entries) {
+        if (serial == store->serial && is_live(session)) return session;
+    }
+    try {
+        std::erase_if(entries, [](const auto& entry) { return !is_live(entry.second); });
+        entries.reserve(entries.size() + 1);
+    } catch (const std::bad_alloc&) {
+        return fault(KS_E_MEMORY, "opening a session: out of memory"), nullptr;
+    }
+    ks_session* session = nullptr;
+    if (open_session_of(store, &session) != KS_OK) return nullptr;
+    entries.emplace_back(store->serial, session);
+    return session;
+}

@@ -1,0 +1,229 @@
+#include "operations/claims.hpp"
+
+#include <cstring>
+
+#include "operations/watch.hpp"
+
+namespace keystile::engine {
+
+namespace {
+
+std::uint64_t deadline_for(std::uint64_t lease_ns) noexcept {
+    if (lease_ns == 0) return 0;
+    const std::uint64_t deadline_us = boottime_us() + (lease_ns + 999) / 1000;
+    return deadline_us < kDeadlineMax ? deadline_us : kDeadlineMax;
+}
+
+bool is_expired(const ClaimRecord& record) noexcept {
+    return record.deadline_us != 0 && boottime_us() >= record.deadline_us;
+}
+
+// Dead owner, lease over, or reclaiming begun: whoever meets it goes on to reclaim.
+bool is_over(const Store& store, const ClaimRecord& record) noexcept {
+    if (record.is_reclaimed || is_expired(record)) return true;
+    if (record.is_detached()) return false;
+    return !is_session_alive(store.segment, {record.session, record.generation}, store.self);
+}
+
+void describe(const Store& store, const ClaimRecord& record, Owner* owner_out) noexcept {
+    *owner_out = {};
+    owner_out->epoch = store.token_of(record.epoch);
+    owner_out->lease_left_ns = UINT64_MAX;
+    if (record.deadline_us != 0) {
+        const std::uint64_t now_us = boottime_us();
+        owner_out->lease_left_ns = record.deadline_us > now_us ? (record.deadline_us - now_us) * 1000 : 0;
+    }
+    owner_out->is_detached = record.is_detached();
+    if (owner_out->is_detached) {
+        std::memcpy(owner_out->label, "(detached)", 11);
+        return;
+    }
+    const std::uint32_t index = unpack_session(session_state(store.segment, record.session)).participant.index;
+    if (index >= store.segment.participant_count()) return;
+    const shm::Participant& participant = *store.segment.participant(index);
+    owner_out->pid = static_cast<std::int32_t>(peek(participant.pid));
+    for (std::size_t i = 0; i < kLabelBytes / 8; ++i) {
+        const std::uint64_t word = peek(participant.label[i]);
+        std::memcpy(owner_out->label + i * 8, &word, 8);
+    }
+    owner_out->label[kLabelBytes - 1] = '\0';
+}
+
+ClaimRecord record_for(const Session& session, const ClaimRequest& request) noexcept {
+    ClaimRecord record;
+    record.session = request.is_detached ? kDetached : session.lane.id().index;
+    record.generation = request.is_detached ? static_cast<std::uint32_t>(random_bits()) & 0xFFFFFFu : session.lane.id().generation;
+    record.deadline_us = deadline_for(request.lease_ns);
+    return record;
+}
+
+// Claim, or find out who holds it. kOk, kHeld, kExhausted, kCorrupt.
+Status try_claim(Session& session, shm::Slot& slot, const ClaimRequest& request, Grant* grant_out,
+                 Receipt* receipt_out) noexcept {
+    const Store& store = *session.store;
+    for (;;) {  // lock-free: another turn only if the word or the record moved
+        const Word128 seen = ld16(&slot.word);
+        const SlotWord word = unpack_word(seen);
+        if (word.is_intent) return Status::kCorrupt;
+        receipt_out->stamp = store.stamp_now(word);
+        if (is_claimed(word.epoch)) {
+            const Status met = meet_claim(session, slot, word, &receipt_out->owner);
+            if (met == Status::kBusy) continue;
+            return met;
+        }
+        if (word.epoch + 3 > kEpochMax) return Status::kExhausted;  // room for the claim and its end
+        const ClaimRecord wanted = record_for(session, request);
+        const Status stepped = claim_step(slot, seen, wanted);
+        if (stepped == Status::kBusy) {
+            session.lane.count(shm::kRetries);
+            continue;
+        }
+        if (stepped != Status::kOk) return stepped;
+        wake(slot);
+        *grant_out = {&slot, word.epoch + 1, wanted.session, wanted.generation};
+        const SlotWord now = unpack_word(ld16(&slot.word));
+        receipt_out->stamp = {now.version, store.token_of(word.epoch + 1)};
+        session.lane.count(shm::kClaims);
+        return Status::kOk;
+    }
+}
+
+}  // namespace
+
+Status meet_claim(Session& session, shm::Slot& slot, SlotWord word, Owner* owner_out) noexcept {
+    const Store& store = *session.store;
+    const Word128 seen = ld16(&slot.claim);
+    const ClaimRecord record = unpack_claim(seen);
+    if (record.epoch != word.epoch) {
+        // The word was read first, so its record can only be newer (C2). An older one, with the word still there, is damage.
+        const bool is_moved = record.epoch > word.epoch || unpack_word(ld16(&slot.word)).epoch != word.epoch;
+        return is_moved ? Status::kBusy : Status::kCorrupt;
+    }
+    if (is_over(store, record)) {
+        const Status s = reclaim_step(slot, seen);
+        if (s != Status::kOk) return s;
+        session.lane.count(shm::kReclaims);
+        wake(slot);
+        return Status::kBusy;
+    }
+    describe(store, record, owner_out);
+    return Status::kHeld;
+}
+
+Status claim(Session& session, shm::Slot& slot, const ClaimRequest& request, Grant* grant_out, Receipt* receipt_out) noexcept {
+    if (session.store->is_destroyed()) return Status::kDestroyed;
+    const Deadline deadline(request.wait_ns);
+    for (;;) {  // bounded by the deadline the caller gave
+        const Status s = try_claim(session, slot, request, grant_out, receipt_out);
+        if (s != Status::kHeld) return s;
+        session.lane.count(shm::kHelds);
+        if (request.wait_ns == 0) return s;
+        const std::uint64_t left_ns = deadline.left_ns();
+        if (left_ns == 0) return Status::kTimeout;
+        // Until the claim ends, at most: a lease that runs out changes nothing in the slot, so nobody would wake us.
+        const std::uint64_t lease_ns = receipt_out->owner.lease_left_ns;
+        wait_for_epoch(*session.store, slot, receipt_out->owner.epoch, lease_ns < left_ns ? lease_ns : left_ns);
+        if (session.store->is_destroyed()) return Status::kDestroyed;
+    }
+}
+
+Status check_ticket(const Session& session, const Grant& grant) noexcept {
+    if (!is_claimed(grant.epoch)) return Status::kGrant;
+    if (grant.is_detached() || !KEYSTILE_GUARD("claim.ticket")) return Status::kOk;
+    const SessionState owner = unpack_session(session_state(session.store->segment, grant.session));
+    const bool is_ours = owner.is_open && owner.generation == grant.generation && owner.participant == session.store->self;
+    return is_ours ? Status::kOk : Status::kGrant;
+}
+
+Status check_record(const shm::Slot& slot, const Grant& grant) noexcept {
+    const ClaimRecord record = unpack_claim(ld16(&slot.claim));
+    if (record.epoch != grant.epoch) return Status::kBusy;
+    const bool is_named = record.session == grant.session && record.generation == grant.generation;
+    return is_named || !KEYSTILE_GUARD("claim.ticket") ? Status::kOk : Status::kGrant;
+}
+
+Status renew(Session& session, const Grant& grant, std::uint64_t lease_ns, Receipt* receipt_out) noexcept {
+    if (session.store->is_destroyed()) return Status::kDestroyed;
+    if (const Status s = check_ticket(session, grant); s != Status::kOk) return s;
+    for (;;) {  // lock-free: another turn only if word or record moved
+        const SlotWord word = unpack_word(ld16(&grant.slot->word));
+        receipt_out->stamp = session.store->stamp_now(word);
+        if (word.epoch != grant.epoch) {
+            session.lane.count(shm::kFencings);
+            return Status::kFenced;
+        }
+        const Word128 seen = ld16(&grant.slot->claim);
+        const ClaimRecord record = unpack_claim(seen);
+        if (record.epoch != grant.epoch) {
+            if (record.epoch < grant.epoch) return Status::kCorrupt;
+            continue;
+        }
+        if (const Status s = check_record(*grant.slot, grant); s == Status::kGrant) return s;
+        if (record.is_reclaimed && KEYSTILE_GUARD("claim.mark_stops_renewal")) {
+            if (const Status s = reclaim_step(*grant.slot, seen); s != Status::kOk && s != Status::kBusy) return s;
+            wake(*grant.slot);
+            continue;  // now the epoch has moved
+        }
+        const Status s = renew_step(*grant.slot, seen, deadline_for(lease_ns));
+        if (s != Status::kBusy) return s;
+    }
+}
+
+Status release(Session& session, const Grant& grant, Receipt* receipt_out) noexcept {
+    if (session.store->is_destroyed()) return Status::kDestroyed;
+    if (const Status s = check_ticket(session, grant); s != Status::kOk) return s;
+    for (;;) {  // lock-free
+        const SlotWord word = unpack_word(ld16(&grant.slot->word));
+        if (word.epoch != grant.epoch) break;  // told below
+        const Status s = check_record(*grant.slot, grant);
+        if (s == Status::kBusy) continue;
+        if (s != Status::kOk) return s;
+        break;
+    }
+    Word128 now;
+    const Status s = release_epoch(*grant.slot, grant.epoch, &now);
+    receipt_out->stamp = session.store->stamp_now(unpack_word(now));
+    if (s == Status::kOk) {
+        session.lane.count(shm::kReleases);
+        wake(*grant.slot);
+    } else if (s == Status::kFenced) {
+        session.lane.count(shm::kFencings);
+    }
+    return s;
+}
+
+Status reclaim(Session& session, shm::Slot& slot, std::uint64_t epoch, bool is_forced, Receipt* receipt_out) noexcept {
+    const Store& store = *session.store;
+    if (store.is_destroyed()) return Status::kDestroyed;
+    bool is_begun = false;
+    for (;;) {  // lock-free
+        const SlotWord word = unpack_word(ld16(&slot.word));
+        if (word.is_intent) return Status::kCorrupt;
+        receipt_out->stamp = store.stamp_now(word);
+        if (word.epoch != epoch) return is_begun ? Status::kOk : Status::kFenced;
+        const Word128 seen = ld16(&slot.claim);
+        const ClaimRecord record = unpack_claim(seen);
+        if (record.epoch < word.epoch) return Status::kCorrupt;
+        if (record.epoch != word.epoch) continue;
+        if (!is_forced && !is_over(store, record)) {
+            describe(store, record, &receipt_out->owner);
+            return Status::kHeld;
+        }
+        is_begun = true;
+        const Status s = reclaim_step(slot, seen);
+        if (s == Status::kBusy) continue;
+        if (s != Status::kOk) return s;
+        session.lane.count(shm::kReclaims);
+        wake(slot);
+    }
+}
+
+bool owner_of(const Store& store, const shm::Slot& slot, Owner* owner_out) noexcept {
+    const SlotWord word = unpack_word(ld16(&slot.word));
+    const ClaimRecord record = unpack_claim(ld16(&slot.claim));
+    if (!is_claimed(word.epoch) || record.epoch != word.epoch) return false;
+    describe(store, record, owner_out);
+    return true;
+}
+
+}  // namespace keystile::engine

@@ -1,0 +1,150 @@
+#include "operations/reaper.hpp"
+
+namespace keystile::engine {
+
+namespace {
+
+// A dead session's line and holdings, copied.
+struct Remains {
+    std::uint64_t old_ctl;
+    Ref old_ref, slot;
+    Ref holding[4];
+    std::uint32_t session;
+};
+
+// False: the record has a new owner meanwhile; what was copied means nothing.
+bool copy_remains(const Segment& segment, std::uint32_t index, std::uint64_t state, Remains* remains_out) noexcept {
+    const shm::Lane& lane = segment.session(index)->lane;
+    // order[reaper.line]: acquire. Partner: commit.line: old_ctl valid means that slot and old_ref are its.
+    remains_out->old_ctl = lane.old_ctl.load(memory_order_acquire);
+    remains_out->old_ref = peek(lane.old_ref);
+    remains_out->slot = peek(lane.slot);
+    for (int i = 0; i < 4; ++i) remains_out->holding[i] = peek(lane.holding[i]);
+    remains_out->session = index;
+    boost::atomic_thread_fence(memory_order_acquire);  // order[reaper.copy]: acquire, before the look at the state; partner: the take CAS
+    return peek(lane.state) == state;
+}
+
+bool is_of(std::uint64_t ctl, std::uint32_t session) noexcept {
+    return tag_of(ctl) != Tag::kFree && tag_of(ctl) != Tag::kFixed && session_of(id_of(ctl)) == session;
+}
+
+// The block that a commit of the dead session replaced, if it did: nobody else may know that it is free.
+void repair_line(Segment& segment, const Remains& remains) noexcept {
+    if (remains.old_ctl == 0 || remains.old_ref == 0) return;
+    const auto* slot = segment.at<shm::Slot>(remains.slot);
+    if (slot == nullptr) return;
+    const bool is_in_place = unpack_word(ld16(&slot->word)).ref == remains.old_ref;
+    if (is_in_place && KEYSTILE_GUARD("reaper.line_reachable")) return;
+    KEYSTILE_CRASH_POINT("operations.reap.before_line");
+    free_exact(segment, nullptr, remains.old_ref, remains.old_ctl);
+    // A large block whose owner died between freeing it and giving its chunks back.
+    if (class_at(segment, remains.old_ref) == kClasses) release_run(segment, remains.old_ref, id_of(remains.old_ctl));
+}
+
+// A large block's chunks carry its id, even if the block itself never came to life.
+void reap_run(Segment& segment, Ref ref, std::uint32_t session) noexcept {
+    const auto* head = segment.at<shm::BlockHead>(ref);
+    const std::uint64_t use = peek(segment.chunk(segment.chunk_of(ref))->use);
+    if (head == nullptr || tag_of(use) != Tag::kHeld || session_of(id_of(use)) != session) return;
+    const std::uint64_t ctl = peek(head->ctl);
+    const bool is_alive = id_of(ctl) == id_of(use) && tag_of(ctl) != Tag::kFree;
+    if (is_alive && is_value_reachable(segment, *head)) return;
+    if (is_alive) free_exact(segment, nullptr, ref, ctl);
+    release_run(segment, ref, id_of(use));
+}
+
+// A block that the dead session allocated last of its kind: reachable, or to be freed.
+template <class IsReachable>
+void reap_block(Segment& segment, Ref ref, std::uint32_t session, IsReachable is_reachable) noexcept {
+    const auto* head = ref != 0 ? segment.at<shm::BlockHead>(ref) : nullptr;
+    if (head == nullptr) return;
+    if (class_at(segment, ref) == kClasses) return reap_run(segment, ref, session);
+    // order[reaper.ctl]: acquire. Partner: arena.allocate and arena.publish: the header is this id's.
+    const std::uint64_t ctl = head->ctl.load(memory_order_acquire);
+    if (!is_of(ctl, session)) return;
+    // HELD: it was never made reachable, its header may be its predecessor's. PUBLISHED: ask the one place that may name it.
+    if (tag_of(ctl) == Tag::kPublished && is_reachable(*head) && KEYSTILE_GUARD("reaper.reachable")) return;
+    KEYSTILE_CRASH_POINT("operations.reap.before_block");
+    free_exact(segment, nullptr, ref, ctl);
+}
+
+void reap_slot(Segment& segment, Ref ref, std::uint32_t session) noexcept {
+    auto* slot = ref != 0 ? segment.at<shm::Slot>(ref) : nullptr;
+    if (slot == nullptr || peek(segment.chunk(segment.chunk_of(ref))->use) != fixed_use(kSlotsUse)) return;
+    // order[reaper.slot]: acquire. Partner: slots.take.
+    std::uint64_t state = slot->state.load(memory_order_acquire);
+    if (tag_of(state) != Tag::kHeld || session_of(id_of(state)) != session) return;
+    const bool is_placed = is_slot_reachable(segment, *slot);
+    KEYSTILE_CRASH_POINT("operations.reap.before_slot");
+    const std::uint64_t settled = is_placed ? owned(Tag::kPublished, 0) : with_tag(state, Tag::kFree);
+    // order[reaper.settle_slot]: acq_rel. From exactly the dead owner's id; partner: slots.take. A crash: the next reaper.
+    const bool is_settled =
+        slot->state.compare_exchange_strong(state, settled, memory_order_acq_rel, memory_order_relaxed);
+    if (is_settled && is_placed) count(segment.header().keys.value);
+}
+
+void reap_session(Segment& segment, std::uint32_t index, std::uint64_t state) noexcept {
+    Remains remains;
+    if (!copy_remains(segment, index, state, &remains)) return;
+    const auto holding = [&](Holding kind) { return remains.holding[static_cast<int>(kind)]; };
+    if (KEYSTILE_GUARD("reaper.session")) {
+        repair_line(segment, remains);
+        // The slot before its key block: whether the slot is found is asked by the key's bytes.
+        reap_slot(segment, holding(Holding::kSlot), index);
+        reap_block(segment, holding(Holding::kKey), index,
+                   [&](const shm::BlockHead& head) { return is_key_block_reachable(segment, head); });
+        reap_block(segment, holding(Holding::kNode), index, [&](const shm::BlockHead& head) {
+            return is_node_reachable(segment, reinterpret_cast<const shm::Node&>(head));
+        });
+        reap_block(segment, holding(Holding::kValue), index,
+                   [&](const shm::BlockHead& head) { return is_value_reachable(segment, head); });
+    }
+    KEYSTILE_CRASH_POINT("operations.reap.before_close");
+    close_session(segment, index, state);
+}
+
+void reap_participant(Segment& segment, ParticipantId dead) noexcept {
+    const std::uint32_t count = segment.session_count();
+    for (std::uint32_t index = 0; index < count; ++index) {
+        const std::uint64_t state = session_state(segment, index);
+        const SessionState session = unpack_session(state);
+        if (session.is_open && session.participant == dead) reap_session(segment, index, state);
+    }
+    KEYSTILE_CRASH_POINT("operations.reap.before_bury");
+    bury_participant(segment, dead);
+}
+
+}  // namespace
+
+bool is_value_reachable(const Segment& segment, const shm::BlockHead& head) noexcept {
+    const auto* slot = segment.at<shm::Slot>(static_cast<Ref>(peek(head.place)));
+    return slot != nullptr && unpack_word(ld16(&slot->word)).ref == segment.ref_of(&head);
+}
+
+bool is_key_block_reachable(const Segment& segment, const shm::BlockHead& head) noexcept {
+    const auto* slot = segment.at<shm::Slot>(static_cast<Ref>(peek(head.place)));
+    if (slot == nullptr || inline_length_of(peek(slot->turn)) != 0) return false;
+    return unpack_key_place(peek(slot->key[1])).ref == segment.ref_of(&head) && tag_of(peek(slot->state)) != Tag::kFree &&
+           is_slot_reachable(segment, *slot);
+}
+
+std::uint32_t reap_dead(Segment& segment, ParticipantId self_id, std::uint32_t looks) noexcept {
+    if (segment.is_read_only()) return 0;
+    const std::uint32_t count = segment.participant_count();
+    std::uint32_t buried = 0;
+    for (std::uint32_t i = 0; i < count && looks != 0; ++i) {
+        // From our own record on, so that many openers look at different neighbours.
+        const std::uint32_t index = (self_id.index + i) % count;
+        const std::uint64_t state = peek(segment.participant(index)->state);
+        if (!is_alive_tag(state)) continue;
+        --looks;
+        const ParticipantId id{index, generation_of_participant(state)};
+        if (is_participant_alive(segment, id, self_id) && KEYSTILE_GUARD("reaper.death_proven")) continue;
+        reap_participant(segment, id);
+        ++buried;
+    }
+    return buried;
+}
+
+}  // namespace keystile::engine

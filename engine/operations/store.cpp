@@ -1,0 +1,67 @@
+#include "operations/store.hpp"
+
+#include "operations/reaper.hpp"
+
+namespace keystile::engine {
+
+namespace {
+
+// Participants looked at for death by each open: enough that the dead do not pile up, few enough to open fast.
+constexpr std::uint32_t kReapLooks = 64;
+
+}  // namespace
+
+Status open_store(const std::string& folder, const std::string& file, const SegmentOptions& options, const std::string& label,
+                  Store* store_out) noexcept {
+    Segment& segment = store_out->segment;
+    if (const Status s = Segment::open(folder, file, options, &segment); s != Status::kOk) return s;
+    const shm::Header& header = segment.header();
+    store_out->token_base = (header.incarnation & 0xFFFFFFu) << 39;
+    store_out->hash_seed = header.hash_seed;
+    store_out->handle_secret = header.handle_secret;
+    if (options.is_read_only) return Status::kOk;
+
+    Status joined = join(segment, label, &store_out->self);
+    if (joined == Status::kParticipants || joined == Status::kFull) {
+        reap_dead(segment, store_out->self, kParticipantsMax);
+        joined = join(segment, label, &store_out->self);
+    }
+    if (joined != Status::kOk) return joined;
+    close_on_fork(segment.file().fd());
+    reap_dead(segment, store_out->self, kReapLooks);
+    return Status::kOk;
+}
+
+void close_store(Store& store) noexcept {
+    if (store.segment.is_read_only()) return;
+    leave(store.segment, store.self);
+    forget_on_fork(store.segment.file().fd());
+}
+
+Status open_session(Store& store, Session* session_out) noexcept {
+    if (store.segment.is_read_only()) {
+        session_out->store = &store;
+        return Status::kOk;
+    }
+    if (store.is_destroyed()) return Status::kDestroyed;
+    SessionId id;
+    Status s = open_session(store.segment, store.self, &id);
+    if (s != Status::kOk && reap_dead(store.segment, store.self, kParticipantsMax) != 0) {
+        s = open_session(store.segment, store.self, &id);
+    }
+    if (s != Status::kOk) return s;
+    session_out->store = &store;
+    session_out->lane = Lane(store.segment, id, store.self);
+    return Status::kOk;
+}
+
+void close_session(Session& session) noexcept {
+    if (session.store == nullptr || session.store->segment.is_read_only()) return;
+    const SessionId id = session.lane.id();
+    KEYSTILE_CRASH_POINT("operations.session_close.before_close");
+    close_session(session.store->segment, id.index,
+                  pack(SessionState{true, id.generation, session.store->self}));
+    session.store = nullptr;
+}
+
+}  // namespace keystile::engine

@@ -1,0 +1,65 @@
+// A store as this process has it open, and a session in it.
+//
+// Threads: a Store by any; a Session by the one thread that is in it. After fork: neither (abi/ refuses).
+#pragma once
+
+#include <string>
+
+#include "slots/slots.hpp"
+
+namespace keystile::engine {
+
+// What a caller saw: the version, and the epoch as the 63-bit token {incarnation : 24, epoch : 39}, which never decreases
+// over the life of a store, rebuilds included.
+struct Stamp {
+    std::uint64_t version = 0;
+    std::uint64_t epoch = 0;
+};
+
+struct Store {
+    Segment segment;
+    ParticipantId self;             // meaningless in a read-only store
+    std::uint64_t token_base = 0;   // incarnation << 39
+    std::uint64_t hash_seed = 0;
+    std::uint64_t handle_secret = 0;
+
+    Stamp stamp_of(SlotWord w) const noexcept {
+        // A key that was never written has the zero stamp, whatever happened to its epoch: nothing can be stale about it.
+        return w.version == 0 ? Stamp{} : Stamp{w.version, token_base | w.epoch};
+    }
+    // The same with the epoch even then: what receipts and watch tell. {0, 0} only if nothing ever happened to the key.
+    Stamp stamp_now(SlotWord w) const noexcept {
+        return w.version == 0 && w.epoch == 0 ? Stamp{} : Stamp{w.version, token_base | w.epoch};
+    }
+    std::uint64_t token_of(std::uint64_t epoch) const noexcept { return token_base | epoch; }
+    bool is_destroyed() const noexcept { return peek(segment.header().is_destroyed) != 0; }
+};
+
+struct Session {
+    Store* store = nullptr;
+    Lane lane;
+};
+
+// Who holds a key: what a caller who met a live claim is told.
+struct Owner {
+    std::uint64_t lease_left_ns = 0;  // UINT64_MAX: until it dies
+    std::uint64_t epoch = 0;          // token
+    std::int32_t pid = 0;
+    bool is_detached = false;
+    char label[kLabelBytes] = {};
+};
+
+struct Receipt {
+    Stamp stamp;
+    Owner owner;  // written with kHeld only
+};
+
+Status open_store(const std::string& folder, const std::string& file, const SegmentOptions& options, const std::string& label,
+                  Store* store_out) noexcept;
+// All sessions are closed before.
+void close_store(Store& store) noexcept;
+
+Status open_session(Store& store, Session* session_out) noexcept;
+void close_session(Session& session) noexcept;
+
+}  // namespace keystile::engine
