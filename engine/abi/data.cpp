@@ -93,12 +93,10 @@ inline ks_status slot_for(const Call& call, ks_key key, shm::Slot** slot_out) no
     *slot_out = slot_of(*call.session().store, key);
     return *slot_out != nullptr ? KS_OK : fault(KS_E_HANDLE, "the ks_key is of another store");
 }
-inline ks_status check_key(ks_key) noexcept { return KS_OK; }
 
 template <class Key>
 inline ks_status put(ks_session* session, Key key, ks_stamp seen, ks_bytes value, bool is_delete,
                      const ks_commit_options* options, ks_receipt* receipt_out) noexcept {
-    using keystile::engine::abi::check_key;
     if (const ks_status s = check_key(key); s != KS_OK) [[unlikely]] return s;
     if (const ks_status s = check_value(value); s != KS_OK) [[unlikely]] return s;
     const Call call(session);

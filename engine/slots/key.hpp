@@ -1,9 +1,7 @@
 // A key as a caller gives it: its bytes, its keyed hash, and, if it is short, its inline form.
 #pragma once
 
-// The hash is part of the library, not a dependency of it.
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include <xxhash.h>  // built with XXH_INLINE_ALL: the hash is part of the library, not a dependency of it
 
 #include <cstring>
 
