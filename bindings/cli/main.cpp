@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "commands.hpp"
+#include "help.hpp"
 #include "text.hpp"
 #if __has_include("swarm/swarm.hpp")
 #include "swarm/swarm.hpp"
@@ -71,7 +72,8 @@ void add_globals(CLI::App& app, Globals& globals) {
     app.add_flag("-q,--quiet", globals.quiet, "Print nothing but what was asked for");
     app.add_flag("--key-base64", globals.is_key_base64,
                  "KEY and PREFIX are base64: for keys no shell can type");
-    app.set_version_flag("-V,--version", "keystile " KEYSTILE_VERSION);
+    app.set_version_flag("-V,--version", "keystile " KEYSTILE_VERSION)
+        ->description("Print the version of the program");
 }
 
 Failure usage_failure(const CLI::App& app, const CommandLine& line, const CLI::ParseError& error) {
@@ -80,16 +82,23 @@ Failure usage_failure(const CLI::App& app, const CommandLine& line, const CLI::P
         return {ExitCode::usage,
                 fmt::format("there is no command '{}'; see keystile --help", escaped(line.command))};
     }
-    const std::string name = chosen.empty() ? "" : chosen.front()->get_name() + ": ";
-    const std::string help = chosen.empty() ? "" : chosen.front()->get_name() + " ";
-    return {ExitCode::usage, fmt::format("{}{}; see keystile {}--help", name, escaped(error.what()), help)};
+    const std::string name = chosen.empty() ? "" : chosen.front()->get_name();
+    std::string message = name.empty() ? error.what() : fmt::format("{}: {}", name, error.what());
+    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {
+        if (name == "put") message += " (the value goes behind --value, or into standard input)";
+        if (name == "claim") message += " (a command to run goes behind --)";
+    }
+    return {ExitCode::usage,
+            fmt::format("{}; see keystile {}--help", escaped(message), name.empty() ? "" : name + " ")};
 }
 
 int run(const CommandLine& line) {
     CLI::App app{
         "keystile: processes on one host share keys; of all writers of one version exactly one wins.",
         "keystile"};
+    app.formatter(std::make_shared<HelpFormatter>());
     app.footer(kFooter);
+    app.set_help_flag("-h,--help", "Print this help, or that of the command before it");
     app.require_subcommand(1);
     app.fallthrough();
     Globals globals;
@@ -109,6 +118,7 @@ int run(const CommandLine& line) {
 #if __has_include("swarm/swarm.hpp")
     add_swarm_command(app, exit_code);
 #endif
+    for (CLI::App* const command : app.get_subcommands({})) command->group("Commands");
 
     if (line.has_dashes && line.cmd.empty()) {
         throw Failure{ExitCode::usage, "claim KEY -- CMD: there is no CMD behind the dashes"};

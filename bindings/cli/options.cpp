@@ -55,10 +55,8 @@ std::string key_of(const Globals& globals, const std::string& argument) {
     throw Failure{ExitCode::usage, fmt::format("--key-base64: '{}' is not base64", escaped(argument))};
 }
 
-void StampOptions::add_to(CLI::App* command, const char* what) {
-    CLI::Option* const version_option =
-        add_number(command, "--version", version,
-                   fmt::format("The version {}, as `get --stamp` printed it", what).c_str());
+void StampOptions::add_to(CLI::App* command, const char* help) {
+    CLI::Option* const version_option = add_number(command, "--version", version, help);
     CLI::Option* const epoch_option = add_number(command, "--epoch", epoch, "Its epoch, printed beside it");
     version_option->needs(epoch_option);
     epoch_option->needs(version_option);

@@ -33,7 +33,7 @@ struct StampOptions {
     std::optional<uint64_t> version;
     std::optional<uint64_t> epoch;
 
-    void add_to(CLI::App* command, const char* what);
+    void add_to(CLI::App* command, const char* help);
     std::optional<ks_stamp> stamp() const;
 };
 

@@ -84,7 +84,7 @@ void add_watch_command(CLI::App& app, const Globals& globals) {
     CLI::App* const command = app.add_subcommand("watch", "Print the changes of a key as they happen");
     const auto options = std::make_shared<WatchOptions>();
     add_key_argument(command, options->key);
-    options->since.add_to(command, "to watch from, instead of the current one");
+    options->since.add_to(command, "Watch from this version on, not from now");
     CLI::Option* const count = add_number(command, "-n,--count", options->count, "End after N changes");
     command->add_flag("--once", options->once, "End after the first change")->excludes(count);
     add_duration(command, "--timeout", options->timeout_ns, "End after this time [forever]");

@@ -4,7 +4,7 @@ namespace keystile::cli {
 
 void WriteOptions::add_to(CLI::App* command) {
     add_key_argument(command, key);
-    seen.add_to(command, "this was computed from");
+    seen.add_to(command, "The version it was computed from, as `get --stamp` printed it");
     claim.add_to(command);
     command->add_flag("--release", release, "Give the claim back in the same step");
     command->add_flag("--force", force, "Whatever is there: read the stamp and commit, the last writer wins");
