@@ -30,13 +30,15 @@ namespace {
 inline ks_status get_slot(const Store& store, const shm::Slot& slot, void* buf, size_t capacity, size_t* size_out,
                           ks_stamp* seen_out) noexcept {
     if (buf == nullptr && capacity != 0) [[unlikely]] return fault(KS_E_ARGUMENT, "buf is NULL, capacity is not 0");
-    std::size_t size = 0;
-    Stamp seen;
-    const Status s = read_value(store, slot, buf, capacity, &size, &seen);
-    if (static_cast<int>(s) < 0) [[unlikely]] return fault(s, "reading");
-    if (size_out != nullptr) *size_out = size;
-    if (seen_out != nullptr) *seen_out = to_c(seen);
-    return static_cast<ks_status>(s);
+    const ReadResult result = read_value(store.segment, slot, buf, capacity);
+    if (static_cast<int>(result.status) < 0) [[unlikely]] return fault(result.status, "reading");
+    if (size_out != nullptr) *size_out = result.size;
+    if (seen_out != nullptr) {
+        const bool is_written = result.word.version() != 0;
+        seen_out->version = result.word.version();
+        seen_out->epoch = is_written ? store.token_of(result.word.epoch()) : 0;
+    }
+    return static_cast<ks_status>(result.status);
 }
 
 struct Parsed {

@@ -5,3 +5,4 @@
 #include "arena/lane.hpp"        // IWYU pragma: export
 #include "arena/runs.hpp"        // IWYU pragma: export
 #include "arena/size_class.hpp"  // IWYU pragma: export
+#include "arena/spare.hpp"       // IWYU pragma: export

@@ -12,8 +12,20 @@
 namespace keystile::engine {
 
 // What a session allocated last, by kind: recorded before the allocating CAS, so that a survivor who proves the session
-// dead finds everything it may have held in four looks instead of a sweep over the arena.
-enum class Holding : int { kValue = 0, kSlot = 1, kKey = 2, kNode = 3 };
+// dead finds everything it may have held in a few looks instead of a sweep over the arena. Of value blocks there are two: the
+// one being committed, and the spare.
+enum class Holding : int { kValue = 0, kOtherValue = 1, kSlot = 2, kKey = 3, kNode = 4 };
+inline constexpr int kHoldings = 5;
+constexpr Holding other_value(Holding h) noexcept { return h == Holding::kValue ? Holding::kOtherValue : Holding::kValue; }
+
+// The block that a session's last commit replaced, kept HELD for its next one (arena/spare.hpp).
+struct Spare {
+    Ref ref = 0;
+    std::uint64_t ctl = 0;  // HELD(id)
+    SizeClass size_class = 0;
+    Holding holding = Holding::kOtherValue;
+    std::uint32_t misses = 0;
+};
 
 // Blocks this session freed lately: the hottest first.
 struct Hints {
@@ -59,6 +71,7 @@ public:
         engine::count(record_->total.value[counter], more);
     }
 
+    Spare spare;
     std::array<Hints, kClasses> hints{};
     std::array<Cursor, kClasses> cursors{};
 

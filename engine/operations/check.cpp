@@ -55,18 +55,18 @@ private:
     // What is wrong with the word, its block and its claim; NULL if nothing. Only true if the word did not move meanwhile.
     const char* judge_slot(const shm::Slot& slot, SlotWord w) {
         const ClaimRecord claim = unpack_claim(ld16(&slot.claim));
-        if (w.is_intent) return "an operation of a kind this version does not write";
-        if (is_claimed(w.epoch) && claim.epoch != w.epoch) return "a claimed word whose record names another epoch";
-        if (!is_claimed(w.epoch) && claim.epoch > w.epoch + 1) return "a claim record ahead of its word";
-        if (w.version == 0) return w.ref == 0 ? nullptr : "a block but no version";
-        const auto* block = segment_.at<shm::Block>(w.ref);
+        if (w.is_intent()) return "an operation of a kind this version does not write";
+        if (is_claimed(w.epoch()) && claim.epoch != w.epoch()) return "a claimed word whose record names another epoch";
+        if (!is_claimed(w.epoch()) && claim.epoch > w.epoch() + 1) return "a claim record ahead of its word";
+        if (w.version() == 0) return w.ref() == 0 ? nullptr : "a block but no version";
+        const auto* block = segment_.at<shm::Block>(w.ref());
         if (block == nullptr) return "a block outside the segment";
         const BlockContent content = unpack_content(peek(block->head.content));
         if (tag_of(peek(block->head.ctl)) != Tag::kPublished) return "a block that is not published";
         if (content.kind != BlockKind::kValue) return "a block of another kind";
-        if (peek(block->head.version) != w.version) return "a block of another version";
+        if (peek(block->head.version) != w.version()) return "a block of another version";
         if (static_cast<Ref>(peek(block->head.place)) != segment_.ref_of(&slot)) return "a block of another slot";
-        if (content.size > capacity_of(w.ref)) return "a value larger than its block";
+        if (content.size > capacity_of(w.ref())) return "a value larger than its block";
         return nullptr;
     }
 
@@ -95,18 +95,17 @@ private:
         const char* wrong = nullptr;
         SlotWord w;
         for (;;) {  // lock-free: another turn only if the word moved, and it may not stay wrong in every one of them
-            const Word128 seen = ld16(&slot.word);
-            w = unpack_word(seen);
+            w = load_word(slot);
             wrong = judge_slot(slot, w);
             boost::atomic_thread_fence(memory_order_acquire);  // order[check.word]: as read.validate, partner arena.fill
-            if (wrong == nullptr || ld16(&slot.word) == seen) break;
+            if (wrong == nullptr || load_word(slot) == w) break;
         }
         if (wrong != nullptr) problem("slot %u (key of %u bytes): %s", segment_.ref_of(&slot), key.size, wrong);
-        if (is_claimed(w.epoch)) ++report_.claimed;
-        if (w.ref == 0) return;
-        values_.push_back({w.ref, segment_.ref_of(&slot)});
-        reachable_.push_back(w.ref);
-        const auto* head = segment_.at<shm::BlockHead>(w.ref);
+        if (is_claimed(w.epoch())) ++report_.claimed;
+        if (w.ref() == 0) return;
+        values_.push_back({w.ref(), segment_.ref_of(&slot)});
+        reachable_.push_back(w.ref());
+        const auto* head = segment_.at<shm::BlockHead>(w.ref());
         if (head != nullptr && (unpack_content(peek(head->content)).flags & kTombstone) != 0) ++report_.deleted;
     }
 
@@ -117,7 +116,7 @@ private:
             if (values_[i - 1].first != ref) continue;
             const auto names_it = [&](Ref place) {
                 const auto* it = segment_.at<shm::Slot>(place);
-                return it != nullptr && unpack_word(ld16(&it->word)).ref == ref;
+                return it != nullptr && load_word(*it).ref() == ref;
             };
             // One of them may have let it go before the other took it.
             if (names_it(slot) && names_it(values_[i - 1].second) && names_it(slot)) {

@@ -62,27 +62,26 @@ Status try_claim(Session& session, shm::Slot& slot, const ClaimRequest& request,
                  Receipt* receipt_out) noexcept {
     const Store& store = *session.store;
     for (;;) {  // lock-free: another turn only if the word or the record moved
-        const Word128 seen = ld16(&slot.word);
-        const SlotWord word = unpack_word(seen);
-        if (word.is_intent) return Status::kCorrupt;
+        const SlotWord word = load_word(slot);
+        if (word.is_intent()) return Status::kCorrupt;
         receipt_out->stamp = store.stamp_now(word);
-        if (is_claimed(word.epoch)) {
+        if (is_claimed(word.epoch())) {
             const Status met = meet_claim(session, slot, word, &receipt_out->owner);
             if (met == Status::kBusy) continue;
             return met;
         }
-        if (word.epoch + 3 > kEpochMax) return Status::kExhausted;  // room for the claim and its end
+        if (word.epoch() + 3 > kEpochMax) return Status::kExhausted;  // room for the claim and its end
         const ClaimRecord wanted = record_for(session, request);
-        const Status stepped = claim_step(slot, seen, wanted);
+        const Status stepped = claim_step(slot, word, wanted);
         if (stepped == Status::kBusy) {
             session.lane.count(shm::kRetries);
             continue;
         }
         if (stepped != Status::kOk) return stepped;
         wake(slot);
-        *grant_out = {&slot, word.epoch + 1, wanted.session, wanted.generation};
-        const SlotWord now = unpack_word(ld16(&slot.word));
-        receipt_out->stamp = {now.version, store.token_of(word.epoch + 1)};
+        *grant_out = {&slot, word.epoch() + 1, wanted.session, wanted.generation};
+        const SlotWord now = load_word(slot);
+        receipt_out->stamp = {now.version(), store.token_of(word.epoch() + 1)};
         session.lane.count(shm::kClaims);
         return Status::kOk;
     }
@@ -94,9 +93,9 @@ Status meet_claim(Session& session, shm::Slot& slot, SlotWord word, Owner* owner
     const Store& store = *session.store;
     const Word128 seen = ld16(&slot.claim);
     const ClaimRecord record = unpack_claim(seen);
-    if (record.epoch != word.epoch) {
+    if (record.epoch != word.epoch()) {
         // The word was read first, so its record can only be newer (C2). An older one, with the word still there, is damage.
-        const bool is_moved = record.epoch > word.epoch || unpack_word(ld16(&slot.word)).epoch != word.epoch;
+        const bool is_moved = record.epoch > word.epoch() || load_word(slot).epoch() != word.epoch();
         return is_moved ? Status::kBusy : Status::kCorrupt;
     }
     if (is_over(store, record)) {
@@ -146,9 +145,9 @@ Status renew(Session& session, const Grant& grant, std::uint64_t lease_ns, Recei
     if (session.store->is_destroyed()) return Status::kDestroyed;
     if (const Status s = check_ticket(session, grant); s != Status::kOk) return s;
     for (;;) {  // lock-free: another turn only if word or record moved
-        const SlotWord word = unpack_word(ld16(&grant.slot->word));
+        const SlotWord word = load_word(*grant.slot);
         receipt_out->stamp = session.store->stamp_now(word);
-        if (word.epoch != grant.epoch) {
+        if (word.epoch() != grant.epoch) {
             session.lane.count(shm::kFencings);
             return Status::kFenced;
         }
@@ -173,16 +172,16 @@ Status release(Session& session, const Grant& grant, Receipt* receipt_out) noexc
     if (session.store->is_destroyed()) return Status::kDestroyed;
     if (const Status s = check_ticket(session, grant); s != Status::kOk) return s;
     for (;;) {  // lock-free
-        const SlotWord word = unpack_word(ld16(&grant.slot->word));
-        if (word.epoch != grant.epoch) break;  // told below
+        const SlotWord word = load_word(*grant.slot);
+        if (word.epoch() != grant.epoch) break;  // told below
         const Status s = check_record(*grant.slot, grant);
         if (s == Status::kBusy) continue;
         if (s != Status::kOk) return s;
         break;
     }
-    Word128 now;
+    SlotWord now;
     const Status s = release_epoch(*grant.slot, grant.epoch, &now);
-    receipt_out->stamp = session.store->stamp_now(unpack_word(now));
+    receipt_out->stamp = session.store->stamp_now(now);
     if (s == Status::kOk) {
         session.lane.count(shm::kReleases);
         wake(*grant.slot);
@@ -197,14 +196,14 @@ Status reclaim(Session& session, shm::Slot& slot, std::uint64_t epoch, bool is_f
     if (store.is_destroyed()) return Status::kDestroyed;
     bool is_begun = false;
     for (;;) {  // lock-free
-        const SlotWord word = unpack_word(ld16(&slot.word));
-        if (word.is_intent) return Status::kCorrupt;
+        const SlotWord word = load_word(slot);
+        if (word.is_intent()) return Status::kCorrupt;
         receipt_out->stamp = store.stamp_now(word);
-        if (word.epoch != epoch) return is_begun ? Status::kOk : Status::kFenced;
+        if (word.epoch() != epoch) return is_begun ? Status::kOk : Status::kFenced;
         const Word128 seen = ld16(&slot.claim);
         const ClaimRecord record = unpack_claim(seen);
-        if (record.epoch < word.epoch) return Status::kCorrupt;
-        if (record.epoch != word.epoch) continue;
+        if (record.epoch < word.epoch()) return Status::kCorrupt;
+        if (record.epoch != word.epoch()) continue;
         if (!is_forced && !is_over(store, record)) {
             describe(store, record, &receipt_out->owner);
             return Status::kHeld;
@@ -219,9 +218,9 @@ Status reclaim(Session& session, shm::Slot& slot, std::uint64_t epoch, bool is_f
 }
 
 bool owner_of(const Store& store, const shm::Slot& slot, Owner* owner_out) noexcept {
-    const SlotWord word = unpack_word(ld16(&slot.word));
+    const SlotWord word = load_word(slot);
     const ClaimRecord record = unpack_claim(ld16(&slot.claim));
-    if (!is_claimed(word.epoch) || record.epoch != word.epoch) return false;
+    if (!is_claimed(word.epoch()) || record.epoch != word.epoch()) return false;
     describe(store, record, owner_out);
     return true;
 }

@@ -7,10 +7,10 @@ namespace {
 // A commit without a grant. kOk: the word is as the caller saw it. kBusy: look again.
 Status judge_optimistic(Session& session, shm::Slot& slot, SlotWord word, const CommitRequest& request,
                         Receipt* receipt_out) noexcept {
-    if (word.version != request.seen.version) return Status::kConflict;
-    if (is_claimed(word.epoch)) [[unlikely]] return meet_claim(session, slot, word, &receipt_out->owner);
-    const bool is_never_written = word.version == 0 && request.seen.epoch == 0;
-    if (!is_never_written && session.store->token_of(word.epoch) != request.seen.epoch &&
+    if (word.version() != request.seen.version) return Status::kConflict;
+    if (is_claimed(word.epoch())) [[unlikely]] return meet_claim(session, slot, word, &receipt_out->owner);
+    const bool is_never_written = word.version() == 0 && request.seen.epoch == 0;
+    if (!is_never_written && session.store->token_of(word.epoch()) != request.seen.epoch &&
         KEYSTILE_GUARD("commit.epoch")) [[unlikely]] {
         return Status::kFenced;
     }
@@ -18,11 +18,11 @@ Status judge_optimistic(Session& session, shm::Slot& slot, SlotWord word, const 
 }
 
 Status judge_granted(shm::Slot& slot, SlotWord word, const CommitRequest& request) noexcept {
-    if (word.epoch != request.grant->epoch && KEYSTILE_GUARD("commit.epoch")) return Status::kFenced;
-    if (word.epoch == request.grant->epoch) {
+    if (word.epoch() != request.grant->epoch && KEYSTILE_GUARD("commit.epoch")) return Status::kFenced;
+    if (word.epoch() == request.grant->epoch) {
         if (const Status s = check_record(slot, *request.grant); s != Status::kOk) return s;
     }
-    return word.version != request.seen.version ? Status::kConflict : Status::kOk;
+    return word.version() != request.seen.version ? Status::kConflict : Status::kOk;
 }
 
 void count_refusal(Session& session, Status status) noexcept {
@@ -35,7 +35,7 @@ void count_refusal(Session& session, Status status) noexcept {
 Status make_block(Session& session, shm::Slot& slot, const CommitRequest& request, BlockGrant* grant_out) noexcept {
     Lane& lane = session.lane;
     const std::uint64_t bytes = sizeof(shm::Block) + request.size;
-    const Status s = allocate(lane, bytes, Holding::kValue, grant_out);
+    const Status s = allocate_value(lane, bytes, grant_out);
     if (s != Status::kOk) [[unlikely]] return s;
     auto* block = lane.segment().at<shm::Block>(grant_out->ref, sizeof(shm::Block) + round_up(request.size, 8));
     if (block == nullptr) [[unlikely]] return Status::kCorrupt;
@@ -80,27 +80,26 @@ Status commit(Session& session, shm::Slot& slot, const CommitRequest& request, R
     }
     BlockGrant fresh;
     for (;;) {  // lock-free: another turn only if the word moved
-        const Word128 seen = ld16(&slot.word);
-        const SlotWord word = unpack_word(seen);
-        if (word.is_intent) [[unlikely]] return refuse(session, Status::kCorrupt, word, fresh, receipt_out);
+        const SlotWord word = load_word(slot);
+        if (word.is_intent()) [[unlikely]] return refuse(session, Status::kCorrupt, word, fresh, receipt_out);
         const Status judged = request.grant != nullptr ? judge_granted(slot, word, request)
                                                        : judge_optimistic(session, slot, word, request, receipt_out);
         if (judged == Status::kBusy) continue;
         if (judged != Status::kOk) return refuse(session, judged, word, fresh, receipt_out);
-        if (word.version == kVersionMax || word.epoch == kEpochMax) [[unlikely]] {
+        if (word.version() == kVersionMax || word.epoch() == kEpochMax) [[unlikely]] {
             return refuse(session, Status::kExhausted, word, fresh, receipt_out);
         }
 
         std::uint64_t old_ctl = 0;
-        if (word.version != 0) {
-            const auto* old = segment.at<shm::BlockHead>(word.ref);
+        if (word.version() != 0) {
+            const auto* old = segment.at<shm::BlockHead>(word.ref());
             if (old == nullptr) [[unlikely]] return refuse(session, Status::kCorrupt, word, fresh, receipt_out);
             // order[commit.old_id]: acquire. Partner: arena.publish. The id is this block's only if the word still names it:
             //   hence the second ld16 (E4). A crash here leaves nothing.
             old_ctl = old->ctl.load(memory_order_acquire);
             const bool is_tombstone = (unpack_content(peek(old->content)).flags & kTombstone) != 0;
             KEYSTILE_CRASH_POINT("operations.commit.after_old_id");
-            if (KEYSTILE_GUARD("commit.old_id") && ld16(&slot.word) != seen) [[unlikely]] continue;
+            if (KEYSTILE_GUARD("commit.old_id") && load_word(slot) != word) [[unlikely]] continue;
             if (tag_of(old_ctl) != Tag::kPublished) [[unlikely]] {
                 return refuse(session, Status::kCorrupt, word, fresh, receipt_out);
             }
@@ -113,16 +112,16 @@ Status commit(Session& session, shm::Slot& slot, const CommitRequest& request, R
             const Status made = make_block(session, slot, request, &fresh);
             if (made != Status::kOk) [[unlikely]] return refuse(session, made, word, {}, receipt_out);
         }
-        arm_line(lane.shared(), segment.ref_of(&slot), word.ref, old_ctl);
+        arm_line(lane.shared(), segment.ref_of(&slot), word.ref(), old_ctl);
         const SlotWord next = committed(word, fresh.ref, request.is_releasing);
         KEYSTILE_CRASH_POINT("operations.commit.before_cas");
         // order[commit.cas]: full (locked). release: the block and its PUBLISHED ctl are seen by whoever sees the word; pairs
         //   with the readers' ld16. A crash before: the old value stands, the block is reaped. After: the new value stands,
         //   the line tells the reaper to free the old block.
-        if (cas16(&slot.word, seen, pack(next))) [[likely]] {
+        if (cas_word(slot, word, next)) [[likely]] {
             KEYSTILE_CRASH_POINT("operations.commit.after_cas");
             if (!KEYSTILE_GUARD("commit.publish_first")) publish(segment.at<shm::BlockHead>(fresh.ref)[0], fresh.ctl);
-            if (old_ctl != 0) free_exact(lane, word.ref, old_ctl);
+            if (old_ctl != 0) keep_or_free(lane, word.ref(), old_ctl);
             KEYSTILE_CRASH_POINT("operations.commit.before_wake");
             wake(slot);
             receipt_out->stamp = session.store->stamp_now(next);

@@ -26,7 +26,10 @@ bool list_slot(void* user, shm::Slot& slot) {
     if (listing.prefix.size != 0 && std::memcmp(bytes.data, listing.prefix.data, listing.prefix.size) != 0) return true;
     Entry entry{};
     entry.key = bytes;
-    const Status s = read_value(store, slot, nullptr, 0, &entry.value_size, &entry.stamp);
+    const ReadResult result = read_value(store.segment, slot, nullptr, 0);
+    const Status s = result.status;
+    entry.value_size = result.size;
+    entry.stamp = store.stamp_of(result.word);
     if (s != Status::kOk && s != Status::kTooSmall && s != Status::kNotFound) listing.status = s;
     entry.has_value = s == Status::kOk || s == Status::kTooSmall;
     entry.is_claimed = owner_of(store, slot, &entry.owner);

@@ -9,34 +9,33 @@
 
 namespace keystile::engine {
 
-// kOk (value in buf), kTooSmall (size and stamp), kNotFound (stamp to create it with), kCorrupt.
-inline Status read_value(const Store& store, const shm::Slot& slot, void* buf, std::size_t capacity, std::size_t* size_out,
-                         Stamp* seen_out) noexcept {
-    const Segment& segment = store.segment;
+struct ReadResult {
+    Status status;    // kOk (value in buf), kTooSmall, kNotFound, kCorrupt
+    SlotWord word;    // what was read, unless kCorrupt
+    std::size_t size;  // of the value; 0 if there is none
+};
+
+inline ReadResult read_value(const Segment& segment, const shm::Slot& slot, void* buf, std::size_t capacity) noexcept {
     for (;;) {
-        const Word128 seen = ld16(&slot.word);
-        const SlotWord w = unpack_word(seen);
-        if (w.is_intent) [[unlikely]] return Status::kCorrupt;  // nothing in this version writes one
-        *seen_out = store.stamp_of(w);
-        *size_out = 0;
-        if (w.version == 0) return Status::kNotFound;
-        const auto* block = segment.at<shm::Block>(w.ref);
-        if (block == nullptr) [[unlikely]] return Status::kCorrupt;
+        const SlotWord w = load_word(slot);
+        if (w.is_intent()) [[unlikely]] return {Status::kCorrupt, w, 0};  // nothing in this version writes one
+        if (w.version() == 0) return {Status::kNotFound, w, 0};
+        const auto* block = segment.at<shm::Block>(w.ref());
+        if (block == nullptr) [[unlikely]] return {Status::kCorrupt, w, 0};
         __builtin_prefetch(block->payload);
         const BlockContent content = unpack_content(peek(block->head.content));
         const bool is_tombstone = (content.flags & kTombstone) != 0;
         const bool is_readable = content.size <= kValueBytesMax &&
-                                 segment.at<shm::Block>(w.ref, sizeof(shm::Block) + round_up(content.size, 8)) != nullptr;
+                                 segment.at<shm::Block>(w.ref(), sizeof(shm::Block) + round_up(content.size, 8)) != nullptr;
         const bool is_copied = !is_tombstone && is_readable && content.size <= capacity;
-        if (is_copied) copy_out(buf, block->payload, content.size);
+        if (is_copied) [[likely]] copy_out(buf, block->payload, content.size);
         // order[read.validate]: acquire fence. Partner: arena.fill's release fence: if a byte above came from the block's next
-        //   owner, the ld16 below sees that the word has moved on. A reader's crash leaves nothing.
+        //   owner, the load below sees that the word has moved on. A reader's crash leaves nothing.
         boost::atomic_thread_fence(memory_order_acquire);
-        if (ld16(&slot.word) != seen && KEYSTILE_GUARD("read.revalidate")) continue;
-        if (is_tombstone) return Status::kNotFound;
-        if (!is_readable) return Status::kCorrupt;
-        *size_out = content.size;
-        return is_copied ? Status::kOk : Status::kTooSmall;
+        if (load_word(slot) != w && KEYSTILE_GUARD("read.revalidate")) [[unlikely]] continue;
+        if (is_copied) [[likely]] return {Status::kOk, w, content.size};
+        if (is_tombstone) return {Status::kNotFound, w, 0};
+        return {is_readable ? Status::kTooSmall : Status::kCorrupt, w, content.size};
     }
 }
 

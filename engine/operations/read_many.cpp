@@ -26,8 +26,8 @@ void read_batch(const Store& store, ReadItem* items, std::size_t count) noexcept
     for (std::size_t i = 0; i < count; ++i) {
         items[i].status = find_slot(segment, items[i].key, hashes[i], &slots[i]);
         if (items[i].status != Status::kOk) continue;
-        const SlotWord w = unpack_word(ld16(&slots[i]->word));
-        if (const auto* block = segment.at<shm::Block>(w.ref); block != nullptr) {
+        const SlotWord w = load_word(*slots[i]);
+        if (const auto* block = segment.at<shm::Block>(w.ref()); block != nullptr) {
             __builtin_prefetch(block);
             __builtin_prefetch(block->payload);
         }
@@ -37,7 +37,10 @@ void read_batch(const Store& store, ReadItem* items, std::size_t count) noexcept
         item.size = 0;
         item.seen = {};
         if (item.status != Status::kOk) continue;
-        item.status = read_value(store, *slots[i], item.buf, item.capacity, &item.size, &item.seen);
+        const ReadResult result = read_value(segment, *slots[i], item.buf, item.capacity);
+        item.status = result.status;
+        item.size = result.size;
+        item.seen = store.stamp_of(result.word);
     }
 }
 

@@ -8,7 +8,7 @@ namespace {
 struct Remains {
     std::uint64_t old_ctl;
     Ref old_ref, slot;
-    Ref holding[4];
+    Ref holding[kHoldings];
     std::uint32_t session;
 };
 
@@ -19,7 +19,7 @@ bool copy_remains(const Segment& segment, std::uint32_t index, std::uint64_t sta
     remains_out->old_ctl = lane.old_ctl.load(memory_order_acquire);
     remains_out->old_ref = peek(lane.old_ref);
     remains_out->slot = peek(lane.slot);
-    for (int i = 0; i < 4; ++i) remains_out->holding[i] = peek(lane.holding[i]);
+    for (int i = 0; i < kHoldings; ++i) remains_out->holding[i] = peek(lane.holding[i]);
     remains_out->session = index;
     boost::atomic_thread_fence(memory_order_acquire);  // order[reaper.copy]: acquire, before the look at the state; partner: the take CAS
     return peek(lane.state) == state;
@@ -34,7 +34,7 @@ void repair_line(Segment& segment, const Remains& remains) noexcept {
     if (remains.old_ctl == 0 || remains.old_ref == 0) return;
     const auto* slot = segment.at<shm::Slot>(remains.slot);
     if (slot == nullptr) return;
-    const bool is_in_place = unpack_word(ld16(&slot->word)).ref == remains.old_ref;
+    const bool is_in_place = load_word(*slot).ref() == remains.old_ref;
     if (is_in_place && KEYSTILE_GUARD("reaper.line_reachable")) return;
     KEYSTILE_CRASH_POINT("operations.reap.before_line");
     free_exact(segment, nullptr, remains.old_ref, remains.old_ctl);
@@ -97,8 +97,10 @@ void reap_session(Segment& segment, std::uint32_t index, std::uint64_t state) no
         reap_block(segment, holding(Holding::kNode), index, [&](const shm::BlockHead& head) {
             return is_node_reachable(segment, reinterpret_cast<const shm::Node&>(head));
         });
-        reap_block(segment, holding(Holding::kValue), index,
-                   [&](const shm::BlockHead& head) { return is_value_reachable(segment, head); });
+        for (const Holding value : {Holding::kValue, Holding::kOtherValue}) {
+            reap_block(segment, holding(value), index,
+                       [&](const shm::BlockHead& head) { return is_value_reachable(segment, head); });
+        }
     }
     KEYSTILE_CRASH_POINT("operations.reap.before_close");
     close_session(segment, index, state);
@@ -119,7 +121,7 @@ void reap_participant(Segment& segment, ParticipantId dead) noexcept {
 
 bool is_value_reachable(const Segment& segment, const shm::BlockHead& head) noexcept {
     const auto* slot = segment.at<shm::Slot>(static_cast<Ref>(peek(head.place)));
-    return slot != nullptr && unpack_word(ld16(&slot->word)).ref == segment.ref_of(&head);
+    return slot != nullptr && load_word(*slot).ref() == segment.ref_of(&head);
 }
 
 bool is_key_block_reachable(const Segment& segment, const shm::BlockHead& head) noexcept {

@@ -25,11 +25,11 @@ struct Store {
 
     Stamp stamp_of(SlotWord w) const noexcept {
         // A key that was never written has the zero stamp, whatever happened to its epoch: nothing can be stale about it.
-        return w.version == 0 ? Stamp{} : Stamp{w.version, token_base | w.epoch};
+        return w.version() == 0 ? Stamp{} : Stamp{w.version(), token_base | w.epoch()};
     }
     // The same with the epoch even then: what receipts and watch tell. {0, 0} only if nothing ever happened to the key.
     Stamp stamp_now(SlotWord w) const noexcept {
-        return w.version == 0 && w.epoch == 0 ? Stamp{} : Stamp{w.version, token_base | w.epoch};
+        return w.version() == 0 && w.epoch() == 0 ? Stamp{} : Stamp{w.version(), token_base | w.epoch()};
     }
     std::uint64_t token_of(std::uint64_t epoch) const noexcept { return token_base | epoch; }
     bool is_destroyed() const noexcept { return peek(segment.header().is_destroyed) != 0; }
@@ -42,16 +42,16 @@ struct Session {
 
 // Who holds a key: what a caller who met a live claim is told.
 struct Owner {
-    std::uint64_t lease_left_ns = 0;  // UINT64_MAX: until it dies
-    std::uint64_t epoch = 0;          // token
-    std::int32_t pid = 0;
-    bool is_detached = false;
-    char label[kLabelBytes] = {};
+    std::uint64_t lease_left_ns;  // UINT64_MAX: until it dies
+    std::uint64_t epoch;          // token
+    std::int32_t pid;
+    bool is_detached;
+    char label[kLabelBytes];
 };
 
 struct Receipt {
     Stamp stamp;
-    Owner owner;  // written with kHeld only
+    Owner owner;  // written with kHeld only, so left as it is: every commit makes one of these
 };
 
 Status open_store(const std::string& folder, const std::string& file, const SegmentOptions& options, const std::string& label,

@@ -11,7 +11,7 @@ constexpr int kSpinLooks = 64;  // between two looks at the clock
 // A read-only mapping cannot set the bit: it looks again at this pace.
 constexpr std::uint64_t kPollNs = 1'000'000;
 
-void sleep_until_changed(const Store& store, shm::Slot& slot, Word128 seen, std::uint64_t timeout_ns) noexcept {
+void sleep_until_changed(const Store& store, shm::Slot& slot, SlotWord seen, std::uint64_t timeout_ns) noexcept {
     const std::uint64_t sleep_ns = std::min(timeout_ns, kSleepNsMax);
     if (store.segment.is_read_only()) {
         return futex_wait(slot.turn, peek(slot.turn), std::min(sleep_ns, kPollNs));
@@ -20,7 +20,7 @@ void sleep_until_changed(const Store& store, shm::Slot& slot, Word128 seen, std:
     //   after it leaves the bit: one needless wake.
     const std::uint32_t turn = slot.turn.fetch_or(kHasWaiter, memory_order_acq_rel) | kHasWaiter;
     KEYSTILE_CRASH_POINT("operations.watch.before_sleep");
-    if (ld16(&slot.word) != seen) return;
+    if (load_word(slot) != seen) return;
     futex_wait(slot.turn, turn, sleep_ns);
 }
 
@@ -31,14 +31,14 @@ bool wait_while(const Store& store, shm::Slot& slot, std::uint64_t timeout_ns, i
     const Deadline spin(std::min(timeout_ns, kSpinNs));
     for (;;) {
         for (int i = 0; i < kSpinLooks; ++i) {
-            if (!is_same(unpack_word(ld16(&slot.word)))) return true;
+            if (!is_same(load_word(slot))) return true;
             pause();
         }
         if (spin.left_ns() == 0) break;
     }
     while (sleeps_max-- != 0) {  // bounded by the deadline, or by the caller's number
-        const Word128 seen = ld16(&slot.word);
-        if (!is_same(unpack_word(seen))) return true;
+        const SlotWord seen = load_word(slot);
+        if (!is_same(seen)) return true;
         const std::uint64_t left_ns = deadline.left_ns();
         if (left_ns == 0) return false;
         sleep_until_changed(store, slot, seen, left_ns);
@@ -51,7 +51,7 @@ bool wait_while(const Store& store, shm::Slot& slot, std::uint64_t timeout_ns, i
 Status watch(const Store& store, shm::Slot& slot, Stamp seen, std::uint64_t timeout_ns, Stamp* now_out) noexcept {
     bool is_intent = false;
     const auto is_same = [&](SlotWord w) {
-        is_intent = w.is_intent;
+        is_intent = w.is_intent();
         *now_out = store.stamp_now(w);
         return !is_intent && now_out->version == seen.version && now_out->epoch == seen.epoch;
     };
@@ -61,7 +61,7 @@ Status watch(const Store& store, shm::Slot& slot, Stamp seen, std::uint64_t time
 }
 
 void wait_for_epoch(const Store& store, shm::Slot& slot, std::uint64_t token, std::uint64_t timeout_ns) noexcept {
-    wait_while(store, slot, timeout_ns, 1, [&](SlotWord w) { return store.token_of(w.epoch) == token; });
+    wait_while(store, slot, timeout_ns, 1, [&](SlotWord w) { return store.token_of(w.epoch()) == token; });
 }
 
 }  // namespace keystile::engine

@@ -98,11 +98,10 @@ static_assert(sizeof(Participant) == 128);
 struct alignas(64) Lane {
     Atomic64 state;           // {tag : 2, session generation : 24, participant : 14, participant generation : 24}
     Atomic64 sequence;        // last id given out; never restarted by the record's next owner
-    Atomic64 first_sequence;  // the owner's first: a lower one belongs to an earlier owner, who is dead
     Atomic64 old_ctl;         // of the block a commit replaces; 0 = the line is not valid
     Atomic32 old_ref;
     Atomic32 slot;
-    Atomic32 holding[4];      // by Holding: the last thing of that kind this session allocated
+    Atomic32 holding[6];      // by Holding: the last thing of that kind this session allocated
     Atomic64 reserved;        // outcome of a ring operation
 };
 static_assert(sizeof(Lane) == 64);

@@ -20,7 +20,6 @@ bool try_take(Segment& segment, std::uint32_t index, ParticipantId owner, Sessio
         return false;
     }
     KEYSTILE_CRASH_POINT("segment.session_open.after_take");
-    poke(record.lane.first_sequence, peek(record.lane.sequence) + 1);
     for (int i = 0; i < shm::kCounters; ++i) poke(record.at_open.value[i], peek(record.total.value[i]));
     *id_out = {index, mine.generation};
     return true;

@@ -1,7 +1,7 @@
 // Session records: one thread's lane, the owner of claims and of blocks in flight.
 //
 // E1  A record is taken by one CAS that names its owner: there is no state "taken by nobody".
-// E2  Ids grow over all owners of a record: `sequence` is never reset. `first_sequence` parts the owners' ids.
+// E2  Ids grow over all owners of a record: `sequence` is never reset.
 // E3  A record is given back only after everything it had in flight is settled (by its owner, or by the reaper).
 #pragma once
 

@@ -6,19 +6,18 @@ namespace {
 
 // Move the word's epoch from `epoch` to epoch + 1, whatever its version does. kOk: the word has left `epoch`; *word_out is
 // what it became or was found at. *is_ours_out: by this call.
-Status step_epoch(shm::Slot& slot, std::uint64_t epoch, Word128* word_out, bool* is_ours_out) noexcept {
+Status step_epoch(shm::Slot& slot, std::uint64_t epoch, SlotWord* word_out, bool* is_ours_out) noexcept {
     *is_ours_out = false;
     for (;;) {  // lock-free: another turn only if a commit moved the version
-        const Word128 seen = ld16(&slot.word);
-        const SlotWord word = unpack_word(seen);
-        *word_out = seen;
-        if (word.is_intent) return Status::kCorrupt;  // nothing in this version writes one
-        if (word.epoch != epoch) return Status::kOk;
-        const Word128 next = pack(next_epoch(word));
+        const SlotWord word = load_word(slot);
+        *word_out = word;
+        if (word.is_intent()) return Status::kCorrupt;  // nothing in this version writes one
+        if (word.epoch() != epoch) return Status::kOk;
+        const SlotWord next = next_epoch(word);
         // order[claim.step_epoch]: full (locked). release: the bid, or the mark, is seen by whoever sees the new epoch; pairs
         //   with every ld16 of the word that is followed by one of the record. A crash before: the bid or mark stands, anyone
         //   goes on from it; after: done.
-        if (!cas16(&slot.word, seen, next)) continue;
+        if (!cas_word(slot, word, next)) continue;
         *word_out = next;
         *is_ours_out = true;
         return Status::kOk;
@@ -27,11 +26,11 @@ Status step_epoch(shm::Slot& slot, std::uint64_t epoch, Word128* word_out, bool*
 
 }  // namespace
 
-Status claim_step(shm::Slot& slot, Word128 word, ClaimRecord wanted) noexcept {
-    const std::uint64_t even = unpack_word(word).epoch;
+Status claim_step(shm::Slot& slot, SlotWord word, ClaimRecord wanted) noexcept {
+    const std::uint64_t even = word.epoch();
     const Word128 seen = ld16(&slot.claim);
     const ClaimRecord record = unpack_claim(seen);
-    Word128 now;
+    SlotWord now;
     bool is_ours = false;
     if (record.epoch > even + 1 && KEYSTILE_GUARD("claim.record_grows")) return Status::kBusy;  // our word is old
     if (record.epoch == even + 1) {
@@ -47,7 +46,7 @@ Status claim_step(shm::Slot& slot, Word128 word, ClaimRecord wanted) noexcept {
     KEYSTILE_CRASH_POINT("slots.claim.after_bid");
     if (const Status s = step_epoch(slot, even, &now, &is_ours); s != Status::kOk) return s;
     // At e+1, by us or a helper: ours. Beyond: it was ours and is lost already.
-    return unpack_word(now).epoch == even + 1 ? Status::kOk : Status::kBusy;
+    return now.epoch() == even + 1 ? Status::kOk : Status::kBusy;
 }
 
 Status reclaim_step(shm::Slot& slot, Word128 seen) noexcept {
@@ -61,12 +60,12 @@ Status reclaim_step(shm::Slot& slot, Word128 seen) noexcept {
         if (!cas16(&slot.claim, seen, pack(marked))) return Status::kBusy;
     }
     KEYSTILE_CRASH_POINT("slots.reclaim.after_mark");
-    Word128 now;
+    SlotWord now;
     bool is_ours = false;
     return step_epoch(slot, record.epoch, &now, &is_ours);
 }
 
-Status release_epoch(shm::Slot& slot, std::uint64_t epoch, Word128* word_out) noexcept {
+Status release_epoch(shm::Slot& slot, std::uint64_t epoch, SlotWord* word_out) noexcept {
     KEYSTILE_CRASH_POINT("slots.release.before_cas");
     bool is_ours = false;
     const Status s = step_epoch(slot, epoch, word_out, &is_ours);

@@ -37,13 +37,13 @@ constexpr ClaimRecord unpack_claim(Word128 w) noexcept {
 // One step each; kBusy: something moved, look again from the start. `word` and `record` are what was read, in that order.
 
 // The word is even: become the next owner, or help who bid before us. kOk: word is now at record.epoch, ours.
-Status claim_step(shm::Slot& slot, Word128 word, ClaimRecord wanted) noexcept;
+Status claim_step(shm::Slot& slot, SlotWord word, ClaimRecord wanted) noexcept;
 
 // The word is odd and the record matches it: end that ownership. kOk: the epoch has moved on (by us or another).
 Status reclaim_step(shm::Slot& slot, Word128 record) noexcept;
 
 // The claim at this odd epoch ends with a CAS of the word alone. kOk, or kFenced: it was over already.
-Status release_epoch(shm::Slot& slot, std::uint64_t epoch, Word128* word_out) noexcept;
+Status release_epoch(shm::Slot& slot, std::uint64_t epoch, SlotWord* word_out) noexcept;
 
 // A new deadline for exactly this unmarked record. kOk, kBusy.
 Status renew_step(shm::Slot& slot, Word128 record, std::uint64_t deadline_us) noexcept;

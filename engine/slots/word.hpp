@@ -16,28 +16,40 @@ namespace keystile::engine {
 inline constexpr std::uint64_t kVersionMax = (1ull << 56) - 1;
 inline constexpr std::uint64_t kEpochMax = (1ull << 39) - 1;
 
-struct SlotWord {
-    std::uint64_t version = 0;
-    std::uint64_t epoch = 0;
-    bool is_intent = false;
-    Ref ref = 0;
-};
+// The word as read, its fields by name. Kept packed: it lives in two registers, where a struct of fields would be spilled
+// and read back wider than it was written (a store-forwarding stall of a dozen cycles).
+class SlotWord {
+public:
+    constexpr SlotWord() noexcept = default;
+    constexpr explicit SlotWord(Word128 raw) noexcept : raw_(raw) {}
+    constexpr SlotWord(std::uint64_t version, std::uint64_t epoch, Ref ref) noexcept
+        : raw_{(epoch << 33) | ref, (version << 8) | (epoch >> 31)} {}
 
-constexpr Word128 pack(SlotWord w) noexcept {
-    return {(w.epoch << 33) | (static_cast<std::uint64_t>(w.is_intent) << 32) | w.ref,
-            (w.version << 8) | (w.epoch >> 31)};
+    constexpr Word128 raw() const noexcept { return raw_; }
+    constexpr std::uint64_t version() const noexcept { return raw_.hi >> 8; }
+    constexpr std::uint64_t epoch() const noexcept { return ((raw_.hi & 0xFFu) << 31) | (raw_.lo >> 33); }
+    constexpr bool is_intent() const noexcept { return ((raw_.lo >> 32) & 1u) != 0; }
+    constexpr Ref ref() const noexcept { return static_cast<Ref>(raw_.lo); }
+    friend constexpr bool operator==(SlotWord, SlotWord) noexcept = default;
+
+private:
+    Word128 raw_;
+};
+static_assert(SlotWord(kVersionMax, kEpochMax, 7).epoch() == kEpochMax);
+static_assert(SlotWord(kVersionMax, kEpochMax, 7).version() == kVersionMax && !SlotWord(0, kEpochMax, 0).is_intent());
+
+inline SlotWord load_word(const shm::Slot& slot) noexcept { return SlotWord(ld16(&slot.word)); }
+inline bool cas_word(shm::Slot& slot, SlotWord expected, SlotWord desired) noexcept {
+    // order[slots.cas_word]: full (locked). Partner: every load_word; what it publishes is said at each call.
+    return cas16(&slot.word, expected.raw(), desired.raw());
 }
-constexpr SlotWord unpack_word(Word128 w) noexcept {
-    return {w.hi >> 8, ((w.hi & 0xFFu) << 31) | (w.lo >> 33), ((w.lo >> 32) & 1u) != 0, static_cast<Ref>(w.lo)};
-}
-static_assert(unpack_word(pack(SlotWord{kVersionMax, kEpochMax, false, 7})).epoch == kEpochMax);
 
 constexpr bool is_claimed(std::uint64_t epoch) noexcept { return (epoch & 1u) != 0; }
 
-// The legal transitions of a CLEAN word. Each is the desired value of a cas16 whose expected value is `w`.
+// The legal transitions of a CLEAN word. Each is the desired value of a CAS whose expected value is `w`.
 constexpr SlotWord committed(SlotWord w, Ref block, bool is_releasing) noexcept {
-    return {w.version + 1, w.epoch + (is_releasing ? 1u : 0u), false, block};
+    return {w.version() + 1, w.epoch() + (is_releasing ? 1u : 0u), block};
 }
-constexpr SlotWord next_epoch(SlotWord w) noexcept { return {w.version, w.epoch + 1, false, w.ref}; }
+constexpr SlotWord next_epoch(SlotWord w) noexcept { return {w.version(), w.epoch() + 1, w.ref()}; }
 
 }  // namespace keystile::engine

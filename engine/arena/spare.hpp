@@ -1,0 +1,60 @@
+// The spare: a block that goes straight from "replaced" to "mine" in one CAS instead of two (free, then allocate).
+//
+// B4  keep: record the ref in the holding that the new value does not use, then CAS ctl PUBLISHED(old id) -> HELD(fresh id).
+//     From exactly the old id, as any free. A death before: the session line names the block. After: the holding does.
+// A spare is given back when the session closes, and when the next commits keep needing another size.
+#pragma once
+
+#include "arena/blocks.hpp"
+
+namespace keystile::engine {
+
+inline constexpr std::uint32_t kSpareMissesMax = 8;
+
+inline void drop_spare(Lane& lane) noexcept {
+    Spare& spare = lane.spare;
+    if (spare.ref != 0) free_exact(lane, spare.ref, spare.ctl);
+    spare.ref = 0;
+}
+
+// A value block: the spare if it fits, else a fresh one. *holding_out: where it is recorded.
+inline Status allocate_value(Lane& lane, std::uint64_t bytes, BlockGrant* grant_out) noexcept {
+    Spare& spare = lane.spare;
+    if (spare.ref != 0 && bytes <= kClassBytesMax && spare.size_class == class_of(bytes)) [[likely]] {
+        *grant_out = {spare.ref, spare.ctl};
+        spare.ref = 0;
+        spare.holding = other_value(spare.holding);  // what this commit replaces is recorded in the other one
+        return Status::kOk;
+    }
+    if (spare.ref != 0 && ++spare.misses >= kSpareMissesMax) drop_spare(lane);
+    return allocate(lane, bytes, other_value(spare.holding), grant_out);
+}
+
+// The block that a commit replaced, known to be PUBLISHED(`ctl`) when the word still named it: keep it or free it.
+inline void keep_or_free(Lane& lane, Ref ref, std::uint64_t ctl) noexcept {
+    Spare& spare = lane.spare;
+    const SizeClass size_class = class_at(lane.segment(), ref);
+    auto* head = lane.segment().at<shm::BlockHead>(ref);
+    const OwnerId id = spare.ref == 0 && size_class != kClasses && head != nullptr ? lane.next_id() : 0;
+    if (id == 0) [[unlikely]] {
+        free_exact(lane, ref, ctl);
+        return;
+    }
+    lane.hold(spare.holding, ref);
+    std::uint64_t expected = ctl;
+    KEYSTILE_CRASH_POINT("arena.keep.before_cas");
+    // order[arena.keep]: acq_rel. As arena.free and arena.allocate in one: release, our last reads of the block come before
+    //   what we write into it next, and the holding is seen by a reaper that sees HELD(id); acquire, for a loser. Exactly the
+    //   old id: only this life of the block can be ended, and only by one.
+    if (!head->ctl.compare_exchange_strong(expected, owned(Tag::kHeld, id), memory_order_acq_rel, memory_order_relaxed)) {
+        return;  // somebody else freed it: the reaper, which took us for dead
+    }
+    // order[arena.keep.fill]: release fence, as arena.fill; partner: the reader's acquire fence.
+    boost::atomic_thread_fence(memory_order_release);
+    spare.ref = ref;
+    spare.ctl = owned(Tag::kHeld, id);
+    spare.size_class = size_class;
+    spare.misses = 0;
+}
+
+}  // namespace keystile::engine
