@@ -99,10 +99,10 @@ inline ks_key key_of(const Store& store, const shm::Slot* slot) noexcept {
     const std::uint64_t ref = store.segment.ref_of(slot);
     return {ref, (ref ^ store.handle_secret) * kKeyMultiplier};
 }
-// nullptr: not a handle of this store.
+// nullptr: not a handle of this store. The check is keyed, so what passes was made by key_of(), from a slot that was found.
 inline shm::Slot* slot_of(const Store& store, ks_key key) noexcept {
-    if (key.check != (key.slot ^ store.handle_secret) * kKeyMultiplier || key.slot > UINT32_MAX) [[unlikely]] return nullptr;
-    return store.segment.at<shm::Slot>(static_cast<Ref>(key.slot));
+    if (key.check != (key.slot ^ store.handle_secret) * kKeyMultiplier) [[unlikely]] return nullptr;
+    return store.segment.at_checked<shm::Slot>(static_cast<Ref>(key.slot));
 }
 
 inline ks_status check_key(ks_bytes key) noexcept {
@@ -117,11 +117,14 @@ inline ks_status check_key(ks_key) noexcept { return KS_OK; }  // slot_of() judg
 
 inline ks_stamp to_c(Stamp stamp) noexcept { return {stamp.version, stamp.epoch}; }
 ks_owner to_c(const Owner& owner) noexcept;
-inline void tell(const Receipt& receipt, ks_status status, ks_receipt* receipt_out) noexcept {
+// Answers only; on a fault nothing is written.
+inline void tell(const Store& store, SlotWord now, const Owner& owner, ks_status status, ks_receipt* receipt_out) noexcept {
     if (receipt_out == nullptr || status < 0) return;
-    receipt_out->stamp = to_c(receipt.stamp);
+    const bool is_untouched = now.version() == 0 && now.epoch() == 0;
+    receipt_out->stamp.version = now.version();
+    receipt_out->stamp.epoch = is_untouched ? 0 : store.token_of(now.epoch());
     receipt_out->lsn = 0;
-    if (status == KS_HELD || status == KS_TIMEOUT) receipt_out->owner = to_c(receipt.owner);
+    if (status == KS_HELD || status == KS_TIMEOUT) [[unlikely]] receipt_out->owner = to_c(owner);
 }
 
 // Find the key's slot, or create it.

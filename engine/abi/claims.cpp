@@ -71,10 +71,10 @@ ks_status claim_slot(Session& session, shm::Slot& slot, const ClaimRequest& requ
     Grant grant;
     Receipt receipt;
     const ks_status status = answer(claim(session, slot, request, &grant, &receipt), "claiming");
-    tell(receipt, status, receipt_out);
+    tell(*session.store, receipt.now, receipt.owner, status, receipt_out);
     if (status != KS_OK) return status;
     grant_out->key = key_of(*session.store, &slot);
-    grant_out->stamp = to_c(receipt.stamp);
+    grant_out->stamp = {receipt.now.version(), session.store->token_of(receipt.now.epoch())};
     grant_out->owner = grant.session | (static_cast<uint64_t>(grant.generation) << 16);
     return KS_OK;
 }
@@ -130,7 +130,7 @@ ks_status ks_renew(ks_session* session, const ks_grant* grant, uint64_t lease_ns
     if (const ks_status s = check_lease(lease_ns, ticket.is_detached()); s != KS_OK) return s;
     Receipt receipt;
     const ks_status status = answer(renew(call.session(), ticket, lease_ns, &receipt), "renewing");
-    tell(receipt, status, receipt_out);
+    tell(*call.session().store, receipt.now, receipt.owner, status, receipt_out);
     return status;
 }
 
@@ -141,7 +141,7 @@ ks_status ks_release(ks_session* session, const ks_grant* grant, ks_receipt* rec
     if (const ks_status s = grant_of(call.session(), grant, &ticket); s != KS_OK) return s;
     Receipt receipt;
     const ks_status status = answer(release(call.session(), ticket, &receipt), "releasing");
-    tell(receipt, status, receipt_out);
+    tell(*call.session().store, receipt.now, receipt.owner, status, receipt_out);
     return status;
 }
 
@@ -158,7 +158,7 @@ ks_status ks_reclaim(ks_session* session, ks_bytes key, uint64_t epoch, uint32_t
     const bool is_ours = epoch == call.session().store->token_of(bare);
     const Status s = reclaim(call.session(), *slot, is_ours ? bare : 0, (flags & KS_RECLAIM_LIVE) != 0, &receipt);
     const ks_status status = answer(s, "reclaiming");
-    tell(receipt, status, receipt_out);
+    tell(*call.session().store, receipt.now, receipt.owner, status, receipt_out);
     return status;
 }
 

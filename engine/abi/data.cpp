@@ -70,7 +70,7 @@ ks_status commit_slot(Session& session, shm::Slot& slot, Parsed& parsed, ks_rece
         s = commit(session, slot, parsed.request, &receipt);
     }
     const ks_status status = answer(s, "committing");
-    tell(receipt, status, receipt_out);
+    tell(*session.store, receipt.now, receipt.owner, status, receipt_out);
     return status;
 }
 

@@ -60,11 +60,10 @@ ClaimRecord record_for(const Session& session, const ClaimRequest& request) noex
 // Claim, or find out who holds it. kOk, kHeld, kExhausted, kCorrupt.
 Status try_claim(Session& session, shm::Slot& slot, const ClaimRequest& request, Grant* grant_out,
                  Receipt* receipt_out) noexcept {
-    const Store& store = *session.store;
     for (;;) {  // lock-free: another turn only if the word or the record moved
         const SlotWord word = load_word(slot);
         if (word.is_intent()) return Status::kCorrupt;
-        receipt_out->stamp = store.stamp_now(word);
+        receipt_out->now = word;
         if (is_claimed(word.epoch())) {
             const Status met = meet_claim(session, slot, word, &receipt_out->owner);
             if (met == Status::kBusy) continue;
@@ -80,8 +79,7 @@ Status try_claim(Session& session, shm::Slot& slot, const ClaimRequest& request,
         if (stepped != Status::kOk) return stepped;
         wake(slot);
         *grant_out = {&slot, word.epoch() + 1, wanted.session, wanted.generation};
-        const SlotWord now = load_word(slot);
-        receipt_out->stamp = {now.version(), store.token_of(word.epoch() + 1)};
+        receipt_out->now = {load_word(slot).version(), word.epoch() + 1, 0};
         session.lane.count(shm::kClaims);
         return Status::kOk;
     }
@@ -146,7 +144,7 @@ Status renew(Session& session, const Grant& grant, std::uint64_t lease_ns, Recei
     if (const Status s = check_ticket(session, grant); s != Status::kOk) return s;
     for (;;) {  // lock-free: another turn only if word or record moved
         const SlotWord word = load_word(*grant.slot);
-        receipt_out->stamp = session.store->stamp_now(word);
+        receipt_out->now = word;
         if (word.epoch() != grant.epoch) {
             session.lane.count(shm::kFencings);
             return Status::kFenced;
@@ -181,7 +179,7 @@ Status release(Session& session, const Grant& grant, Receipt* receipt_out) noexc
     }
     SlotWord now;
     const Status s = release_epoch(*grant.slot, grant.epoch, &now);
-    receipt_out->stamp = session.store->stamp_now(now);
+    receipt_out->now = now;
     if (s == Status::kOk) {
         session.lane.count(shm::kReleases);
         wake(*grant.slot);
@@ -198,7 +196,7 @@ Status reclaim(Session& session, shm::Slot& slot, std::uint64_t epoch, bool is_f
     for (;;) {  // lock-free
         const SlotWord word = load_word(slot);
         if (word.is_intent()) return Status::kCorrupt;
-        receipt_out->stamp = store.stamp_now(word);
+        receipt_out->now = word;
         if (word.epoch() != epoch) return is_begun ? Status::kOk : Status::kFenced;
         const Word128 seen = ld16(&slot.claim);
         const ClaimRecord record = unpack_claim(seen);

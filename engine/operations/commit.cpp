@@ -64,7 +64,7 @@ void arm_line(shm::Lane& line, Ref slot, Ref old_ref, std::uint64_t old_ctl) noe
 // After the epoch check and the commit: everything that is not the winner's path.
 Status refuse(Session& session, Status status, SlotWord word, BlockGrant fresh, Receipt* receipt_out) noexcept {
     if (fresh.ref != 0) free_exact(session.lane, fresh.ref, with_tag(fresh.ctl, Tag::kPublished));
-    receipt_out->stamp = session.store->stamp_now(word);
+    receipt_out->now = word;
     count_refusal(session, status);
     return status;
 }
@@ -124,7 +124,7 @@ Status commit(Session& session, shm::Slot& slot, const CommitRequest& request, R
             if (old_ctl != 0) keep_or_free(lane, word.ref(), old_ctl);
             KEYSTILE_CRASH_POINT("operations.commit.before_wake");
             wake(slot);
-            receipt_out->stamp = session.store->stamp_now(next);
+            receipt_out->now = next;
             lane.count(shm::kCommits);
             lane.count(shm::kBytes, request.size);
             return Status::kOk;

@@ -15,7 +15,7 @@ struct ReadResult {
     std::size_t size;  // of the value; 0 if there is none
 };
 
-inline ReadResult read_value(const Segment& segment, const shm::Slot& slot, void* buf, std::size_t capacity) noexcept {
+[[gnu::always_inline]] inline ReadResult read_value(const Segment& segment, const shm::Slot& slot, void* buf, std::size_t capacity) noexcept {
     for (;;) {
         const SlotWord w = load_word(slot);
         if (w.is_intent()) [[unlikely]] return {Status::kCorrupt, w, 0};  // nothing in this version writes one

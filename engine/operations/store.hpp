@@ -27,10 +27,6 @@ struct Store {
         // A key that was never written has the zero stamp, whatever happened to its epoch: nothing can be stale about it.
         return w.version() == 0 ? Stamp{} : Stamp{w.version(), token_base | w.epoch()};
     }
-    // The same with the epoch even then: what receipts and watch tell. {0, 0} only if nothing ever happened to the key.
-    Stamp stamp_now(SlotWord w) const noexcept {
-        return w.version() == 0 && w.epoch() == 0 ? Stamp{} : Stamp{w.version(), token_base | w.epoch()};
-    }
     std::uint64_t token_of(std::uint64_t epoch) const noexcept { return token_base | epoch; }
     bool is_destroyed() const noexcept { return peek(segment.header().is_destroyed) != 0; }
 };
@@ -49,9 +45,10 @@ struct Owner {
     char label[kLabelBytes];
 };
 
+// What a refused (or winning) caller is told.
 struct Receipt {
-    Stamp stamp;
-    Owner owner;  // written with kHeld only, so left as it is: every commit makes one of these
+    SlotWord now;  // the new word, or the one that refused
+    Owner owner;   // written with kHeld only, so left as it is: every commit makes one of these
 };
 
 Status open_store(const std::string& folder, const std::string& file, const SegmentOptions& options, const std::string& label,

@@ -52,7 +52,8 @@ Status watch(const Store& store, shm::Slot& slot, Stamp seen, std::uint64_t time
     bool is_intent = false;
     const auto is_same = [&](SlotWord w) {
         is_intent = w.is_intent();
-        *now_out = store.stamp_now(w);
+        const bool is_untouched = w.version() == 0 && w.epoch() == 0;
+        *now_out = is_untouched ? Stamp{} : Stamp{w.version(), store.token_of(w.epoch())};
         return !is_intent && now_out->version == seen.version && now_out->epoch == seen.epoch;
     };
     const bool is_changed = wait_while(store, slot, timeout_ns, -1, is_same);

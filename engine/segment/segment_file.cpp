@@ -137,6 +137,8 @@ Status Segment::attach(const SegmentOptions& options) noexcept {
     if (const Status s = validate(); s != Status::kOk) return s;
     if (const Status s = Mapping::map(file_, access, regions_.segment_bytes, &mapping_); s != Status::kOk) return s;
     base_ = mapping_.base();
+    if (chunk_count() == 0) return Status::kCorrupt;
+    poke(arena_known_, chunk_count() * kChunkBytes);
     if (options.has_huge_pages) mapping_.advise_huge_pages();
     if (options.is_prefaulted && !is_read_only_) {
         mapping_.prefault(regions_.root, 8ull << root_bits_);
@@ -177,7 +179,7 @@ std::uint64_t Segment::chunk_count() const noexcept {
 }
 
 bool Segment::is_allocated(std::uint64_t offset, std::uint64_t bytes) const noexcept {
-    const std::uint64_t known = chunk_count() * kChunkBytes;
+    const std::uint64_t known = std::max(chunk_count(), std::uint64_t{1}) * kChunkBytes;
     poke(arena_known_, known);  // process-private: racing threads may only make each other look again
     return offset >= regions_.arena && bytes <= known && offset - regions_.arena <= known - bytes;
 }

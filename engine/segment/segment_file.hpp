@@ -56,13 +56,29 @@ public:
 
     // Into the arena, or nullptr if any of the bytes lies outside what is allocated.
     template <class T>
-    T* at(Ref ref, std::uint64_t bytes = sizeof(T)) const noexcept {
+    T* at(Ref ref) const noexcept {
+        static_assert(sizeof(T) <= kChunkBytes);  // and at least a chunk is known, so the subtraction cannot wrap
         const std::uint64_t offset = ref * kRefUnit;
-        // One subtraction checks both ends: below the arena it wraps to a huge number.
-        if (offset - regions_.arena + bytes > peek(arena_known_) || offset < regions_.arena) [[unlikely]] {
+        // One comparison for both ends: below the arena the left side wraps to a huge number.
+        if (offset - regions_.arena > peek(arena_known_) - sizeof(T)) [[unlikely]] {
+            if (!is_allocated(offset, sizeof(T))) return nullptr;
+        }
+        return reinterpret_cast<T*>(base_ + offset);
+    }
+    // The same for an object with a payload behind it.
+    template <class T>
+    T* at(Ref ref, std::uint64_t bytes) const noexcept {
+        const std::uint64_t offset = ref * kRefUnit;
+        const std::uint64_t known = peek(arena_known_);
+        if (bytes > known || offset - regions_.arena > known - bytes) [[unlikely]] {
             if (!is_allocated(offset, bytes)) return nullptr;
         }
         return reinterpret_cast<T*>(base_ + offset);
+    }
+    // Without a look at the bounds: for refs that this process checked before (slots and blocks never go away).
+    template <class T>
+    T* at_checked(Ref ref) const noexcept {
+        return reinterpret_cast<T*>(base_ + ref * kRefUnit);
     }
     Ref ref_of(const void* address) const noexcept {
         return static_cast<Ref>(static_cast<std::uint64_t>(static_cast<const std::byte*>(address) - base_) / kRefUnit);
@@ -91,7 +107,7 @@ private:
     std::uint32_t root_bits_ = 0;
     bool is_read_only_ = false;
     std::string path_;
-    mutable shm::Atomic64 arena_known_{0};  // bytes of the arena that this process has seen allocated
+    mutable shm::Atomic64 arena_known_{0};  // bytes of the arena that this process has seen allocated: at least a chunk
 };
 
 // Remove a store's file. With is_forced also a damaged one; a live participant refuses it unless forced.
