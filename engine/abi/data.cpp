@@ -46,8 +46,7 @@ struct Parsed {
     Grant grant;
 };
 
-inline ks_status read_commit_options(const Session& session, const ks_commit_options* options, Parsed* parsed) noexcept {
-    if (options == nullptr) return KS_OK;
+[[gnu::noinline]] ks_status read_commit_options(const Session& session, const ks_commit_options* options, Parsed* parsed) noexcept {
     if (options->struct_size != sizeof(ks_commit_options)) return fault(KS_E_STRUCT_SIZE, "ks_commit_options.struct_size");
     if ((options->flags & ~KS_COMMIT_RELEASE) != 0 || options->reserved != 0) {
         return fault(KS_E_ARGUMENT, "unknown commit flag, or `reserved` is not 0");
@@ -60,23 +59,24 @@ inline ks_status read_commit_options(const Session& session, const ks_commit_opt
     return grant_of(session, options->grant, &parsed->grant);
 }
 
-ks_status commit_slot(Session& session, shm::Slot& slot, Parsed& parsed, ks_receipt* receipt_out) noexcept {
-    if (parsed.request.grant != nullptr && parsed.grant.slot != &slot) {
+// Full, perhaps only of what the dead left.
+[[gnu::cold, gnu::noinline]] Status commit_after_reaping(Session& session, shm::Slot& slot, const CommitRequest& request,
+                                                         Receipt* receipt_out) noexcept {
+    if (reap_dead(session.store->segment, session.store->self, kParticipantsMax) == 0) return Status::kFull;
+    return commit(session, slot, request, receipt_out);
+}
+
+[[gnu::always_inline]] inline ks_status commit_slot(Session& session, shm::Slot& slot, const Parsed& parsed,
+                                                    ks_receipt* receipt_out) noexcept {
+    if (parsed.request.grant != nullptr && parsed.grant.slot != &slot) [[unlikely]] {
         return fault(KS_E_GRANT, "the grant is of another key");
     }
     Receipt receipt;
     Status s = commit(session, slot, parsed.request, &receipt);
-    if (s == Status::kFull && reap_dead(session.store->segment, session.store->self, kParticipantsMax) != 0) {
-        s = commit(session, slot, parsed.request, &receipt);
-    }
+    if (s == Status::kFull) [[unlikely]] s = commit_after_reaping(session, slot, parsed.request, &receipt);
     const ks_status status = answer(s, "committing");
     tell(*session.store, receipt.now, receipt.owner, status, receipt_out);
     return status;
-}
-
-inline ks_status start_commit(const Call& call, ks_stamp seen, const ks_commit_options* options, Parsed* parsed) noexcept {
-    parsed->request.seen = {seen.version, seen.epoch};
-    return read_commit_options(call.session(), options, parsed);
 }
 
 inline ks_status check_value(ks_bytes value) noexcept {
@@ -97,16 +97,19 @@ inline ks_status slot_for(const Call& call, ks_key key, shm::Slot** slot_out) no
 }
 
 template <class Key>
-inline ks_status put(ks_session* session, Key key, ks_stamp seen, ks_bytes value, bool is_delete,
+[[gnu::always_inline]] inline ks_status put(ks_session* session, Key key, ks_stamp seen, ks_bytes value, bool is_delete,
                      const ks_commit_options* options, ks_receipt* receipt_out) noexcept {
     if (const ks_status s = check_key(key); s != KS_OK) [[unlikely]] return s;
     if (const ks_status s = check_value(value); s != KS_OK) [[unlikely]] return s;
     const Call call(session);
     if (call.status() != KS_OK) [[unlikely]] return call.status();
     Parsed parsed;
-    if (const ks_status s = start_commit(call, seen, options, &parsed); s != KS_OK) return s;
+    if (options != nullptr) [[unlikely]] {
+        if (const ks_status s = read_commit_options(call.session(), options, &parsed); s != KS_OK) return s;
+    }
     shm::Slot* slot = nullptr;
     if (const ks_status s = slot_for(call, key, &slot); s != KS_OK) [[unlikely]] return s;
+    parsed.request.seen = {seen.version, seen.epoch};
     parsed.request.data = value.data;
     parsed.request.size = value.size;
     parsed.request.is_delete = is_delete;

@@ -18,7 +18,7 @@ inline void drop_spare(Lane& lane) noexcept {
 }
 
 // A value block: the spare if it fits, else a fresh one. *holding_out: where it is recorded.
-inline Status allocate_value(Lane& lane, std::uint64_t bytes, BlockGrant* grant_out) noexcept {
+[[gnu::always_inline]] inline Status allocate_value(Lane& lane, std::uint64_t bytes, BlockGrant* grant_out) noexcept {
     Spare& spare = lane.spare;
     if (spare.ref != 0 && bytes <= kClassBytesMax && spare.size_class == class_of(bytes)) [[likely]] {
         *grant_out = {spare.ref, spare.ctl};
@@ -31,15 +31,15 @@ inline Status allocate_value(Lane& lane, std::uint64_t bytes, BlockGrant* grant_
 }
 
 // The block that a commit replaced, known to be PUBLISHED(`ctl`) when the word still named it: keep it or free it.
-inline void keep_or_free(Lane& lane, Ref ref, std::uint64_t ctl) noexcept {
+[[gnu::always_inline]] inline void keep_or_free(Lane& lane, Ref ref, std::uint64_t ctl) noexcept {
     Spare& spare = lane.spare;
     const SizeClass size_class = class_at(lane.segment(), ref);
-    auto* head = lane.segment().at<shm::BlockHead>(ref);
-    const OwnerId id = spare.ref == 0 && size_class != kClasses && head != nullptr ? lane.next_id() : 0;
+    const OwnerId id = spare.ref == 0 && size_class != kClasses ? lane.next_id() : 0;
     if (id == 0) [[unlikely]] {
         free_exact(lane, ref, ctl);
         return;
     }
+    auto* head = lane.segment().at_checked<shm::BlockHead>(ref);  // the caller read its ctl
     lane.hold(spare.holding, ref);
     std::uint64_t expected = ctl;
     KEYSTILE_CRASH_POINT("arena.keep.before_cas");

@@ -28,6 +28,7 @@ struct ReadResult {
         const bool is_readable = content.size <= kValueBytesMax &&
                                  segment.at<shm::Block>(w.ref(), sizeof(shm::Block) + round_up(content.size, 8)) != nullptr;
         const bool is_copied = !is_tombstone && is_readable && content.size <= capacity;
+        KEYSTILE_CRASH_POINT("operations.read.before_copy");
         if (is_copied) [[likely]] copy_out(buf, block->payload, content.size);
         // order[read.validate]: acquire fence. Partner: arena.fill's release fence: if a byte above came from the block's next
         //   owner, the load below sees that the word has moved on. A reader's crash leaves nothing.

@@ -237,6 +237,7 @@ Status destroy_segment(const std::string& folder, const std::string& file, bool 
         //   and a second destroy removes the name.
         segment.header().is_destroyed.store(1, memory_order_release);
         KEYSTILE_CRASH_POINT("segment.destroy.before_unlink");
+        if (!is_at_path(segment.file(), path)) return Status::kOk;  // another destroyed it too, and the name may be new
     } else if (found == Status::kNoStore || found == Status::kPermission) {
         return found;
     } else if (found == Status::kNotAStore || (!is_forced && found != Status::kDestroyed)) {

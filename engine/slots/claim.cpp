@@ -28,6 +28,7 @@ Status step_epoch(shm::Slot& slot, std::uint64_t epoch, SlotWord* word_out, bool
 
 Status claim_step(shm::Slot& slot, SlotWord word, ClaimRecord wanted) noexcept {
     const std::uint64_t even = word.epoch();
+    KEYSTILE_CRASH_POINT("slots.claim.before_record");
     const Word128 seen = ld16(&slot.claim);
     const ClaimRecord record = unpack_claim(seen);
     SlotWord now;
