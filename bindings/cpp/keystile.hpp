@@ -84,7 +84,7 @@ public:
     // thread. Throws Error.
     [[nodiscard]] Session here() const {
         ks_session* raw = ks_default_session(native());
-        if (raw == nullptr) throw Error(KS_E_HANDLE, ks_last_error(), ks_last_errno());
+        if (raw == nullptr) throw Error::last(ks_last_status());
         return Session(std::shared_ptr<ks_session>(store_, raw));
     }
 

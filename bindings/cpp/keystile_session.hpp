@@ -394,8 +394,9 @@ public:
         return claimed(status, told, grant);
     }
 
-    // Go on with a detached claim that another process handed over as a token. ok · fault (KS_E_GRANT: no token).
-    // Whether the claim still stands is told by its first use.
+    // Go on with a detached claim that another process handed over as a token. ok · not_found (no such key) ·
+    // fault (KS_E_GRANT: no token). Whether the claim still stands is told by its first use. get() before you
+    // commit(): a token carries no version.
     Claimed adopt(Bytes key, const std::string& token) {
         ks_grant grant{};
         const ks_status status = ks_grant_parse(native(), key, token.c_str(), &grant);
@@ -415,7 +416,9 @@ public:
     Watched watch(KeyRef key, Stamp seen, nanoseconds timeout = forever) {
         Watched result;
         ks_stamp now{};
-        result.status = ks_watch(native(), key.name(), seen, detail::timeout_ns(timeout), &now);
+        const std::uint64_t timeout_ns = detail::timeout_ns(timeout);
+        result.status = key.handle() ? ks_watch_k(native(), *key.handle(), seen, timeout_ns, &now)
+                                     : ks_watch(native(), key.name(), seen, timeout_ns, &now);
         result.stamp = now;
         return result;
     }

@@ -12,8 +12,13 @@ static char* a_large_buffer(size_t size) {
 
 /* Every call that takes a key refuses it in the same way. */
 static void every_call_refuses(ks_session* session, ks_bytes key, ks_status wanted) {
+    const ks_claim_options detached = {sizeof detached, KS_CLAIM_DETACHED, 0, KS_LEASE_NS_MAX, 0};
+    char token[KS_TOKEN_SIZE];
     ks_key resolved;
     ks_grant grant;
+    CHECK_STATUS(KS_OK, ks_claim(session, c_text("another"), &detached, &grant, NULL));
+    CHECK_STATUS(KS_OK, ks_grant_format(&grant, token, sizeof token));
+    CHECK_STATUS(KS_OK, ks_release(session, &grant, NULL));
     ks_stamp now;
     ks_get_item item = {.key = key};
     const ks_stamp none = {0, 0};
@@ -23,7 +28,7 @@ static void every_call_refuses(ks_session* session, ks_bytes key, ks_status want
     CHECK_STATUS(wanted, ks_delete(session, key, none, NULL, NULL));
     CHECK_STATUS(wanted, ks_claim(session, key, NULL, &grant, NULL));
     CHECK_STATUS(wanted, ks_reclaim(session, key, 1, 0, NULL));
-    CHECK_STATUS(wanted, ks_grant_parse(session, key, "token", &grant));
+    CHECK_STATUS(wanted, ks_grant_parse(session, key, token, &grant));
     CHECK_STATUS(wanted, ks_watch(session, key, none, 0, &now));
     CHECK_STATUS(KS_OK, ks_get_many(session, &item, 1));
     CHECK_STATUS(wanted, item.status);
@@ -109,6 +114,8 @@ static void a_resolved_key_is_the_key(void) {
     CHECK(c_holds(lane.session, "k", "v"));
     CHECK_STATUS(KS_OK, ks_delete_k(lane.session, key, receipt.stamp, NULL, &receipt));
     CHECK_STATUS(KS_NOT_FOUND, ks_get_k(lane.session, key, buf, sizeof buf, NULL, NULL));
+    CHECK_STATUS(KS_TIMEOUT, ks_watch_k(lane.session, key, receipt.stamp, 0, NULL));
+    CHECK_STATUS(KS_OK, ks_watch_k(lane.session, key, (ks_stamp){0, 0}, KS_FOREVER, NULL));
 
     c_put(other.session, "elsewhere", "v"); /* a stranger's handle, a forged one */
     const ks_key forged[] = {
@@ -120,6 +127,7 @@ static void a_resolved_key_is_the_key(void) {
         CHECK_STATUS(KS_E_HANDLE, ks_commit_k(session, forged[i], (ks_stamp){0, 0}, c_text("v"), NULL, NULL));
         CHECK_STATUS(KS_E_HANDLE, ks_delete_k(session, forged[i], (ks_stamp){0, 0}, NULL, NULL));
         CHECK_STATUS(KS_E_HANDLE, ks_claim_k(session, forged[i], NULL, &grant, NULL));
+        CHECK_STATUS(KS_E_HANDLE, ks_watch_k(session, forged[i], (ks_stamp){0, 0}, 0, NULL));
     }
     c_lane_close(&lane);
     c_lane_close(&other);
@@ -258,7 +266,7 @@ static c_listed list(ks_session* session, const char* prefix, uint32_t flags, in
 
 static void keys_are_listed_by_prefix(void) {
     c_lane lane = c_lane_open();
-    char name[32];
+    char name[64];
     for (int i = 0; i < 200; ++i) {
         snprintf(name, sizeof name, i < 150 ? "left/%d" : "right and longer than inline/%d", i);
         c_put(lane.session, name, "v");

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
 
 /* ---- fork ------------------------------------------------------------------------------------------ */
@@ -137,66 +138,91 @@ static void a_waiter_outlives_the_holder(void) {
     c_lane_close(&lane);
 }
 
-/* ---- One session, two threads ---------------------------------------------------------------------- */
+/* ---- One session, two threads ----------------------------------------------------------------------- */
 
-static void* wait_for_a_change(void* lane_given) {
-    const c_lane* lane = lane_given;
-    ks_status status;
-    do status = ks_watch(lane->session, c_text("k"), (ks_stamp){0, 0}, KS_FOREVER, NULL);
-    while (status == KS_E_SESSION_BUSY); /* the other thread was in it at this moment */
-    CHECK_STATUS(KS_OK, status);
+/* A thread that waits inside lane->session for a claim that somebody else holds. */
+typedef struct c_waiter {
+    c_lane lane;
+    ks_session* holder;
+    ks_grant grant;
+    pthread_t thread;
+    _Atomic(pid_t) tid;
+} c_waiter;
+
+static void* wait_for_the_claim(void* waiter_given) {
+    c_waiter* waiter = waiter_given;
+    const ks_claim_options options = {sizeof options, 0, 0, 0, KS_FOREVER};
+    ks_grant grant;
+    waiter->tid = gettid();
+    CHECK_STATUS(KS_OK, ks_claim(waiter->lane.session, c_text("k"), &options, &grant, NULL));
     return NULL;
 }
 
-static void a_session_lets_one_thread_in(void) {
-    c_lane lane = c_lane_open();
-    ks_session* mine = c_session(lane.store);
-    pthread_t thread;
-    CHECK(pthread_create(&thread, NULL, wait_for_a_change, &lane) == 0);
-    ks_status status;
-    do status = ks_get(lane.session, c_text("k"), NULL, 0, NULL, NULL);
-    while (status == KS_NOT_FOUND);
-    CHECK_STATUS(KS_E_SESSION_BUSY, status);
-    CHECK_STATUS(KS_E_SESSION_BUSY,
-                 ks_commit(lane.session, c_text("x"), (ks_stamp){0, 0}, c_text("v"), NULL, NULL));
-    c_put(mine, "k", "wakes the other");
-    pthread_join(thread, NULL);
-    CHECK_STATUS(KS_NOT_FOUND, ks_get(lane.session, c_text("x"), NULL, 0, NULL, NULL));
-    c_lane_close(&lane);
+/* Does the thread sleep? What it sleeps in can only be the claim: nothing else it does ever blocks. */
+static int is_asleep(pid_t tid) {
+    char path[64], state = '?';
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)tid);
+    FILE* file = fopen(path, "r");
+    if (file == NULL) return 0;
+    if (fscanf(file, "%*d %*s %c", &state) != 1) state = '?';
+    fclose(file);
+    return state == 'S';
 }
 
-/* ---- Signal handlers ------------------------------------------------------------------------------- */
+static void start_waiter(c_waiter* waiter) {
+    waiter->lane = c_lane_open();
+    waiter->holder = c_session(waiter->lane.store);
+    waiter->grant = c_claim(waiter->holder, "k", 0);
+    waiter->tid = 0;
+    CHECK(pthread_create(&waiter->thread, NULL, wait_for_the_claim, waiter) == 0);
+    while (waiter->tid == 0 || !is_asleep(waiter->tid)) {
+    }
+}
 
-static ks_session *handlers_session, *interrupted_session;
-static volatile sig_atomic_t handler_ran, status_of_read, status_of_write;
+static void end_waiter(c_waiter* waiter) {
+    CHECK_STATUS(KS_OK, ks_release(waiter->holder, &waiter->grant, NULL));
+    pthread_join(waiter->thread, NULL);
+    c_lane_close(&waiter->lane);
+}
+
+static void a_session_takes_one_write_at_a_time(void) {
+    c_waiter waiter;
+    start_waiter(&waiter);
+    ks_session* session = waiter.lane.session;
+    const ks_stamp none = {0, 0};
+    ks_grant grant;
+    CHECK_STATUS(KS_E_SESSION_BUSY, ks_commit(session, c_text("x"), none, c_text("v"), NULL, NULL));
+    CHECK_STATUS(KS_E_SESSION_BUSY, ks_delete(session, c_text("x"), none, NULL, NULL));
+    CHECK_STATUS(KS_E_SESSION_BUSY, ks_claim(session, c_text("x"), NULL, &grant, NULL));
+    CHECK_STATUS(KS_NOT_FOUND, ks_get(waiter.holder, c_text("x"), NULL, 0, NULL, NULL));
+    end_waiter(&waiter);
+}
+
+/* ---- Signal handlers ---------------------------------------------------------------------------------- */
+
+static _Atomic(ks_session*) handlers_session, interrupted_session;
+static atomic_int handler_ran, status_of_read, status_of_write;
 
 static void read_and_write_in_a_handler(int number) {
     (void)number;
-    status_of_read = (sig_atomic_t)ks_get(handlers_session, c_text("other"), NULL, 0, NULL, NULL);
-    status_of_write =
-        (sig_atomic_t)ks_delete(interrupted_session, c_text("other"), (ks_stamp){0, 0}, NULL, NULL);
+    status_of_read = (int)ks_get(handlers_session, c_text("x"), NULL, 0, NULL, NULL);
+    status_of_write = (int)ks_delete(interrupted_session, c_text("k"), (ks_stamp){0, 0}, NULL, NULL);
     handler_ran = 1;
 }
 
-static void a_handler_reads_in_a_session_of_its_own(void) {
-    c_lane lane = c_lane_open();
-    ks_session* mine = c_session(lane.store);
-    handlers_session = c_session(lane.store);
-    interrupted_session = lane.session;
+static void a_handler_reads_and_does_not_write(void) {
     CHECK(signal(SIGUSR1, read_and_write_in_a_handler) != SIG_ERR);
-    pthread_t thread;
-    CHECK(pthread_create(&thread, NULL, wait_for_a_change, &lane) == 0);
-    while (ks_get(lane.session, c_text("k"), NULL, 0, NULL, NULL) != KS_E_SESSION_BUSY) {
-    }
-    CHECK(pthread_kill(thread, SIGUSR1) == 0);
+    c_waiter waiter;
+    start_waiter(&waiter);
+    handlers_session = c_session(waiter.lane.store);
+    interrupted_session = waiter.lane.session;
+    CHECK(pthread_kill(waiter.thread, SIGUSR1) == 0);
     while (!handler_ran) {
     }
     CHECK_STATUS(KS_NOT_FOUND, (ks_status)status_of_read);
     CHECK_STATUS(KS_E_SESSION_BUSY, (ks_status)status_of_write);
-    c_put(mine, "k", "the watch went on after the signal");
-    pthread_join(thread, NULL);
+    end_waiter(&waiter); /* the claim went on waiting after the signal, and is granted now */
     CHECK(signal(SIGUSR1, SIG_DFL) != SIG_ERR);
-    c_lane_close(&lane);
 }
 
 /* ---- Counting and judging a store ------------------------------------------------------------------ */
@@ -238,8 +264,8 @@ int main(void) {
         {"a child opens the store for itself", a_child_opens_the_store_for_itself},
         {"the claim of a killed process is taken", the_claim_of_a_killed_process_is_taken},
         {"a waiter outlives the holder", a_waiter_outlives_the_holder},
-        {"a session lets one thread in", a_session_lets_one_thread_in},
-        {"a handler reads in a session of its own", a_handler_reads_in_a_session_of_its_own},
+        {"a session takes one write at a time", a_session_takes_one_write_at_a_time},
+        {"a handler reads and does not write", a_handler_reads_and_does_not_write},
         {"a store counts what it told", a_store_counts_what_it_told},
     };
     return c_run(tests, COUNT(tests));

@@ -58,6 +58,7 @@ static void* error_of_a_new_thread(void* unused) {
     (void)unused;
     CHECK(ks_last_error() != NULL);
     CHECK_U64(0, ks_last_errno());
+    CHECK_STATUS(KS_OK, ks_last_status());
     ks_store* store = NULL;
     CHECK_STATUS(KS_E_URL, ks_open("nonsense", NULL, &store));
     return NULL;
@@ -79,6 +80,7 @@ static void last_error_belongs_to_the_thread_and_to_faults(void) {
     c_lane lane = c_lane_open(); /* neither successes nor answers touch it */
     CHECK_STATUS(KS_NOT_FOUND, ks_get(lane.session, c_text("nothing"), NULL, 0, NULL, NULL));
     CHECK(strcmp(told, ks_last_error()) == 0);
+    CHECK_STATUS(KS_E_NO_STORE, ks_last_status());
     CHECK_STATUS(KS_E_URL, ks_open("nonsense", NULL, &store));
     CHECK(strcmp(told, ks_last_error()) != 0);
     c_lane_close(&lane);
@@ -223,6 +225,7 @@ static void null_handles_are_refused_and_null_closes_ignored(void) {
     ks_session_close(NULL);
     CHECK_STATUS(KS_E_ARGUMENT, ks_session_open(NULL, &session));
     CHECK(ks_default_session(NULL) == NULL);
+    CHECK_STATUS(KS_E_ARGUMENT, ks_last_status());
     CHECK_STATUS(KS_E_ARGUMENT, ks_stat(NULL, &stats));
     CHECK_STATUS(KS_E_ARGUMENT, ks_check(NULL, NULL, NULL, NULL));
     CHECK_STATUS(KS_E_ARGUMENT, ks_reap(NULL, NULL));
@@ -247,6 +250,7 @@ static void closed_handles_are_recognised(void) {
     CHECK_STATUS(KS_E_HANDLE, ks_get(second, c_text("k"), NULL, 0, NULL, NULL));
     CHECK_STATUS(KS_E_HANDLE, ks_session_open(store, &first));
     CHECK(ks_default_session(store) == NULL);
+    CHECK_STATUS(KS_E_HANDLE, ks_last_status());
     ks_session_close(second);
 }
 
