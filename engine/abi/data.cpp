@@ -41,22 +41,17 @@ inline ks_status get_slot(const Store& store, const shm::Slot& slot, void* buf, 
     return static_cast<ks_status>(result.status);
 }
 
-struct Parsed {
-    CommitRequest request;
-    Grant grant;
-};
-
-[[gnu::noinline]] ks_status read_commit_options(const Session& session, const ks_commit_options* options, Parsed* parsed) noexcept {
+// KS_OK: *grant_out is set if the options name one (*has_grant_out).
+[[gnu::noinline]] ks_status read_commit_options(const Session& session, const ks_commit_options* options, bool* is_releasing_out,
+                                                bool* has_grant_out, Grant* grant_out) noexcept {
     if (options->struct_size != sizeof(ks_commit_options)) return fault(KS_E_STRUCT_SIZE, "ks_commit_options.struct_size");
     if ((options->flags & ~KS_COMMIT_RELEASE) != 0 || options->reserved != 0) {
         return fault(KS_E_ARGUMENT, "unknown commit flag, or `reserved` is not 0");
     }
-    parsed->request.is_releasing = (options->flags & KS_COMMIT_RELEASE) != 0;
-    if (options->grant == nullptr) {
-        return parsed->request.is_releasing ? fault(KS_E_ARGUMENT, "KS_COMMIT_RELEASE without a grant") : KS_OK;
-    }
-    parsed->request.grant = &parsed->grant;
-    return grant_of(session, options->grant, &parsed->grant);
+    *is_releasing_out = (options->flags & KS_COMMIT_RELEASE) != 0;
+    *has_grant_out = options->grant != nullptr;
+    if (options->grant != nullptr) return grant_of(session, options->grant, grant_out);
+    return *is_releasing_out ? fault(KS_E_ARGUMENT, "KS_COMMIT_RELEASE without a grant") : KS_OK;
 }
 
 // Full, perhaps only of what the dead left.
@@ -66,14 +61,14 @@ struct Parsed {
     return commit(session, slot, request, receipt_out);
 }
 
-[[gnu::always_inline]] inline ks_status commit_slot(Session& session, shm::Slot& slot, const Parsed& parsed,
+[[gnu::always_inline]] inline ks_status commit_slot(Session& session, shm::Slot& slot, const CommitRequest& request,
                                                     ks_receipt* receipt_out) noexcept {
-    if (parsed.request.grant != nullptr && parsed.grant.slot != &slot) [[unlikely]] {
+    if (request.grant != nullptr && request.grant->slot != &slot) [[unlikely]] {
         return fault(KS_E_GRANT, "the grant is of another key");
     }
     Receipt receipt;
-    Status s = commit(session, slot, parsed.request, &receipt);
-    if (s == Status::kFull) [[unlikely]] s = commit_after_reaping(session, slot, parsed.request, &receipt);
+    Status s = commit(session, slot, request, &receipt);
+    if (s == Status::kFull) [[unlikely]] s = commit_after_reaping(session, slot, request, &receipt);
     const ks_status status = answer(s, "committing");
     tell(*session.store, receipt.now, receipt.owner, status, receipt_out);
     return status;
@@ -103,17 +98,21 @@ template <class Key>
     if (const ks_status s = check_value(value); s != KS_OK) [[unlikely]] return s;
     const Call call(session);
     if (call.status() != KS_OK) [[unlikely]] return call.status();
-    Parsed parsed;
+    CommitRequest request;
+    Grant grant;
     if (options != nullptr) [[unlikely]] {
-        if (const ks_status s = read_commit_options(call.session(), options, &parsed); s != KS_OK) return s;
+        bool is_releasing = false, has_grant = false;
+        if (const ks_status s = read_commit_options(call.session(), options, &is_releasing, &has_grant, &grant); s != KS_OK) return s;
+        request.is_releasing = is_releasing;
+        if (has_grant) request.grant = &grant;
     }
     shm::Slot* slot = nullptr;
     if (const ks_status s = slot_for(call, key, &slot); s != KS_OK) [[unlikely]] return s;
-    parsed.request.seen = {seen.version, seen.epoch};
-    parsed.request.data = value.data;
-    parsed.request.size = value.size;
-    parsed.request.is_delete = is_delete;
-    return commit_slot(call.session(), *slot, parsed, receipt_out);
+    request.seen = {seen.version, seen.epoch};
+    request.data = value.data;
+    request.size = value.size;
+    request.is_delete = is_delete;
+    return commit_slot(call.session(), *slot, request, receipt_out);
 }
 
 }  // namespace

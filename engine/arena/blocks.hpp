@@ -30,20 +30,21 @@ constexpr BlockContent unpack_content(std::uint64_t word) noexcept {
             static_cast<BlockKind>((word >> 48) & 0xFFu), static_cast<std::uint32_t>(word >> 56)};
 }
 
-struct BlockGrant {
+struct BlockGrant {  // two registers
     Ref ref = 0;
-    std::uint64_t ctl = 0;  // HELD(id)
+    Status status = Status::kOk;  // kFull, kExhausted, kCorrupt: and then no block
+    std::uint64_t ctl = 0;        // HELD(id)
 };
 
-// One attempt at one block that looked free. True: *status_out is kOk and the grant ours, or kExhausted.
-inline bool try_block(Lane& lane, Ref ref, Holding kind, BlockGrant* grant_out, Status* status_out) noexcept {
+// One attempt at one block that looked free. True: the grant is ours, or its status says kExhausted.
+inline bool try_block(Lane& lane, Ref ref, Holding kind, BlockGrant* grant_out) noexcept {
     auto* head = lane.segment().at<shm::BlockHead>(ref);
     if (head == nullptr) return false;
     std::uint64_t ctl = peek(head->ctl);
     if (tag_of(ctl) != Tag::kFree) return false;
     const OwnerId id = lane.next_id();
     if (id == 0) {
-        *status_out = Status::kExhausted;
+        grant_out->status = Status::kExhausted;
         return true;
     }
     lane.hold(kind, ref);
@@ -58,23 +59,23 @@ inline bool try_block(Lane& lane, Ref ref, Holding kind, BlockGrant* grant_out, 
     //   that copied any of the bytes we are about to write also sees that the block left its slot (Boehm 2012).
     boost::atomic_thread_fence(memory_order_release);
     KEYSTILE_CRASH_POINT("arena.allocate.after_cas");
-    *grant_out = {ref, owned(Tag::kHeld, id)};
+    *grant_out = {ref, Status::kOk, owned(Tag::kHeld, id)};
     return true;
 }
 
 // No hint was good: sweep, open a chunk, grow.
-Status allocate_slow(Lane& lane, std::uint64_t bytes, Holding kind, BlockGrant* grant_out) noexcept;
+BlockGrant allocate_slow(Lane& lane, std::uint64_t bytes, Holding kind) noexcept;
 
 // A block of at least `bytes` (header included). kFull after one whole sweep and a failed extension; kExhausted.
-inline Status allocate(Lane& lane, std::uint64_t bytes, Holding kind, BlockGrant* grant_out) noexcept {
+inline BlockGrant allocate(Lane& lane, std::uint64_t bytes, Holding kind) noexcept {
     if (bytes <= kClassBytesMax) [[likely]] {
         Hints& hints = lane.hints[class_of(bytes)];
-        Status status = Status::kOk;
+        BlockGrant grant;
         while (const Ref hint = hints.pop()) {
-            if (try_block(lane, hint, kind, grant_out, &status)) return status;
+            if (try_block(lane, hint, kind, &grant)) return grant;
         }
     }
-    return allocate_slow(lane, bytes, kind, grant_out);
+    return allocate_slow(lane, bytes, kind);
 }
 
 inline void publish(shm::BlockHead& head, std::uint64_t held_ctl) noexcept {

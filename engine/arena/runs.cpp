@@ -53,7 +53,7 @@ std::uint64_t find_stretch(const Segment& segment, std::uint64_t from, std::uint
 
 }  // namespace
 
-Status allocate_run(Lane& lane, std::uint64_t bytes, Holding kind, BlockGrant* grant_out) noexcept {
+BlockGrant allocate_run(Lane& lane, std::uint64_t bytes, Holding kind) noexcept {
     Segment& segment = lane.segment();
     const auto chunks = static_cast<std::uint32_t>((bytes + kChunkBytes - 1) / kChunkBytes);
     for (std::uint64_t from = 0;;) {  // ends: `from` moves on over a table that only grows up to the segment's end
@@ -61,25 +61,24 @@ Status allocate_run(Lane& lane, std::uint64_t bytes, Holding kind, BlockGrant* g
         const std::uint64_t first = find_stretch(segment, from, count, chunks);
         if (first == count) {
             // Room for a whole stretch behind the end: what is free just before it is found by the next look.
-            if (const Status s = segment.grow_arena(count + chunks); s != Status::kOk) return s;
+            if (const Status s = segment.grow_arena(count + chunks); s != Status::kOk) return {0, s, 0};
             from = count > chunks ? count - chunks : 0;
             continue;
         }
         from = first + 1;
         const OwnerId id = lane.next_id();
-        if (id == 0) return Status::kExhausted;
+        if (id == 0) return {0, Status::kExhausted, 0};
         const Ref ref = segment.chunk_ref(first);
         lane.hold(kind, ref);
         if (!take_all(segment, first, chunks, id)) continue;
         auto* head = segment.at<shm::BlockHead>(ref, bytes);
-        if (head == nullptr) return Status::kCorrupt;
+        if (head == nullptr) return {0, Status::kCorrupt, 0};
         KEYSTILE_CRASH_POINT("arena.run.before_ctl");
         // order[arena.run.ctl]: release. All chunks are ours, so nobody else writes this word; partner: the reaper's look at
         //   it. A crash before it: chunks HELD(id) without a block of that id: release_run.
         head->ctl.store(owned(Tag::kHeld, id), memory_order_release);
         boost::atomic_thread_fence(memory_order_release);  // order[arena.run.fill]: as arena.fill, partner the reader's fence
-        *grant_out = {ref, owned(Tag::kHeld, id)};
-        return Status::kOk;
+        return {ref, Status::kOk, owned(Tag::kHeld, id)};
     }
 }
 

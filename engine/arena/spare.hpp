@@ -17,17 +17,17 @@ inline void drop_spare(Lane& lane) noexcept {
     spare.ref = 0;
 }
 
-// A value block: the spare if it fits, else a fresh one. *holding_out: where it is recorded.
-[[gnu::always_inline]] inline Status allocate_value(Lane& lane, std::uint64_t bytes, BlockGrant* grant_out) noexcept {
+// A value block: the spare if it fits, else a fresh one.
+[[gnu::always_inline]] inline BlockGrant allocate_value(Lane& lane, std::uint64_t bytes) noexcept {
     Spare& spare = lane.spare;
     if (spare.ref != 0 && bytes <= kClassBytesMax && spare.size_class == class_of(bytes)) [[likely]] {
-        *grant_out = {spare.ref, spare.ctl};
+        const BlockGrant grant{spare.ref, Status::kOk, spare.ctl};
         spare.ref = 0;
         spare.holding = other_value(spare.holding);  // what this commit replaces is recorded in the other one
-        return Status::kOk;
+        return grant;
     }
     if (spare.ref != 0 && ++spare.misses >= kSpareMissesMax) drop_spare(lane);
-    return allocate(lane, bytes, other_value(spare.holding), grant_out);
+    return allocate(lane, bytes, other_value(spare.holding));
 }
 
 // The block that a commit replaced, known to be PUBLISHED(`ctl`) when the word still named it: keep it or free it.

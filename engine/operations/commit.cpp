@@ -3,12 +3,12 @@
 namespace keystile::engine {
 
 // Precedence with a grant: epoch moved, not the owner's ticket, version moved.
-Status judge_granted(shm::Slot& slot, SlotWord word, const CommitRequest& request) noexcept {
-    if (word.epoch() != request.grant->epoch && KEYSTILE_GUARD("commit.epoch")) return Status::kFenced;
-    if (word.epoch() == request.grant->epoch) {
-        if (const Status s = check_record(slot, *request.grant); s != Status::kOk) return s;
+Status judge_granted(shm::Slot& slot, SlotWord word, const Grant& grant, std::uint64_t version) noexcept {
+    if (word.epoch() != grant.epoch && KEYSTILE_GUARD("commit.epoch")) return Status::kFenced;
+    if (word.epoch() == grant.epoch) {
+        if (const Status s = check_record(slot, grant); s != Status::kOk) return s;
     }
-    return word.version() != request.seen.version ? Status::kConflict : Status::kOk;
+    return word.version() != version ? Status::kConflict : Status::kOk;
 }
 
 Status refuse(Session& session, Status status, SlotWord word, BlockGrant fresh, Receipt* receipt_out) noexcept {

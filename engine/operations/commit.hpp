@@ -27,26 +27,24 @@ struct CommitRequest {
 [[gnu::cold]] Status refuse(Session& session, Status status, SlotWord word, BlockGrant fresh, Receipt* receipt_out) noexcept;
 
 // The word is not as the caller saw it, or he has a grant. kOk: go on. kBusy: look again. Else the answer.
-[[gnu::noinline]] Status judge_granted(shm::Slot& slot, SlotWord word, const CommitRequest& request) noexcept;
+[[gnu::noinline]] Status judge_granted(shm::Slot& slot, SlotWord word, const Grant& grant, std::uint64_t version) noexcept;
 
 // Precedence without a grant: version moved, live claim, epoch moved.
-inline Status judge_optimistic(Session& session, shm::Slot& slot, SlotWord word, const CommitRequest& request,
-                               Receipt* receipt_out) noexcept {
-    if (word.version() != request.seen.version) [[unlikely]] return Status::kConflict;
-    if (session.store->token_of(word.epoch()) == request.seen.epoch && !is_claimed(word.epoch())) [[likely]] return Status::kOk;
+inline Status judge_optimistic(Session& session, shm::Slot& slot, SlotWord word, Stamp seen, Receipt* receipt_out) noexcept {
+    if (word.version() != seen.version) [[unlikely]] return Status::kConflict;
+    if (session.store->token_of(word.epoch()) == seen.epoch && !is_claimed(word.epoch())) [[likely]] return Status::kOk;
     if (is_claimed(word.epoch())) return meet_claim(session, slot, word, &receipt_out->owner);
-    const bool is_never_written = word.version() == 0 && request.seen.epoch == 0;
+    const bool is_never_written = word.version() == 0 && seen.epoch == 0;
     return is_never_written || !KEYSTILE_GUARD("commit.epoch") ? Status::kOk : Status::kFenced;
 }
 
 // The block that carries the value, published and not reachable yet.
-[[gnu::always_inline]] inline Status make_block(Lane& lane, shm::Slot& slot, const CommitRequest& request,
-                                                BlockGrant* grant_out) noexcept {
+[[gnu::always_inline]] inline BlockGrant make_block(Lane& lane, shm::Slot& slot, const CommitRequest& request) noexcept {
     const Segment& segment = lane.segment();
-    const Status s = allocate_value(lane, sizeof(shm::Block) + request.size, grant_out);
-    if (s != Status::kOk) [[unlikely]] return s;
-    auto* block = segment.at<shm::Block>(grant_out->ref, sizeof(shm::Block) + round_up(request.size, 8));
-    if (block == nullptr) [[unlikely]] return Status::kCorrupt;
+    const BlockGrant grant = allocate_value(lane, sizeof(shm::Block) + request.size);
+    if (grant.status != Status::kOk) [[unlikely]] return grant;
+    auto* block = segment.at<shm::Block>(grant.ref, sizeof(shm::Block) + round_up(request.size, 8));
+    if (block == nullptr) [[unlikely]] return {0, Status::kCorrupt, 0};
     const std::uint32_t flags = request.is_delete ? kTombstone : 0;
     poke(block->head.version, request.seen.version + 1);
     poke(block->head.content,
@@ -54,8 +52,8 @@ inline Status judge_optimistic(Session& session, shm::Slot& slot, SlotWord word,
     poke(block->head.place, static_cast<std::uint64_t>(segment.ref_of(&slot)));
     copy_in(block->payload, request.data, request.size);
     KEYSTILE_CRASH_POINT("operations.commit.before_publish");
-    if (KEYSTILE_GUARD("commit.publish_first")) publish(block->head, grant_out->ctl);
-    return Status::kOk;
+    if (KEYSTILE_GUARD("commit.publish_first")) publish(block->head, grant.ctl);
+    return grant;
 }
 
 // Tell the reaper which block this commit is about to replace, old_ctl last: until then the line holds an id whose life is
@@ -87,8 +85,8 @@ inline void arm_line(shm::Lane& line, Ref slot, Ref old_ref, std::uint64_t old_c
     for (;;) {  // lock-free: another turn only if the word moved
         const SlotWord word = load_word(slot);
         if (word.is_intent()) [[unlikely]] return refuse(session, Status::kCorrupt, word, fresh, receipt_out);
-        const Status judged = request.grant != nullptr ? judge_granted(slot, word, request)
-                                                       : judge_optimistic(session, slot, word, request, receipt_out);
+        const Status judged = request.grant != nullptr ? judge_granted(slot, word, *request.grant, request.seen.version)
+                                                       : judge_optimistic(session, slot, word, request.seen, receipt_out);
         if (judged != Status::kOk) [[unlikely]] {
             if (judged == Status::kBusy) continue;
             return refuse(session, judged, word, fresh, receipt_out);
@@ -117,8 +115,8 @@ inline void arm_line(shm::Lane& line, Ref slot, Ref old_ref, std::uint64_t old_c
         }
 
         if (fresh.ref == 0) [[likely]] {
-            const Status made = make_block(lane, slot, request, &fresh);
-            if (made != Status::kOk) [[unlikely]] return refuse(session, made, word, {}, receipt_out);
+            fresh = make_block(lane, slot, request);
+            if (fresh.status != Status::kOk) [[unlikely]] return refuse(session, fresh.status, word, {}, receipt_out);
         }
         arm_line(lane.shared(), segment.ref_of(&slot), word.ref(), old_ctl);
         const SlotWord next = committed(word, fresh.ref, request.is_releasing);

@@ -73,8 +73,8 @@ void give_back(SlotGrant grant) noexcept {
 }
 
 Status fill_long_key(Lane& lane, KeyBytes key, std::uint64_t hash, shm::Slot* slot, BlockGrant* grant_out) noexcept {
-    const Status s = allocate(lane, sizeof(shm::Block) + key.size, Holding::kKey, grant_out);
-    if (s != Status::kOk) return s;
+    *grant_out = allocate(lane, sizeof(shm::Block) + key.size, Holding::kKey);
+    if (grant_out->status != Status::kOk) return grant_out->status;
     auto* block = lane.segment().at<shm::Block>(grant_out->ref, sizeof(shm::Block) + key.size);
     if (block == nullptr) return Status::kCorrupt;
     poke(block->head.version, 0u);
@@ -106,8 +106,8 @@ Status take_and_fill(Lane& lane, KeyBytes key, std::uint64_t hash, SlotGrant* sl
 
 // Put a node between the cell and the slot in it, so that the two keys part on later bits.
 Status split(Lane& lane, const Found& at, std::uint64_t hash_of_present) noexcept {
-    BlockGrant grant;
-    if (const Status s = allocate(lane, sizeof(shm::Node), Holding::kNode, &grant); s != Status::kOk) return s;
+    const BlockGrant grant = allocate(lane, sizeof(shm::Node), Holding::kNode);
+    if (grant.status != Status::kOk) return grant.status;
     auto* node = lane.segment().at<shm::Node>(grant.ref);
     if (node == nullptr) return Status::kCorrupt;
     poke(node->head.version, hash_of_present);
