@@ -1,7 +1,7 @@
 // Inside of the C interface: what the opaque handles are, how calls enter a session, how faults are told.
 //
-// Exceptions and allocation stop here. A handle's memory is never reused while somebody may still hold the closed handle
-// (it rests in quarantine), so that a call on it answers KS_E_HANDLE instead of crashing.
+// Exceptions and allocation stop here. A handle's memory is never reused while somebody may still hold the
+// closed handle (it rests in quarantine), so that a call on it answers KS_E_HANDLE instead of crashing.
 #pragma once
 
 #include <memory>
@@ -18,16 +18,21 @@ inline constexpr std::uint64_t kStoreMagic = 0x65726F7453534B00u;
 inline constexpr std::uint64_t kSessionMagic = 0x737365532D534B00u;
 inline constexpr std::uint64_t kKeyMultiplier = 0x9E3779B97F4A7C15u;
 
-// The handle is alive if its magic is this: closed handles have 0, those of before a fork an older generation.
-inline std::uint64_t live(std::uint64_t magic) noexcept { return magic + fork_generation; }
+// The handle is alive if its magic is this: closed handles have 0, those of before a fork an older
+// generation.
+inline std::uint64_t live(std::uint64_t magic) noexcept {
+    return magic + fork_generation;
+}
 
 // Remember what went wrong for ks_last_error(); returns the status for the caller to return.
-[[gnu::cold]] ks_status fault(ks_status status, const char* format, ...) noexcept __attribute__((format(printf, 2, 3)));
+[[gnu::cold]] ks_status fault(ks_status status, const char* format, ...) noexcept
+    __attribute__((format(printf, 2, 3)));
 [[gnu::cold]] ks_status fault(Status status, const char* doing) noexcept;
 
 // Answers go through as they are, faults are remembered.
 inline ks_status answer(Status status, const char* doing) noexcept {
-    if (static_cast<std::int32_t>(status) >= 0) [[likely]] return static_cast<ks_status>(status);
+    if (static_cast<std::int32_t>(status) >= 0) [[likely]]
+        return static_cast<ks_status>(status);
     return fault(status, doing);
 }
 
@@ -42,9 +47,10 @@ struct ks_session {
 
 struct ks_store {
     std::uint64_t magic = 0;
-    std::uint64_t serial = 0;  // of this open, unique in the process: what a thread's default session remembers
+    std::uint64_t serial =
+        0;  // of this open, unique in the process: what a thread's default session remembers
     std::unique_ptr<keystile::engine::Store> store;
-    std::mutex lock;  // of `sessions`; open and close only
+    std::mutex lock;  // of `sessions`. tidy-allow(mutex): process-private, at open and close only
     std::vector<ks_session*> sessions;
 };
 
@@ -55,7 +61,9 @@ namespace keystile::engine::abi {
 inline bool is_live(const ks_session* session) noexcept {
     return session != nullptr && session->magic == live(kSessionMagic);
 }
-inline bool is_live(const ks_store* store) noexcept { return store != nullptr && store->magic == live(kStoreMagic); }
+inline bool is_live(const ks_store* store) noexcept {
+    return store != nullptr && store->magic == live(kStoreMagic);
+}
 
 inline ks_status explain(const ks_session* session) noexcept {
     return explain_handle(session, session != nullptr ? session->magic : 0, kSessionMagic);
@@ -99,32 +107,41 @@ inline ks_key key_of(const Store& store, const shm::Slot* slot) noexcept {
     const std::uint64_t ref = store.segment.ref_of(slot);
     return {ref, (ref ^ store.handle_secret) * kKeyMultiplier};
 }
-// nullptr: not a handle of this store. The check is keyed, so what passes was made by key_of(), from a slot that was found.
+// nullptr: not a handle of this store. The check is keyed, so what passes was made by key_of(), from a slot
+// that was found.
 inline shm::Slot* slot_of(const Store& store, ks_key key) noexcept {
-    if (key.check != (key.slot ^ store.handle_secret) * kKeyMultiplier) [[unlikely]] return nullptr;
+    if (key.check != (key.slot ^ store.handle_secret) * kKeyMultiplier) [[unlikely]]
+        return nullptr;
     return store.segment.at_checked<shm::Slot>(static_cast<Ref>(key.slot));
 }
 
 inline ks_status check_key(ks_bytes key) noexcept {
-    if (key.data == nullptr && key.size != 0) [[unlikely]] return fault(KS_E_ARGUMENT, "the key's data is NULL");
+    if (key.data == nullptr && key.size != 0) [[unlikely]]
+        return fault(KS_E_ARGUMENT, "the key's data is NULL");
     if (key.size == 0 || key.size > KS_KEY_SIZE_MAX) [[unlikely]] {
         return fault(KS_E_KEY_SIZE, "a key has 1 to %u bytes, not %zu", KS_KEY_SIZE_MAX, key.size);
     }
     return KS_OK;
 }
 
-inline ks_status check_key(ks_key) noexcept { return KS_OK; }  // slot_of() judges it
+inline ks_status check_key(ks_key) noexcept {
+    return KS_OK;
+}  // slot_of() judges it
 
-inline ks_stamp to_c(Stamp stamp) noexcept { return {stamp.version, stamp.epoch}; }
+inline ks_stamp to_c(Stamp stamp) noexcept {
+    return {stamp.version, stamp.epoch};
+}
 ks_owner to_c(const Owner& owner) noexcept;
 // Answers only; on a fault nothing is written.
-inline void tell(const Store& store, SlotWord now, const Owner& owner, ks_status status, ks_receipt* receipt_out) noexcept {
+inline void tell(const Store& store, SlotWord now, const Owner& owner, ks_status status,
+                 ks_receipt* receipt_out) noexcept {
     if (receipt_out == nullptr || status < 0) return;
     const bool is_untouched = now.version() == 0 && now.epoch() == 0;
     receipt_out->stamp.version = now.version();
     receipt_out->stamp.epoch = is_untouched ? 0 : store.token_of(now.epoch());
     receipt_out->lsn = 0;
-    if (status == KS_HELD || status == KS_TIMEOUT) [[unlikely]] receipt_out->owner = to_c(owner);
+    if (status == KS_HELD || status == KS_TIMEOUT) [[unlikely]]
+        receipt_out->owner = to_c(owner);
 }
 
 // Find the key's slot, or create it.

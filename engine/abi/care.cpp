@@ -11,8 +11,8 @@ namespace {
 
 ks_counters to_c(const CounterValues& values) noexcept {
     const auto* v = values.value;
-    return {v[shm::kCommits], v[shm::kConflicts], v[shm::kFencings],  v[shm::kHelds], v[shm::kClaims],
-            v[shm::kReleases], v[shm::kReclaims], v[shm::kRetries], v[shm::kBytes]};
+    return {v[shm::kCommits],  v[shm::kConflicts], v[shm::kFencings], v[shm::kHelds], v[shm::kClaims],
+            v[shm::kReleases], v[shm::kReclaims],  v[shm::kRetries],  v[shm::kBytes]};
 }
 
 struct ListCall {
@@ -23,7 +23,8 @@ struct ListCall {
 
 bool list_one(void* user, const keystile::engine::Entry& entry) {
     const auto& call = *static_cast<ListCall*>(user);
-    const bool is_empty = entry.stamp.version == 0 && !entry.is_claimed;  // a slot somebody resolved, nothing more
+    const bool is_empty =
+        entry.stamp.version == 0 && !entry.is_claimed;  // a slot somebody resolved, nothing more
     if (!entry.has_value && (!call.is_all || is_empty)) return true;
     ks_entry out{};
     out.key = {entry.key.data, entry.key.size};
@@ -56,9 +57,11 @@ bool participant_one(void* user, const ParticipantInfo& info) {
 
 ks_status ks_list(ks_session* session, ks_bytes prefix, uint32_t flags, ks_list_fn fn, void* user) {
     if (!is_live(session)) return explain(session);
-    if (fn == nullptr || (flags & ~KS_LIST_ALL) != 0) return fault(KS_E_ARGUMENT, "fn is NULL, or an unknown flag");
+    if (fn == nullptr || (flags & ~KS_LIST_ALL) != 0)
+        return fault(KS_E_ARGUMENT, "fn is NULL, or an unknown flag");
     if (prefix.data == nullptr && prefix.size != 0) return fault(KS_E_ARGUMENT, "the prefix's data is NULL");
-    if (prefix.size > KS_KEY_SIZE_MAX) return fault(KS_E_KEY_SIZE, "a key has at most %u bytes", KS_KEY_SIZE_MAX);
+    if (prefix.size > KS_KEY_SIZE_MAX)
+        return fault(KS_E_KEY_SIZE, "a key has at most %u bytes", KS_KEY_SIZE_MAX);
     ListCall call{fn, user, (flags & KS_LIST_ALL) != 0};
     return answer(list(*session->session.store, {prefix.data, prefix.size}, list_one, &call), "listing");
 }
@@ -68,9 +71,10 @@ ks_status ks_stat(ks_store* store, ks_stats* stats_out) {
     if (stats_out == nullptr) return fault(KS_E_ARGUMENT, "stats_out is NULL");
     if (stats_out->struct_size != sizeof(ks_stats)) return fault(KS_E_STRUCT_SIZE, "ks_stats.struct_size");
     Stats stats;
-    if (const Status s = stat(*store->store, &stats); s != Status::kOk) return fault(s, "reading the store's numbers");
-    *stats_out = {sizeof(ks_stats), stats.store_id, stats.keys, stats.bytes_reserved, stats.bytes_used, stats.participants,
-                  stats.sessions, to_c(stats.total)};
+    if (const Status s = stat(*store->store, &stats); s != Status::kOk)
+        return fault(s, "reading the store's numbers");
+    *stats_out = {sizeof(ks_stats), stats.store_id,     stats.keys,     stats.bytes_reserved,
+                  stats.bytes_used, stats.participants, stats.sessions, to_c(stats.total)};
     return KS_OK;
 }
 
@@ -108,8 +112,10 @@ ks_status ks_check(ks_store* store, ks_problem_fn fn, void* user, ks_check_repor
         return fault(KS_E_MEMORY, "checking: out of memory");
     }
     if (report_out != nullptr) {
-        *report_out = {sizeof(ks_check_report), report.keys, report.claimed, report.deleted, report.blocks_live,
-                       report.blocks_free, report.blocks_in_flight, report.blocks_unreaped, report.problems};
+        *report_out = {
+            sizeof(ks_check_report), report.keys,        report.claimed,          report.deleted,
+            report.blocks_live,      report.blocks_free, report.blocks_in_flight, report.blocks_unreaped,
+            report.problems};
     }
     return answer(status, "checking");
 }

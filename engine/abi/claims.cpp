@@ -56,7 +56,8 @@ ks_status check_lease(uint64_t lease_ns, bool is_detached) noexcept {
 
 ks_status read_claim_options(const ks_claim_options* options, ClaimRequest* request_out) noexcept {
     if (options == nullptr) return KS_OK;
-    if (options->struct_size != sizeof(ks_claim_options)) return fault(KS_E_STRUCT_SIZE, "ks_claim_options.struct_size");
+    if (options->struct_size != sizeof(ks_claim_options))
+        return fault(KS_E_STRUCT_SIZE, "ks_claim_options.struct_size");
     if ((options->flags & ~KS_CLAIM_DETACHED) != 0 || options->reserved != 0) {
         return fault(KS_E_ARGUMENT, "unknown claim flag, or `reserved` is not 0");
     }
@@ -84,10 +85,12 @@ ks_status find_only(ks_session* session, ks_bytes key, shm::Slot** slot_out) noe
     if (!is_live(session)) return explain(session);
     const Store& store = *session->session.store;
     const KeyBytes bytes{key.data, key.size};
-    return answer(find_slot(store.segment, bytes, hash_of(bytes, store.hash_seed), slot_out), "finding a key");
+    return answer(find_slot(store.segment, bytes, hash_of(bytes, store.hash_seed), slot_out),
+                  "finding a key");
 }
 
-ks_status watch_slot(ks_session* session, shm::Slot& slot, ks_stamp seen, uint64_t timeout_ns, ks_stamp* now_out) noexcept {
+ks_status watch_slot(ks_session* session, shm::Slot& slot, ks_stamp seen, uint64_t timeout_ns,
+                     ks_stamp* now_out) noexcept {
     Stamp now;
     const Status s = watch(*session->session.store, slot, {seen.version, seen.epoch}, timeout_ns, &now);
     const ks_status status = answer(s, "watching");
@@ -145,7 +148,8 @@ ks_status ks_release(ks_session* session, const ks_grant* grant, ks_receipt* rec
     return status;
 }
 
-ks_status ks_reclaim(ks_session* session, ks_bytes key, uint64_t epoch, uint32_t flags, ks_receipt* receipt_out) {
+ks_status ks_reclaim(ks_session* session, ks_bytes key, uint64_t epoch, uint32_t flags,
+                     ks_receipt* receipt_out) {
     if ((flags & ~KS_RECLAIM_LIVE) != 0) return fault(KS_E_ARGUMENT, "unknown reclaim flag");
     if ((epoch & 1u) == 0) return fault(KS_E_ARGUMENT, "an even epoch names no claim");
     shm::Slot* slot = nullptr;
@@ -156,14 +160,16 @@ ks_status ks_reclaim(ks_session* session, ks_bytes key, uint64_t epoch, uint32_t
     Receipt receipt;
     // Of an earlier incarnation: over. An epoch of 0 never is a claim's, so nothing is touched.
     const bool is_ours = epoch == call.session().store->token_of(bare);
-    const Status s = reclaim(call.session(), *slot, is_ours ? bare : 0, (flags & KS_RECLAIM_LIVE) != 0, &receipt);
+    const Status s =
+        reclaim(call.session(), *slot, is_ours ? bare : 0, (flags & KS_RECLAIM_LIVE) != 0, &receipt);
     const ks_status status = answer(s, "reclaiming");
     tell(*call.session().store, receipt.now, receipt.owner, status, receipt_out);
     return status;
 }
 
 ks_status ks_grant_format(const ks_grant* grant, char* buf, size_t capacity) {
-    if (grant == nullptr || (buf == nullptr && capacity != 0)) return fault(KS_E_ARGUMENT, "grant or buf is NULL");
+    if (grant == nullptr || (buf == nullptr && capacity != 0))
+        return fault(KS_E_ARGUMENT, "grant or buf is NULL");
     if ((grant->owner & 0xFFFFu) != kDetached) return fault(KS_E_GRANT, "only a detached claim has a token");
     const auto nonce = static_cast<uint32_t>(grant->owner >> 16) & 0xFFFFFFu;
     const int bytes = std::snprintf(buf, capacity, kTokenFormat, grant->stamp.epoch, nonce);
@@ -176,12 +182,14 @@ ks_status ks_grant_parse(ks_session* session, ks_bytes key, const char* token, k
     uint32_t nonce = 0;
     char again[KS_TOKEN_SIZE] = "";
     // Exactly what format writes: anything else in the text, and it is no token.
-    const bool is_token = std::sscanf(token, "ks1-%" SCNx64 "-%" SCNx32, &epoch, &nonce) == 2 && nonce <= 0xFFFFFFu &&
-                          std::snprintf(again, sizeof again, kTokenFormat, epoch, nonce) > 0 && std::strcmp(again, token) == 0;
+    const bool is_token =
+        std::sscanf(token, "ks1-%" SCNx64 "-%" SCNx32, &epoch, &nonce) == 2 && nonce <= 0xFFFFFFu &&
+        std::snprintf(again, sizeof again, kTokenFormat, epoch, nonce) > 0 && std::strcmp(again, token) == 0;
     if (!is_token || (epoch & 1u) == 0) return fault(KS_E_GRANT, "'%.60s' is not a claim's token", token);
     shm::Slot* slot = nullptr;
     if (const ks_status s = find_only(session, key, &slot); s != KS_OK) return s;
-    *grant_out = {key_of(*session->session.store, slot), {0, epoch}, kDetached | (static_cast<uint64_t>(nonce) << 16)};
+    *grant_out = {
+        key_of(*session->session.store, slot), {0, epoch}, kDetached | (static_cast<uint64_t>(nonce) << 16)};
     return KS_OK;
 }
 

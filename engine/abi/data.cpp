@@ -8,7 +8,8 @@ ks_status find_or_insert(Session& session, ks_bytes key, shm::Slot** slot_out) n
     const KeyBytes bytes{key.data, key.size};
     const std::uint64_t hash = hash_of(bytes, store.hash_seed);
     Status s = find_slot(store.segment, bytes, hash, slot_out);
-    if (s == Status::kOk) [[likely]] return KS_OK;
+    if (s == Status::kOk) [[likely]]
+        return KS_OK;
     if (s == Status::kNotFound) {
         if (store.is_destroyed()) return fault(Status::kDestroyed, "creating a key");
         s = insert_slot(session.lane, bytes, hash, slot_out);
@@ -27,11 +28,13 @@ using namespace keystile::engine::abi;
 
 namespace {
 
-inline ks_status get_slot(const Store& store, const shm::Slot& slot, void* buf, size_t capacity, size_t* size_out,
-                          ks_stamp* seen_out) noexcept {
-    if (buf == nullptr && capacity != 0) [[unlikely]] return fault(KS_E_ARGUMENT, "buf is NULL, capacity is not 0");
+inline ks_status get_slot(const Store& store, const shm::Slot& slot, void* buf, size_t capacity,
+                          size_t* size_out, ks_stamp* seen_out) noexcept {
+    if (buf == nullptr && capacity != 0) [[unlikely]]
+        return fault(KS_E_ARGUMENT, "buf is NULL, capacity is not 0");
     const ReadResult result = read_value(store.segment, slot, buf, capacity);
-    if (static_cast<int>(result.status) < 0) [[unlikely]] return fault(result.status, "reading");
+    if (static_cast<int>(result.status) < 0) [[unlikely]]
+        return fault(result.status, "reading");
     if (size_out != nullptr) *size_out = result.size;
     if (seen_out != nullptr) {
         const bool is_written = result.word.version() != 0;
@@ -42,9 +45,11 @@ inline ks_status get_slot(const Store& store, const shm::Slot& slot, void* buf, 
 }
 
 // KS_OK: *grant_out is set if the options name one (*has_grant_out).
-[[gnu::noinline]] ks_status read_commit_options(const Session& session, const ks_commit_options* options, bool* is_releasing_out,
-                                                bool* has_grant_out, Grant* grant_out) noexcept {
-    if (options->struct_size != sizeof(ks_commit_options)) return fault(KS_E_STRUCT_SIZE, "ks_commit_options.struct_size");
+[[gnu::noinline]] ks_status read_commit_options(const Session& session, const ks_commit_options* options,
+                                                bool* is_releasing_out, bool* has_grant_out,
+                                                Grant* grant_out) noexcept {
+    if (options->struct_size != sizeof(ks_commit_options))
+        return fault(KS_E_STRUCT_SIZE, "ks_commit_options.struct_size");
     if ((options->flags & ~KS_COMMIT_RELEASE) != 0 || options->reserved != 0) {
         return fault(KS_E_ARGUMENT, "unknown commit flag, or `reserved` is not 0");
     }
@@ -55,27 +60,31 @@ inline ks_status get_slot(const Store& store, const shm::Slot& slot, void* buf, 
 }
 
 // Full, perhaps only of what the dead left.
-[[gnu::cold, gnu::noinline]] Status commit_after_reaping(Session& session, shm::Slot& slot, const CommitRequest& request,
+[[gnu::cold, gnu::noinline]] Status commit_after_reaping(Session& session, shm::Slot& slot,
+                                                         const CommitRequest& request,
                                                          Receipt* receipt_out) noexcept {
     if (reap_dead(session.store->segment, session.store->self, kParticipantsMax) == 0) return Status::kFull;
     return commit(session, slot, request, receipt_out);
 }
 
-[[gnu::always_inline]] inline ks_status commit_slot(Session& session, shm::Slot& slot, const CommitRequest& request,
+[[gnu::always_inline]] inline ks_status commit_slot(Session& session, shm::Slot& slot,
+                                                    const CommitRequest& request,
                                                     ks_receipt* receipt_out) noexcept {
     if (request.grant != nullptr && request.grant->slot != &slot) [[unlikely]] {
         return fault(KS_E_GRANT, "the grant is of another key");
     }
     Receipt receipt;
     Status s = commit(session, slot, request, &receipt);
-    if (s == Status::kFull) [[unlikely]] s = commit_after_reaping(session, slot, request, &receipt);
+    if (s == Status::kFull) [[unlikely]]
+        s = commit_after_reaping(session, slot, request, &receipt);
     const ks_status status = answer(s, "committing");
     tell(*session.store, receipt.now, receipt.owner, status, receipt_out);
     return status;
 }
 
 inline ks_status check_value(ks_bytes value) noexcept {
-    if (value.data == nullptr && value.size != 0) [[unlikely]] return fault(KS_E_ARGUMENT, "the value's data is NULL");
+    if (value.data == nullptr && value.size != 0) [[unlikely]]
+        return fault(KS_E_ARGUMENT, "the value's data is NULL");
     if (value.size > KS_VALUE_SIZE_MAX) [[unlikely]] {
         return fault(KS_E_VALUE_SIZE, "a value has at most %u bytes, not %zu", KS_VALUE_SIZE_MAX, value.size);
     }
@@ -92,22 +101,30 @@ inline ks_status slot_for(const Call& call, ks_key key, shm::Slot** slot_out) no
 }
 
 template <class Key>
-[[gnu::always_inline]] inline ks_status put(ks_session* session, Key key, ks_stamp seen, ks_bytes value, bool is_delete,
-                     const ks_commit_options* options, ks_receipt* receipt_out) noexcept {
-    if (const ks_status s = check_key(key); s != KS_OK) [[unlikely]] return s;
-    if (const ks_status s = check_value(value); s != KS_OK) [[unlikely]] return s;
+[[gnu::always_inline]] inline ks_status put(ks_session* session, Key key, ks_stamp seen, ks_bytes value,
+                                            bool is_delete, const ks_commit_options* options,
+                                            ks_receipt* receipt_out) noexcept {
+    if (const ks_status s = check_key(key); s != KS_OK) [[unlikely]]
+        return s;
+    if (const ks_status s = check_value(value); s != KS_OK) [[unlikely]]
+        return s;
     const Call call(session);
-    if (call.status() != KS_OK) [[unlikely]] return call.status();
+    if (call.status() != KS_OK) [[unlikely]]
+        return call.status();
     CommitRequest request;
     Grant grant;
     if (options != nullptr) [[unlikely]] {
         bool is_releasing = false, has_grant = false;
-        if (const ks_status s = read_commit_options(call.session(), options, &is_releasing, &has_grant, &grant); s != KS_OK) return s;
+        if (const ks_status s =
+                read_commit_options(call.session(), options, &is_releasing, &has_grant, &grant);
+            s != KS_OK)
+            return s;
         request.is_releasing = is_releasing;
         if (has_grant) request.grant = &grant;
     }
     shm::Slot* slot = nullptr;
-    if (const ks_status s = slot_for(call, key, &slot); s != KS_OK) [[unlikely]] return s;
+    if (const ks_status s = slot_for(call, key, &slot); s != KS_OK) [[unlikely]]
+        return s;
     request.seen = {seen.version, seen.epoch};
     request.data = value.data;
     request.size = value.size;
@@ -136,25 +153,32 @@ ks_status ks_resolve(ks_session* session, ks_bytes key, ks_key* key_out) {
     return KS_OK;
 }
 
-ks_status ks_get(ks_session* session, ks_bytes key, void* buf, size_t capacity, size_t* size_out, ks_stamp* seen_out) {
-    if (const ks_status s = check_key(key); s != KS_OK) [[unlikely]] return s;
-    if (!is_live(session)) [[unlikely]] return explain(session);
+ks_status ks_get(ks_session* session, ks_bytes key, void* buf, size_t capacity, size_t* size_out,
+                 ks_stamp* seen_out) {
+    if (const ks_status s = check_key(key); s != KS_OK) [[unlikely]]
+        return s;
+    if (!is_live(session)) [[unlikely]]
+        return explain(session);
     const Store& store = *session->session.store;
     const KeyBytes bytes{key.data, key.size};
     shm::Slot* slot = nullptr;
     const Status s = find_slot(store.segment, bytes, hash_of(bytes, store.hash_seed), &slot);
-    if (s == Status::kOk) [[likely]] return get_slot(store, *slot, buf, capacity, size_out, seen_out);
+    if (s == Status::kOk) [[likely]]
+        return get_slot(store, *slot, buf, capacity, size_out, seen_out);
     if (s != Status::kNotFound) return fault(s, "finding a key");
     if (size_out != nullptr) *size_out = 0;
     if (seen_out != nullptr) *seen_out = {0, 0};
     return KS_NOT_FOUND;
 }
 
-ks_status ks_get_k(ks_session* session, ks_key key, void* buf, size_t capacity, size_t* size_out, ks_stamp* seen_out) {
-    if (!is_live(session)) [[unlikely]] return explain(session);
+ks_status ks_get_k(ks_session* session, ks_key key, void* buf, size_t capacity, size_t* size_out,
+                   ks_stamp* seen_out) {
+    if (!is_live(session)) [[unlikely]]
+        return explain(session);
     const Store& store = *session->session.store;
     const shm::Slot* slot = slot_of(store, key);
-    if (slot == nullptr) [[unlikely]] return fault(KS_E_HANDLE, "the ks_key is of another store");
+    if (slot == nullptr) [[unlikely]]
+        return fault(KS_E_HANDLE, "the ks_key is of another store");
     return get_slot(store, *slot, buf, capacity, size_out, seen_out);
 }
 
@@ -171,7 +195,8 @@ ks_status ks_get_many(ks_session* session, ks_get_item* items, size_t count) {
             item.size = 0;
             item.seen = {0, 0};
             item.status = check_key(item.key);
-            if (item.buf == nullptr && item.capacity != 0) item.status = fault(KS_E_ARGUMENT, "buf is NULL, capacity is not 0");
+            if (item.buf == nullptr && item.capacity != 0)
+                item.status = fault(KS_E_ARGUMENT, "buf is NULL, capacity is not 0");
             if (item.status != KS_OK) continue;
             places[filled] = next;
             batch[filled++] = {{item.key.data, item.key.size}, item.buf, item.capacity, 0, {}, Status::kOk};
@@ -187,12 +212,12 @@ ks_status ks_get_many(ks_session* session, ks_get_item* items, size_t count) {
     return KS_OK;
 }
 
-ks_status ks_commit(ks_session* session, ks_bytes key, ks_stamp seen, ks_bytes value, const ks_commit_options* options,
-                    ks_receipt* receipt_out) {
+ks_status ks_commit(ks_session* session, ks_bytes key, ks_stamp seen, ks_bytes value,
+                    const ks_commit_options* options, ks_receipt* receipt_out) {
     return put(session, key, seen, value, false, options, receipt_out);
 }
-ks_status ks_commit_k(ks_session* session, ks_key key, ks_stamp seen, ks_bytes value, const ks_commit_options* options,
-                      ks_receipt* receipt_out) {
+ks_status ks_commit_k(ks_session* session, ks_key key, ks_stamp seen, ks_bytes value,
+                      const ks_commit_options* options, ks_receipt* receipt_out) {
     return put(session, key, seen, value, false, options, receipt_out);
 }
 ks_status ks_delete(ks_session* session, ks_bytes key, ks_stamp seen, const ks_commit_options* options,

@@ -106,7 +106,15 @@ const char* ks_status_name(ks_status status) {
     const auto* named = find(status);
     return named != nullptr ? named->name : "KS_UNKNOWN";
 }
-const char* ks_last_error(void) { return last_text; }
-int ks_last_errno(void) { return last_errno; }
-ks_status ks_last_status(void) { return last_status; }
-uint32_t ks_abi_version(void) { return KS_ABI_VERSION; }
+const char* ks_last_error(void) {
+    return last_text;
+}
+int ks_last_errno(void) {
+    return last_errno;
+}
+ks_status ks_last_status(void) {
+    return last_status;
+}
+uint32_t ks_abi_version(void) {
+    return KS_ABI_VERSION;
+}

@@ -1,5 +1,4 @@
 // Opening and closing: stores, sessions, and each thread's own session.
-#include <atomic>
 #include <cstring>
 #include <deque>
 #include <new>
@@ -16,8 +15,9 @@ constexpr std::size_t kQuarantine = 4096;
 
 template <class T>
 void retire(T* handle) {
-    static std::mutex lock;
-    static auto* resting = new std::deque<T*>;  // never destroyed: threads may end after static destructors ran
+    static std::mutex lock;  // tidy-allow(mutex): process-private, at close only
+    static auto* resting =
+        new std::deque<T*>;  // never destroyed: threads may end after static destructors ran
     const std::lock_guard guard(lock);
     resting->push_back(handle);
     if (resting->size() <= kQuarantine) return;
@@ -45,9 +45,9 @@ struct DefaultSessions {
 thread_local DefaultSessions default_sessions;
 
 std::uint64_t next_serial() noexcept {
-    static std::atomic<std::uint64_t> serial{0};
+    static shm::Atomic64 serial{0};
     // order[abi.serial]: relaxed. statistic: only uniqueness is asked, and fetch_add gives that by itself.
-    return serial.fetch_add(1, std::memory_order_relaxed) + 1;
+    return serial.fetch_add(1, memory_order_relaxed) + 1;
 }
 
 }  // namespace
@@ -81,15 +81,16 @@ constexpr uint32_t kOpenFlags = KS_OPEN_MUST_EXIST | KS_OPEN_MUST_CREATE | KS_OP
 ks_status read_options(const ks_open_options* given, SegmentOptions* options_out, std::string* label_out) {
     *label_out = self().program;
     if (given == nullptr) return KS_OK;
-    if (given->struct_size != sizeof(ks_open_options)) return fault(KS_E_STRUCT_SIZE, "ks_open_options.struct_size");
+    if (given->struct_size != sizeof(ks_open_options))
+        return fault(KS_E_STRUCT_SIZE, "ks_open_options.struct_size");
     const uint32_t flags = given->flags;
     if ((flags & ~kOpenFlags) != 0) return fault(KS_E_ARGUMENT, "unknown open flag %#x", flags & ~kOpenFlags);
     const bool is_attaching = (flags & (KS_OPEN_MUST_EXIST | KS_OPEN_READ_ONLY)) != 0;
     if ((flags & KS_OPEN_MUST_CREATE) != 0 && is_attaching) {
         return fault(KS_E_ARGUMENT, "MUST_CREATE contradicts MUST_EXIST and READ_ONLY");
     }
-    const bool is_size_bad = given->max_bytes != 0 &&
-                             (given->max_bytes < kSegmentBytesMin || given->max_bytes > kSegmentBytesMax);
+    const bool is_size_bad =
+        given->max_bytes != 0 && (given->max_bytes < kSegmentBytesMin || given->max_bytes > kSegmentBytesMax);
     if (is_size_bad) return fault(KS_E_ARGUMENT, "max_bytes is 32 MiB to 128 GiB, or 0");
     options_out->must_exist = (flags & KS_OPEN_MUST_EXIST) != 0;
     options_out->must_create = (flags & KS_OPEN_MUST_CREATE) != 0;
@@ -107,7 +108,8 @@ ks_status read_options(const ks_open_options* given, SegmentOptions* options_out
 }  // namespace
 
 ks_status ks_open(const char* url, const ks_open_options* options, ks_store** store_out) {
-    if (url == nullptr || store_out == nullptr) return fault(KS_E_ARGUMENT, "url and store_out must not be NULL");
+    if (url == nullptr || store_out == nullptr)
+        return fault(KS_E_ARGUMENT, "url and store_out must not be NULL");
     try {
         Place place;
         SegmentOptions segment_options;
@@ -152,7 +154,8 @@ void ks_close(ks_store* store) {
 }
 
 ks_status ks_destroy(const char* url, uint32_t flags) {
-    if (url == nullptr || (flags & ~KS_DESTROY_FORCE) != 0) return fault(KS_E_ARGUMENT, "url is NULL, or an unknown flag");
+    if (url == nullptr || (flags & ~KS_DESTROY_FORCE) != 0)
+        return fault(KS_E_ARGUMENT, "url is NULL, or an unknown flag");
     try {
         Place place;
         if (const ks_status s = parse_url(url, &place); s != KS_OK) return s;

@@ -62,7 +62,7 @@
 extern "C" {
 #endif
 
-/* ---- Limits and versions --------------------------------------------------------------------------- */
+/* ---- Limits and versions ----------------------------------------------------------------------------- */
 
 #define KS_VERSION_MAJOR 0
 #define KS_VERSION_MINOR 1
@@ -71,13 +71,13 @@ extern "C" {
 
 #define KS_KEY_SIZE_MAX 1024u
 #define KS_VALUE_SIZE_MAX (16u * 1024u * 1024u)
-#define KS_LABEL_SIZE 32u                                  /* with the terminating zero */
-#define KS_TOKEN_SIZE 64u                                  /* buffer for ks_grant_format() */
-#define KS_NAME_SIZE_MAX 200u                              /* of a store's name in a URL */
+#define KS_LABEL_SIZE 32u                                    /* with the terminating zero */
+#define KS_TOKEN_SIZE 64u                                    /* buffer for ks_grant_format() */
+#define KS_NAME_SIZE_MAX 200u                                /* of a store's name in a URL */
 #define KS_LEASE_NS_MAX (UINT64_C(365) * 86400 * 1000000000) /* one year */
-#define KS_FOREVER UINT64_MAX                              /* as a timeout: no end; as a lease left: no lease */
-#define KS_PARTICIPANTS_MAX 8192u                          /* attached processes (each open of a store is one) */
-#define KS_SESSIONS_MAX 32768u                             /* open sessions of one store */
+#define KS_FOREVER UINT64_MAX     /* as a timeout: no end; as a lease left: no lease */
+#define KS_PARTICIPANTS_MAX 8192u /* attached processes (each open of a store is one) */
+#define KS_SESSIONS_MAX 32768u    /* open sessions of one store */
 
 /* ABI version of the loaded library; compare with KS_ABI_VERSION. Any thread, any time. */
 KS_API uint32_t ks_abi_version(void);
@@ -98,16 +98,17 @@ typedef enum ks_status {
     KS_BUSY = 8,      /* a bounded number of tries was lost to others: ask again */
 
     /* faults of the call */
-    KS_E_ARGUMENT = -1,     /* a null pointer, an unknown flag, a value out of range */
-    KS_E_KEY_SIZE = -2,     /* empty, or longer than KS_KEY_SIZE_MAX */
-    KS_E_VALUE_SIZE = -3,   /* longer than KS_VALUE_SIZE_MAX */
-    KS_E_STRUCT_SIZE = -4,  /* struct_size not set, or of a newer library */
-    KS_E_URL = -5,          /* not a store URL, or of a kind this library does not know */
-    KS_E_HANDLE = -6,       /* a closed handle, or a ks_key of another store */
-    KS_E_FORKED = -7,       /* a handle opened before fork() */
-    KS_E_GRANT = -8,        /* a forged grant, or one of another owner or key */
-    KS_E_READ_ONLY = -9,    /* the store was opened with KS_OPEN_READ_ONLY */
-    KS_E_SESSION_BUSY = -10, /* another thread, or the code this signal handler interrupted, is in the session */
+    KS_E_ARGUMENT = -1,    /* a null pointer, an unknown flag, a value out of range */
+    KS_E_KEY_SIZE = -2,    /* empty, or longer than KS_KEY_SIZE_MAX */
+    KS_E_VALUE_SIZE = -3,  /* longer than KS_VALUE_SIZE_MAX */
+    KS_E_STRUCT_SIZE = -4, /* struct_size not set, or of a newer library */
+    KS_E_URL = -5,         /* not a store URL, or of a kind this library does not know */
+    KS_E_HANDLE = -6,      /* a closed handle, or a ks_key of another store */
+    KS_E_FORKED = -7,      /* a handle opened before fork() */
+    KS_E_GRANT = -8,       /* a forged grant, or one of another owner or key */
+    KS_E_READ_ONLY = -9,   /* the store was opened with KS_OPEN_READ_ONLY */
+    KS_E_SESSION_BUSY =
+        -10, /* another thread, or the code this signal handler interrupted, is in the session */
 
     /* the system said no */
     KS_E_SYSTEM = -100,       /* an unexpected system error; ks_last_errno() */
@@ -122,19 +123,19 @@ typedef enum ks_status {
     KS_E_CPU = -109,          /* this processor lacks cmpxchg16b or AVX */
 
     /* incompatible or corrupt: stop */
-    KS_E_CORRUPT = -200,      /* bytes in the segment cannot be true; run `keystile check` */
-    KS_E_NOT_A_STORE = -201,  /* the file is not a Keystile segment */
-    KS_E_LAYOUT = -202,       /* a segment of another layout version or build */
-    KS_E_DESTROYED = -203,    /* the store was destroyed while open here; nothing can be committed any more */
-    KS_E_NAMESPACE = -204     /* the store's processes live in another time namespace */
+    KS_E_CORRUPT = -200,     /* bytes in the segment cannot be true; run `keystile check` */
+    KS_E_NOT_A_STORE = -201, /* the file is not a Keystile segment */
+    KS_E_LAYOUT = -202,      /* a segment of another layout version or build */
+    KS_E_DESTROYED = -203,   /* the store was destroyed while open here; nothing can be committed any more */
+    KS_E_NAMESPACE = -204    /* the store's processes live in another time namespace */
 } ks_status;
 
 /* The constant's name, e.g. "KS_CONFLICT"; "KS_UNKNOWN" for any other number. Never NULL. */
-KS_API const char *ks_status_name(ks_status status);
+KS_API const char* ks_status_name(ks_status status);
 
 /* A sentence about this thread's last fault (status < 0), never NULL; and the errno behind it, or 0. Answers
  * (status > 0) do not touch it. Valid until this thread's next fault. */
-KS_API const char *ks_last_error(void);
+KS_API const char* ks_last_error(void);
 KS_API int ks_last_errno(void);
 KS_API ks_status ks_last_status(void); /* KS_OK if this thread had none yet */
 
@@ -144,7 +145,7 @@ typedef struct ks_store ks_store;     /* one attached store: a participant */
 typedef struct ks_session ks_session; /* one thread's lane in it */
 
 typedef struct ks_bytes {
-    const void *data; /* may be NULL if size is 0 */
+    const void* data; /* may be NULL if size is 0 */
     size_t size;
 } ks_bytes;
 
@@ -172,27 +173,28 @@ typedef struct ks_owner {
 } ks_owner;
 
 typedef struct ks_receipt {
-    ks_stamp stamp;  /* KS_OK: the new stamp. KS_CONFLICT, KS_FENCED, KS_HELD: the current one */
-    uint64_t lsn;    /* KS_OK: the commit's place in the store's history; 0 in a volatile store */
-    ks_owner owner;  /* KS_HELD only */
+    ks_stamp stamp; /* KS_OK: the new stamp. KS_CONFLICT, KS_FENCED, KS_HELD: the current one */
+    uint64_t lsn;   /* KS_OK: the commit's place in the store's history; 0 in a volatile store */
+    ks_owner owner; /* KS_HELD only */
 } ks_receipt;
 
-/* A claim that was granted: the ticket for committing under it, renewing and releasing it. A plain value, may be
- * copied; all copies are the same claim. Opaque but for `stamp`. */
+/* A claim that was granted: the ticket for committing under it, renewing and releasing it. A plain value, may
+ * be copied; all copies are the same claim. Opaque but for `stamp`. */
 typedef struct ks_grant {
     ks_key key;
-    ks_stamp stamp;    /* at the moment of the claim: the current version and the claim's own (odd) epoch */
+    ks_stamp stamp; /* at the moment of the claim: the current version and the claim's own (odd) epoch */
     uint64_t owner;
 } ks_grant;
 
-/* ---- Stores ------------------------------------------------------------------------------------------- */
+/* ---- Stores ------------------------------------------------------------------------------------------ */
 
 #define KS_OPEN_MUST_EXIST 1u  /* never create; KS_E_NO_STORE */
 #define KS_OPEN_MUST_CREATE 2u /* never attach; KS_E_EXISTS */
 #define KS_OPEN_READ_ONLY 4u   /* map read-only, be no participant; implies MUST_EXIST; watching polls */
 #define KS_OPEN_GROUP 8u       /* create with mode 0660 and the group below */
 #define KS_OPEN_PREFAULT 16u   /* touch what is allocated now, so that no commit pays a page fault later */
-#define KS_OPEN_HUGE_PAGES 32u /* advise huge pages (needs a file system that gives them: tmpfs with huge=advise) */
+#define KS_OPEN_HUGE_PAGES \
+    32u /* advise huge pages (needs a file system that gives them: tmpfs with huge=advise) */
 
 typedef struct ks_open_options {
     size_t struct_size;
@@ -200,7 +202,7 @@ typedef struct ks_open_options {
     uint32_t group;         /* with KS_OPEN_GROUP: the group id */
     uint64_t expected_keys; /* on creation: sizes the index root; more keys are fine. 0 = 65,536 */
     uint64_t max_bytes;     /* on creation: address space, not memory: 32 MiB .. 128 GiB. 0 = 64 GiB */
-    const char *label;      /* shown to those who meet this process; cut to 31 bytes. NULL = program's name */
+    const char* label;      /* shown to those who meet this process; cut to 31 bytes. NULL = program's name */
 } ks_open_options;
 
 /* Open a store, by default creating it if it does not exist (racing creators end up in one store).
@@ -209,66 +211,72 @@ typedef struct ks_open_options {
  *      "shm:/DIR/NAME"  the same in another folder (a mounted tmpfs with huge pages, a shared volume).
  *      NAME: 1..KS_NAME_SIZE_MAX bytes of A-Z a-z 0-9 . _ - and not starting with a dot.
  * Writes *store_out (required) only on KS_OK.
- * Answers: KS_OK · KS_E_URL · KS_E_ARGUMENT · KS_E_STRUCT_SIZE · KS_E_NO_STORE · KS_E_EXISTS · KS_E_PERMISSION ·
- *          KS_E_NOT_A_STORE · KS_E_LAYOUT · KS_E_CORRUPT (truncated, or from before a reboot: destroy it with force) · KS_E_NAMESPACE · KS_E_PARTICIPANTS ·
- *          KS_E_FULL · KS_E_CPU · KS_E_SYSTEM.
- * Reaps dead participants it meets. Crash: a creator that dies leaves nothing; an opener that dies leaves a record
- * that the next opener reaps. */
-KS_API ks_status ks_open(const char *url, const ks_open_options *options, ks_store **store_out);
+ * Answers: KS_OK · KS_E_URL · KS_E_ARGUMENT · KS_E_STRUCT_SIZE · KS_E_NO_STORE · KS_E_EXISTS ·
+ *          KS_E_PERMISSION · KS_E_NOT_A_STORE · KS_E_LAYOUT · KS_E_CORRUPT (truncated, or from before a
+ *          reboot: destroy it with force) · KS_E_NAMESPACE · KS_E_PARTICIPANTS · KS_E_FULL · KS_E_CPU · KS_E_SYSTEM.
+ * Reaps dead participants it meets. Crash: a creator that dies leaves nothing; an opener that dies leaves a
+ * record that the next opener reaps. */
+KS_API ks_status ks_open(const char* url, const ks_open_options* options, ks_store** store_out);
 
-/* Close: ends every session of this store that is still open (see ks_session_close). NULL is ignored. No other
- * thread may be in a call of this store. In a forked child it frees the child's copy only. */
-KS_API void ks_close(ks_store *store);
+/* Close: ends every session of this store that is still open (see ks_session_close). NULL is ignored. No
+ * other thread may be in a call of this store. In a forked child it frees the child's copy only. */
+KS_API void ks_close(ks_store* store);
 
 #define KS_DESTROY_FORCE 1u
 
-/* Remove a store by name. Refused with KS_E_IN_USE while a live process is attached, unless KS_DESTROY_FORCE: then the
- * others' commits and claims answer KS_E_DESTROYED from now on. Answers also KS_E_NO_STORE, KS_E_PERMISSION, KS_E_URL,
- * KS_E_NOT_A_STORE (the file is left alone), KS_E_SYSTEM. A damaged or foreign-layout segment is removed only with force. */
-KS_API ks_status ks_destroy(const char *url, uint32_t flags);
+/* Remove a store by name. Refused with KS_E_IN_USE while a live process is attached, unless KS_DESTROY_FORCE:
+ * then the others' commits and claims answer KS_E_DESTROYED from now on. Answers also KS_E_NO_STORE,
+ * KS_E_PERMISSION, KS_E_URL, KS_E_NOT_A_STORE (the file is left alone), KS_E_SYSTEM. A damaged or
+ * foreign-layout segment is removed only with force. */
+KS_API ks_status ks_destroy(const char* url, uint32_t flags);
 
-/* ---- Sessions ------------------------------------------------------------------------------------------ */
+/* ---- Sessions ---------------------------------------------------------------------------------------- */
 
 /* Answers: KS_OK · KS_E_HANDLE · KS_E_FORKED · KS_E_PARTICIPANTS · KS_E_FULL · KS_E_DESTROYED. */
-KS_API ks_status ks_session_open(ks_store *store, ks_session **session_out);
+KS_API ks_status ks_session_open(ks_store* store, ks_session** session_out);
 
-/* Close. Claims it still holds are then claims of a dead owner: whoever meets them reclaims them. NULL is ignored. */
-KS_API void ks_session_close(ks_session *session);
+/* Close. Claims it still holds are then claims of a dead owner: whoever meets them reclaims them. NULL is
+ * ignored. */
+KS_API void ks_session_close(ks_session* session);
 
-/* This thread's own session of the store, opened on first use, closed when the thread ends or the store closes. NULL on
- * a fault (ks_last_error() says which). Everything that takes a session takes this. */
-KS_API ks_session *ks_default_session(ks_store *store);
+/* This thread's own session of the store, opened on first use, closed when the thread ends or the store
+ * closes. NULL on a fault (ks_last_error() says which). Everything that takes a session takes this. */
+KS_API ks_session* ks_default_session(ks_store* store);
 
-/* ---- Reading -------------------------------------------------------------------------------------------- */
+/* ---- Reading ----------------------------------------------------------------------------------------- */
 
-/* Resolve a key once, use it often: the `_k` calls skip hashing and lookup. Creates the key's slot (64 bytes) if there is
- * none, so in a read-only store a key nobody wrote is KS_NOT_FOUND.
+/* Resolve a key once, use it often: the `_k` calls skip hashing and lookup. Creates the key's slot (64 bytes)
+ * if there is none, so in a read-only store a key nobody wrote is KS_NOT_FOUND.
  * Answers: KS_OK · KS_NOT_FOUND · KS_E_KEY_SIZE · KS_E_FULL · KS_E_CORRUPT · handle faults. */
-KS_API ks_status ks_resolve(ks_session *session, ks_bytes key, ks_key *key_out);
+KS_API ks_status ks_resolve(ks_session* session, ks_bytes key, ks_key* key_out);
 
-/* Read a consistent (value, stamp); wait-free unless writers keep changing the key, and then lock-free. Never writes
- * shared memory.
- * KS_OK: value in buf, its size in *size_out, *seen_out. KS_TOO_SMALL: nothing in buf, but *size_out and *seen_out (so a
- * NULL buf with capacity 0 asks for the size). KS_NOT_FOUND: *size_out = 0 and *seen_out is the stamp to create it with.
+/* Read a consistent (value, stamp); wait-free unless writers keep changing the key, and then lock-free. Never
+ * writes shared memory.
+ * KS_OK: value in buf, its size in *size_out, *seen_out. KS_TOO_SMALL: nothing in buf, but *size_out and
+ * *seen_out (so a NULL buf with capacity 0 asks for the size). KS_NOT_FOUND: *size_out = 0 and *seen_out is
+ * the stamp to create it with.
  * Faults: KS_E_KEY_SIZE · KS_E_ARGUMENT (buf NULL with capacity) · KS_E_CORRUPT · handle faults. */
-KS_API ks_status ks_get(ks_session *session, ks_bytes key, void *buf, size_t capacity, size_t *size_out, ks_stamp *seen_out);
-KS_API ks_status ks_get_k(ks_session *session, ks_key key, void *buf, size_t capacity, size_t *size_out, ks_stamp *seen_out);
+KS_API ks_status ks_get(ks_session* session, ks_bytes key, void* buf, size_t capacity, size_t* size_out,
+                        ks_stamp* seen_out);
+KS_API ks_status ks_get_k(ks_session* session, ks_key key, void* buf, size_t capacity, size_t* size_out,
+                          ks_stamp* seen_out);
 
 typedef struct ks_get_item {
     ks_bytes key;     /* in */
-    void *buf;        /* in; may be NULL with capacity 0 */
+    void* buf;        /* in; may be NULL with capacity 0 */
     size_t capacity;  /* in */
     size_t size;      /* out, as ks_get */
     ks_stamp seen;    /* out, as ks_get */
     ks_status status; /* out: KS_OK, KS_NOT_FOUND, KS_TOO_SMALL or a fault of this item */
 } ks_get_item;
 
-/* Read many keys with their memory accesses interleaved: several times faster than one by one. Each item is consistent in
- * itself; they are not a cut across keys. KS_OK if every item was tried (look at each status), else a fault of the call. */
-KS_API ks_status ks_get_many(ks_session *session, ks_get_item *items, size_t count);
+/* Read many keys with their memory accesses interleaved: several times faster than one by one. Each item is
+ * consistent in itself; they are not a cut across keys. KS_OK if every item was tried (look at each status),
+ * else a fault of the call. */
+KS_API ks_status ks_get_many(ks_session* session, ks_get_item* items, size_t count);
 
 typedef struct ks_entry {
-    ks_bytes key;        /* valid during the callback */
+    ks_bytes key; /* valid during the callback */
     ks_stamp stamp;
     size_t value_size;
     uint32_t is_deleted; /* a deleted key, listed only on request */
@@ -276,15 +284,16 @@ typedef struct ks_entry {
     ks_owner owner;
 } ks_entry;
 
-typedef int (*ks_list_fn)(void *user, const ks_entry *entry); /* return 0 to go on, anything else to stop */
+typedef int (*ks_list_fn)(void* user, const ks_entry* entry); /* return 0 to go on, anything else to stop */
 
 #define KS_LIST_ALL 1u /* also keys without a value: deleted, or claimed and never written */
 
-/* Every key that starts with `prefix` (size 0: all), in no order; keys that exist throughout are seen exactly once, keys
- * created meanwhile perhaps. The callback may call the library, on this session too. Answers KS_OK (also if stopped), faults. */
-KS_API ks_status ks_list(ks_session *session, ks_bytes prefix, uint32_t flags, ks_list_fn fn, void *user);
+/* Every key that starts with `prefix` (size 0: all), in no order; keys that exist throughout are seen exactly
+ * once, keys created meanwhile perhaps. The callback may call the library, on this session too. Answers KS_OK
+ * (also if stopped), faults. */
+KS_API ks_status ks_list(ks_session* session, ks_bytes prefix, uint32_t flags, ks_list_fn fn, void* user);
 
-/* ---- Committing ------------------------------------------------------------------------------------------ */
+/* ---- Committing -------------------------------------------------------------------------------------- */
 
 #define KS_COMMIT_RELEASE 1u /* with a grant: commit and give the claim back in the same step */
 
@@ -292,89 +301,109 @@ typedef struct ks_commit_options {
     size_t struct_size;
     uint32_t flags;
     uint32_t reserved;     /* zero */
-    const ks_grant *grant; /* commit under this claim; NULL = optimistic */
+    const ks_grant* grant; /* commit under this claim; NULL = optimistic */
 } ks_commit_options;
 
 /* Commit a value that was computed from what `seen` names.
  *
  * KS_OK        it is the key's value now; receipt: the new stamp.
  * KS_CONFLICT  the version is no longer `seen`: read fresh, recompute, commit again.
- * KS_HELD      (without a grant) someone holds the key, the caller's own other claims included; receipt: owner, lease left.
- * KS_FENCED    with a grant: the claim was taken away, for ever. Without: someone owned the key since `seen` was read.
- * With a grant FENCED goes before CONFLICT; without one the order is CONFLICT, HELD, FENCED. Nothing was changed in any of
- * these. A claim whose lease is over still commits until somebody reclaims it. `seen` of {0,0} means "never written".
- * Faults: KS_E_KEY_SIZE · KS_E_VALUE_SIZE · KS_E_ARGUMENT · KS_E_GRANT · KS_E_READ_ONLY · KS_E_FULL · KS_E_EXHAUSTED ·
+ * KS_HELD      (without a grant) someone holds the key, the caller's own other claims included; receipt:
+ * owner, lease left.
+ * KS_FENCED    with a grant: the claim was taken away, for ever. Without: someone owned the key since `seen`
+ * was read.
+ * With a grant FENCED goes before CONFLICT; without one the order is CONFLICT, HELD, FENCED. Nothing was
+ * changed in any of
+ * these. A claim whose lease is over still commits until somebody reclaims it. `seen` of {0,0} means "never
+ * written".
+ * Faults: KS_E_KEY_SIZE · KS_E_VALUE_SIZE · KS_E_ARGUMENT · KS_E_GRANT · KS_E_READ_ONLY · KS_E_FULL ·
+ * KS_E_EXHAUSTED ·
  *         KS_E_CORRUPT · KS_E_DESTROYED · handle faults.
- * Crash: dying inside leaves the commit done or not done, never half; memory in flight is reaped by a survivor. */
-KS_API ks_status ks_commit(ks_session *session, ks_bytes key, ks_stamp seen, ks_bytes value, const ks_commit_options *options,
-                           ks_receipt *receipt_out);
-KS_API ks_status ks_commit_k(ks_session *session, ks_key key, ks_stamp seen, ks_bytes value, const ks_commit_options *options,
-                             ks_receipt *receipt_out);
+ * Crash: dying inside leaves the commit done or not done, never half; memory in flight is reaped by a
+ * survivor. */
+KS_API ks_status ks_commit(ks_session* session, ks_bytes key, ks_stamp seen, ks_bytes value,
+                           const ks_commit_options* options, ks_receipt* receipt_out);
+KS_API ks_status ks_commit_k(ks_session* session, ks_key key, ks_stamp seen, ks_bytes value,
+                             const ks_commit_options* options, ks_receipt* receipt_out);
 
-/* Delete: a commit of "no value". The version goes on growing, so a writer from before the delete still gets KS_CONFLICT.
- * KS_NOT_FOUND if there is no value and `seen` says so. Otherwise as ks_commit. */
-KS_API ks_status ks_delete(ks_session *session, ks_bytes key, ks_stamp seen, const ks_commit_options *options,
-                           ks_receipt *receipt_out);
-KS_API ks_status ks_delete_k(ks_session *session, ks_key key, ks_stamp seen, const ks_commit_options *options,
-                             ks_receipt *receipt_out);
+/* Delete: a commit of "no value". The version goes on growing, so a writer from before the delete still gets
+ * KS_CONFLICT. KS_NOT_FOUND if there is no value and `seen` says so. Otherwise as ks_commit. */
+KS_API ks_status ks_delete(ks_session* session, ks_bytes key, ks_stamp seen, const ks_commit_options* options,
+                           ks_receipt* receipt_out);
+KS_API ks_status ks_delete_k(ks_session* session, ks_key key, ks_stamp seen, const ks_commit_options* options,
+                             ks_receipt* receipt_out);
 
-/* ---- Claims ------------------------------------------------------------------------------------------------ */
+/* ---- Claims
+ * ------------------------------------------------------------------------------------------------ */
 
 #define KS_CLAIM_DETACHED 1u /* owned by whoever has the grant's token, not by this session; needs a lease */
 
 typedef struct ks_claim_options {
     size_t struct_size;
     uint32_t flags;
-    uint32_t reserved;  /* zero */
-    uint64_t lease_ns;  /* 1 ms .. KS_LEASE_NS_MAX, counted while the host is suspended too; 0 = until the owner dies */
-    uint64_t wait_ns;   /* wait this long for another's claim to end; 0 = answer KS_HELD at once; KS_FOREVER */
+    uint32_t reserved; /* zero */
+    uint64_t
+        lease_ns; /* 1 ms .. KS_LEASE_NS_MAX, counted while the host is suspended too; 0 = until the owner dies */
+    uint64_t wait_ns; /* wait this long for another's claim to end; 0 = answer KS_HELD at once; KS_FOREVER */
 } ks_claim_options;
 
-/* Claim the exclusive right to write a key. While it is held, optimistic commits of others get KS_HELD. A claim whose owner
- * is dead, or whose lease is over, is reclaimed on the way.
- * KS_OK: *grant_out (required). KS_HELD (wait_ns 0) or KS_TIMEOUT: receipt: the current stamp and owner. One's own claim met
- * again is KS_HELD too. Not a queue: waiters race when a claim ends.
- * Faults: as ks_commit; KS_E_ARGUMENT for a bad lease. Crash: dying inside leaves the key free, or claimed by a dead owner. */
-KS_API ks_status ks_claim(ks_session *session, ks_bytes key, const ks_claim_options *options, ks_grant *grant_out,
-                          ks_receipt *receipt_out);
-KS_API ks_status ks_claim_k(ks_session *session, ks_key key, const ks_claim_options *options, ks_grant *grant_out,
-                            ks_receipt *receipt_out);
+/* Claim the exclusive right to write a key. While it is held, optimistic commits of others get KS_HELD. A
+ * claim whose owner is dead, or whose lease is over, is reclaimed on the way.
+ * KS_OK: *grant_out (required). KS_HELD (wait_ns 0) or KS_TIMEOUT: receipt: the current stamp and owner.
+ * One's own claim met again is KS_HELD too. Not a queue: waiters race when a claim ends.
+ * Faults: as ks_commit; KS_E_ARGUMENT for a bad lease. Crash: dying inside leaves the key free, or claimed by
+ * a dead owner. */
+KS_API ks_status ks_claim(ks_session* session, ks_bytes key, const ks_claim_options* options,
+                          ks_grant* grant_out, ks_receipt* receipt_out);
+KS_API ks_status ks_claim_k(ks_session* session, ks_key key, const ks_claim_options* options,
+                            ks_grant* grant_out, ks_receipt* receipt_out);
 
-/* Let the lease run `lease_ns` from now (0 = until the owner dies; not for a detached claim). KS_OK · KS_FENCED (taken away;
- * receipt: current stamp) · KS_E_GRANT · KS_E_ARGUMENT. Also after the lease ran out, as long as nobody reclaimed it. */
-KS_API ks_status ks_renew(ks_session *session, const ks_grant *grant, uint64_t lease_ns, ks_receipt *receipt_out);
+/* Let the lease run `lease_ns` from now (0 = until the owner dies; not for a detached claim). KS_OK ·
+ * KS_FENCED (taken away; receipt: current stamp) · KS_E_GRANT · KS_E_ARGUMENT. Also after the lease ran out,
+ * as long as nobody reclaimed it. */
+KS_API ks_status ks_renew(ks_session* session, const ks_grant* grant, uint64_t lease_ns,
+                          ks_receipt* receipt_out);
 
-/* Give the claim back. KS_OK (receipt: the stamp with the new even epoch) · KS_FENCED (it was not ours any more) · KS_E_GRANT. */
-KS_API ks_status ks_release(ks_session *session, const ks_grant *grant, ks_receipt *receipt_out);
+/* Give the claim back. KS_OK (receipt: the stamp with the new even epoch) · KS_FENCED (it was not ours any
+ * more) · KS_E_GRANT. */
+KS_API ks_status ks_release(ks_session* session, const ks_grant* grant, ks_receipt* receipt_out);
 
 #define KS_RECLAIM_LIVE 1u /* also if its owner lives and its lease runs */
 
-/* Take the claim that `epoch` names (ks_owner.epoch, ks_stamp.epoch) from its owner; its commits are KS_FENCED from now on.
- * KS_OK (also if another reclaimed it in the same moment; receipt: the stamp now) · KS_FENCED (that claim is over already;
- * receipt: the stamp now) · KS_HELD (alive, and no KS_RECLAIM_LIVE) · KS_NOT_FOUND (no such key). */
-KS_API ks_status ks_reclaim(ks_session *session, ks_bytes key, uint64_t epoch, uint32_t flags, ks_receipt *receipt_out);
+/* Take the claim that `epoch` names (ks_owner.epoch, ks_stamp.epoch) from its owner; its commits are
+ * KS_FENCED from now on. KS_OK (also if another reclaimed it in the same moment; receipt: the stamp now) ·
+ * KS_FENCED (that claim is over already; receipt: the stamp now) · KS_HELD (alive, and no KS_RECLAIM_LIVE) ·
+ * KS_NOT_FOUND (no such key). */
+KS_API ks_status ks_reclaim(ks_session* session, ks_bytes key, uint64_t epoch, uint32_t flags,
+                            ks_receipt* receipt_out);
 
-/* A detached grant as text for another process (at most KS_TOKEN_SIZE with the zero), and back. Whoever has the token of a
- * key holds its claim. format: KS_E_GRANT if the grant is not detached, KS_TOO_SMALL. parse: KS_E_GRANT if the text is no
- * token, KS_NOT_FOUND if there is no such key; whether the claim still stands is told by the call it is used in (KS_FENCED; KS_E_GRANT if it is another's). */
-KS_API ks_status ks_grant_format(const ks_grant *grant, char *buf, size_t capacity);
-KS_API ks_status ks_grant_parse(ks_session *session, ks_bytes key, const char *token, ks_grant *grant_out);
+/* A detached grant as text for another process (at most KS_TOKEN_SIZE with the zero), and back. Whoever has
+ * the token of a key holds its claim. format: KS_E_GRANT if the grant is not detached, KS_TOO_SMALL. parse:
+ * KS_E_GRANT if the text is no token, KS_NOT_FOUND if there is no such key; whether the claim still stands is
+ * told by the call it is used in (KS_FENCED; KS_E_GRANT if it is another's). */
+KS_API ks_status ks_grant_format(const ks_grant* grant, char* buf, size_t capacity);
+KS_API ks_status ks_grant_parse(ks_session* session, ks_bytes key, const char* token, ks_grant* grant_out);
 
-/* ---- Waiting ------------------------------------------------------------------------------------------------- */
+/* ---- Waiting
+ * ------------------------------------------------------------------------------------------------- */
 
-/* Wait until the key's stamp is not `seen` any more: a commit, delete, claim, release or reclaim. `seen` {0,0} waits for
- * anything to happen to an untouched key. KS_OK: *now_out. KS_TIMEOUT: timeout_ns passed (0 = just look). Spins some 20 µs,
- * then sleeps. Changes in between may be seen as one. Several sessions may watch one key. */
-KS_API ks_status ks_watch(ks_session *session, ks_bytes key, ks_stamp seen, uint64_t timeout_ns, ks_stamp *now_out);
-KS_API ks_status ks_watch_k(ks_session *session, ks_key key, ks_stamp seen, uint64_t timeout_ns, ks_stamp *now_out);
+/* Wait until the key's stamp is not `seen` any more: a commit, delete, claim, release or reclaim. `seen`
+ * {0,0} waits for anything to happen to an untouched key. KS_OK: *now_out. KS_TIMEOUT: timeout_ns passed (0 =
+ * just look). Spins some 20 µs, then sleeps. Changes in between may be seen as one. Several sessions may
+ * watch one key. */
+KS_API ks_status ks_watch(ks_session* session, ks_bytes key, ks_stamp seen, uint64_t timeout_ns,
+                          ks_stamp* now_out);
+KS_API ks_status ks_watch_k(ks_session* session, ks_key key, ks_stamp seen, uint64_t timeout_ns,
+                            ks_stamp* now_out);
 
-/* ---- Looking after a store --------------------------------------------------------------------------------------- */
+/* ---- Looking after a store
+ * --------------------------------------------------------------------------------------- */
 
 typedef struct ks_counters {
     uint64_t commits, conflicts, fenced, held; /* outcomes told to callers */
     uint64_t claims, releases, reclaims;
-    uint64_t retries;                          /* CASes lost inside calls that went on */
-    uint64_t bytes;                            /* of committed values */
+    uint64_t retries; /* CASes lost inside calls that went on */
+    uint64_t bytes;   /* of committed values */
 } ks_counters;
 
 typedef struct ks_stats {
@@ -385,13 +414,13 @@ typedef struct ks_stats {
     uint64_t bytes_used;     /* memory the segment's file takes */
     uint64_t participants;   /* records in use, dead ones not yet reaped among them */
     uint64_t sessions;
-    ks_counters total;       /* since creation; relaxed: a moment's differences may be missing */
+    ks_counters total; /* since creation; relaxed: a moment's differences may be missing */
 } ks_stats;
 
-KS_API ks_status ks_stat(ks_store *store, ks_stats *stats_out);
+KS_API ks_status ks_stat(ks_store* store, ks_stats* stats_out);
 
 typedef struct ks_participant {
-    int32_t pid;       /* in its own pid namespace */
+    int32_t pid; /* in its own pid namespace */
     uint32_t is_alive;
     uint32_t is_self;
     uint32_t sessions;
@@ -399,28 +428,28 @@ typedef struct ks_participant {
     ks_counters counters; /* of its open sessions */
 } ks_participant;
 
-typedef int (*ks_participants_fn)(void *user, const ks_participant *participant); /* return 0 to go on */
-KS_API ks_status ks_participants(ks_store *store, ks_participants_fn fn, void *user);
+typedef int (*ks_participants_fn)(void* user, const ks_participant* participant); /* return 0 to go on */
+KS_API ks_status ks_participants(ks_store* store, ks_participants_fn fn, void* user);
 
-/* Reap what dead participants left behind. Happens by itself at every open and when memory runs short; calling it is never
- * needed, and safe at any time, by any number of processes. */
-KS_API ks_status ks_reap(ks_store *store, uint64_t *participants_out);
+/* Reap what dead participants left behind. Happens by itself at every open and when memory runs short;
+ * calling it is never needed, and safe at any time, by any number of processes. */
+KS_API ks_status ks_reap(ks_store* store, uint64_t* participants_out);
 
-typedef void (*ks_problem_fn)(void *user, const char *text);
+typedef void (*ks_problem_fn)(void* user, const char* text);
 
 typedef struct ks_check_report {
-    size_t struct_size;      /* in */
+    size_t struct_size; /* in */
     uint64_t keys, claimed, deleted;
-    uint64_t blocks_live;    /* reachable */
+    uint64_t blocks_live; /* reachable */
     uint64_t blocks_free;
     uint64_t blocks_in_flight; /* of live sessions: being written or freed right now */
     uint64_t blocks_unreaped;  /* of dead sessions: the next reaping frees them */
     uint64_t problems;
 } ks_check_report;
 
-/* Read the whole store and judge it; changes nothing; runs beside writers. KS_OK: consistent. KS_E_CORRUPT: problems, each
- * told to fn (may be NULL) in a sentence. */
-KS_API ks_status ks_check(ks_store *store, ks_problem_fn fn, void *user, ks_check_report *report_out);
+/* Read the whole store and judge it; changes nothing; runs beside writers. KS_OK: consistent. KS_E_CORRUPT:
+ * problems, each told to fn (may be NULL) in a sentence. */
+KS_API ks_status ks_check(ks_store* store, ks_problem_fn fn, void* user, ks_check_report* report_out);
 
 #ifdef __cplusplus
 }

@@ -14,7 +14,8 @@ constexpr char kFilePrefix[] = "keystile.";  // so that a segment is known for o
 constexpr std::size_t kFolderBytesMax = 3500;
 
 bool is_name_char(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
 }
 
 }  // namespace
@@ -35,11 +36,12 @@ ks_status parse_url(const char* url, Place* place_out) {
         return fault(KS_E_URL, "'%.80s': the folder must be absolute: shm:/DIR/NAME", url);
     }
     if (name.empty() || name.size() > KS_NAME_SIZE_MAX || name.front() == '.') {
-        return fault(KS_E_URL, "'%.80s': a store's name has 1 to %u characters and does not start with a dot", url,
-                     KS_NAME_SIZE_MAX);
+        return fault(KS_E_URL, "'%.80s': a store's name has 1 to %u characters and does not start with a dot",
+                     url, KS_NAME_SIZE_MAX);
     }
     for (const char c : name) {
-        if (!is_name_char(c)) return fault(KS_E_URL, "'%.80s': a store's name is made of A-Z a-z 0-9 . _ -", url);
+        if (!is_name_char(c))
+            return fault(KS_E_URL, "'%.80s': a store's name is made of A-Z a-z 0-9 . _ -", url);
     }
     if (place_out->folder.size() > kFolderBytesMax) return fault(KS_E_URL, "the folder's path is too long");
     place_out->file = kFilePrefix + name;

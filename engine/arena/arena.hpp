@@ -1,4 +1,5 @@
-// Door of the arena layer: memory for payloads, keys and index nodes, in blocks that survive the death of anyone.
+// Door of the arena layer: memory for payloads, keys and index nodes, in blocks that survive the death of
+// anyone.
 #pragma once
 
 #include "arena/blocks.hpp"      // IWYU pragma: export

@@ -47,8 +47,8 @@ BlockGrant allocate_slow(Lane& lane, std::uint64_t bytes, Holding kind) noexcept
     BlockGrant grant;
     for (;;) {  // ends: each turn opens a chunk, or finds that there is none left
         if (take_from_cursor(lane, size_class, kind, &grant)) return grant;
-        // An old chunk and a new one take turns: what others freed is found again at the price of one extra look for each
-        // new block, and a growing store does not read all of itself again and again.
+        // An old chunk and a new one take turns: what others freed is found again at the price of one extra
+        // look for each new block, and a growing store does not read all of itself again and again.
         cursor.was_virgin = !cursor.was_virgin;
         if (!cursor.was_virgin && sweep_on(segment, size_class, kSweepLooks, &cursor)) continue;
         std::uint64_t index = 0;
@@ -70,15 +70,18 @@ BlockGrant allocate_slow(Lane& lane, std::uint64_t bytes, Holding kind) noexcept
 
 Status open_chunk(Segment& segment, std::uint64_t use, std::uint64_t* index_out) noexcept {
     auto& hint = segment.header().next_chunk.value;
-    for (std::uint64_t index = peek(hint);;) {  // ends at chunk_count, which only grows up to the segment's end
+    for (std::uint64_t index = peek(hint);
+         ;) {  // ends at chunk_count, which only grows up to the segment's end
         if (index >= segment.chunk_count()) {
             if (const Status s = segment.grow_arena(index + 1); s != Status::kOk) return s;
             continue;
         }
         std::uint64_t virgin = 0;
-        // order[arena.open_chunk]: relaxed. A chunk's bytes are zero, which is a valid state of any use (L2): nothing is
-        //   published. Partner: peek()s of the table. A crash after it leaves a chunk of free blocks, found by sweeping.
-        if (segment.chunk(index)->use.compare_exchange_strong(virgin, use, memory_order_relaxed, memory_order_relaxed)) {
+        // order[arena.open_chunk]: relaxed. A chunk's bytes are zero, which is a valid state of any use (L2):
+        //   nothing is published. Partner: peek()s of the table. A crash after it leaves a chunk of free
+        //   blocks, found by sweeping.
+        if (segment.chunk(index)->use.compare_exchange_strong(virgin, use, memory_order_relaxed,
+                                                              memory_order_relaxed)) {
             poke(hint, index + 1);
             *index_out = index;
             return Status::kOk;

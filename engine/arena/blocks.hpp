@@ -1,8 +1,11 @@
-// Blocks: allocate, publish, free. No free list, no cache in shared memory: the ctl word of each block is the whole truth.
+// Blocks: allocate, publish, free. No free list, no cache in shared memory: the ctl word of each block is the
+// whole truth.
 //
-// B1  allocate: record the ref in the session (Holding), then CAS ctl FREE(x) -> HELD(fresh id). Then fence, then fill.
+// B1  allocate: record the ref in the session (Holding), then CAS ctl FREE(x) -> HELD(fresh id). Then fence,
+//     then fill.
 // B2  publish: plain store HELD(id) -> PUBLISHED(id), before the CAS that makes the block reachable.
-// B3  free: CAS from exactly the ctl that was read while the block was known to be reachable -> FREE(same id).
+// B3  free: CAS from exactly the ctl that was read while the block was known to be reachable -> FREE(same
+//     id).
 // Who may call: the thread in the session. A death inside: rows A1-A4 of docs/RECOVERY.md.
 #pragma once
 
@@ -49,14 +52,17 @@ inline bool try_block(Lane& lane, Ref ref, Holding kind, BlockGrant* grant_out) 
     }
     lane.hold(kind, ref);
     KEYSTILE_CRASH_POINT("arena.allocate.before_cas");
-    // order[arena.allocate]: acq_rel. acquire: the previous owner is done with the block; pairs with free_exact. release: the
-    //   session's sequence and holding, written above, are seen by a reaper that sees HELD(id). relaxed would let a reaper
-    //   miss a held block. A crash before: the block is free; after: HELD(id) and recorded in `holding`.
-    if (!head->ctl.compare_exchange_strong(ctl, owned(Tag::kHeld, id), memory_order_acq_rel, memory_order_relaxed)) {
+    // order[arena.allocate]: acq_rel. acquire: the previous owner is done with the block; pairs with
+    //   free_exact. release: the session's sequence and holding, written above, are seen by a reaper that
+    //   sees HELD(id). relaxed would let a reaper miss a held block. A crash before: the block is free;
+    //   after: HELD(id) and recorded in `holding`.
+    if (!head->ctl.compare_exchange_strong(ctl, owned(Tag::kHeld, id), memory_order_acq_rel,
+                                           memory_order_relaxed)) {
         return false;
     }
-    // order[arena.fill]: release fence. Partner: the reader's acquire fence before its second ld16 of the slot word: a reader
-    //   that copied any of the bytes we are about to write also sees that the block left its slot (Boehm 2012).
+    // order[arena.fill]: release fence. Partner: the reader's acquire fence before its second ld16 of the
+    //   slot word: a reader that copied any of the bytes we are about to write also sees that the block left
+    //   its slot (Boehm 2012).
     boost::atomic_thread_fence(memory_order_release);
     KEYSTILE_CRASH_POINT("arena.allocate.after_cas");
     *grant_out = {ref, Status::kOk, owned(Tag::kHeld, id)};
@@ -66,7 +72,8 @@ inline bool try_block(Lane& lane, Ref ref, Holding kind, BlockGrant* grant_out) 
 // No hint was good: sweep, open a chunk, grow.
 BlockGrant allocate_slow(Lane& lane, std::uint64_t bytes, Holding kind) noexcept;
 
-// A block of at least `bytes` (header included). kFull after one whole sweep and a failed extension; kExhausted.
+// A block of at least `bytes` (header included). kFull after one whole sweep and a failed extension;
+// kExhausted.
 inline BlockGrant allocate(Lane& lane, std::uint64_t bytes, Holding kind) noexcept {
     if (bytes <= kClassBytesMax) [[likely]] {
         Hints& hints = lane.hints[class_of(bytes)];
@@ -80,13 +87,15 @@ inline BlockGrant allocate(Lane& lane, std::uint64_t bytes, Holding kind) noexce
 
 inline void publish(shm::BlockHead& head, std::uint64_t held_ctl) noexcept {
     KEYSTILE_CRASH_POINT("arena.publish.before_store");
-    // order[arena.publish]: release. Publishes header and payload to whoever frees or reads the block by this ctl. Partner:
-    //   the committer's load of the ctl of the block it replaces (operations/commit). The CAS of the slot word that follows
-    //   is the stronger publication for readers. A crash before: HELD, after: PUBLISHED and unreachable; both are reaped.
+    // order[arena.publish]: release. Publishes header and payload to whoever frees or reads the block by this
+    //   ctl. Partner: the committer's load of the ctl of the block it replaces (operations/commit). The CAS
+    //   of the slot word that follows is the stronger publication for readers. A crash before: HELD, after:
+    //   PUBLISHED and unreachable; both are reaped.
     head.ctl.store(with_tag(held_ctl, Tag::kPublished), memory_order_release);
 }
 
-// The class of the blocks in the chunk of a ref, by the chunk table; kClasses if the chunk is for something else.
+// The class of the blocks in the chunk of a ref, by the chunk table; kClasses if the chunk is for something
+// else.
 inline SizeClass class_at(const Segment& segment, Ref ref) noexcept {
     const std::uint64_t use = peek(segment.chunk(segment.chunk_of(ref))->use);
     const std::uint64_t what = id_of(use);
@@ -96,16 +105,19 @@ inline SizeClass class_at(const Segment& segment, Ref ref) noexcept {
 // Give back the chunks of a large block that was just freed (runs.hpp).
 void release_run(Segment& segment, Ref first, OwnerId id) noexcept;
 
-// Whoever knows exactly `ctl` gives the block back. False: somebody else did. `lane`, if any, remembers it as a hint.
+// Whoever knows exactly `ctl` gives the block back. False: somebody else did. `lane`, if any, remembers it as
+// a hint.
 inline bool free_exact(Segment& segment, Lane* lane, Ref ref, std::uint64_t ctl) noexcept {
     auto* head = segment.at<shm::BlockHead>(ref);
     if (head == nullptr || tag_of(ctl) == Tag::kFree) return false;
     std::uint64_t expected = ctl;
     KEYSTILE_CRASH_POINT("arena.free.before_cas");
-    // order[arena.free]: acq_rel. release: our last reads of the block come before its next owner's writes; pairs with
-    //   arena.allocate. acquire: symmetrical for a loser. The expected value carries an id that is never given out again, so
-    //   only this life of the block can be ended. A crash before: the session line (or holding) tells the reaper to do it.
-    if (!head->ctl.compare_exchange_strong(expected, with_tag(ctl, Tag::kFree), memory_order_acq_rel, memory_order_relaxed)) {
+    // order[arena.free]: acq_rel. release: our last reads of the block come before its next owner's writes;
+    //   pairs with arena.allocate. acquire: symmetrical for a loser. The expected value carries an id that is
+    //   never given out again, so only this life of the block can be ended. A crash before: the session line
+    //   (or holding) tells the reaper to do it.
+    if (!head->ctl.compare_exchange_strong(expected, with_tag(ctl, Tag::kFree), memory_order_acq_rel,
+                                           memory_order_relaxed)) {
         return false;
     }
     const SizeClass size_class = class_at(segment, ref);

@@ -1,7 +1,7 @@
 // One session's private side: its identity, its ids, and where it looks for memory first.
 //
-// Everything here but `record` is process-private and owned by the one thread that is in the session: losing it with the
-// process loses hints, never memory.
+// Everything here but `record` is process-private and owned by the one thread that is in the session: losing
+// it with the process loses hints, never memory.
 #pragma once
 
 #include <array>
@@ -11,12 +11,14 @@
 
 namespace keystile::engine {
 
-// What a session allocated last, by kind: recorded before the allocating CAS, so that a survivor who proves the session
-// dead finds everything it may have held in a few looks instead of a sweep over the arena. Of value blocks there are two: the
-// one being committed, and the spare.
+// What a session allocated last, by kind: recorded before the allocating CAS, so that a survivor who proves
+// the session dead finds everything it may have held in a few looks instead of a sweep over the arena. Of
+// value blocks there are two: the one being committed, and the spare.
 enum class Holding : int { kValue = 0, kOtherValue = 1, kSlot = 2, kKey = 3, kNode = 4 };
 inline constexpr int kHoldings = 5;
-constexpr Holding other_value(Holding h) noexcept { return h == Holding::kValue ? Holding::kOtherValue : Holding::kValue; }
+constexpr Holding other_value(Holding h) noexcept {
+    return h == Holding::kValue ? Holding::kOtherValue : Holding::kValue;
+}
 
 // The block that a session's last commit replaced, kept HELD for its next one (arena/spare.hpp).
 struct Spare {
@@ -43,15 +45,18 @@ struct Hints {
 struct Cursor {
     Ref next = 0;
     std::uint32_t left = 0;
-    std::uint64_t swept_chunk = 0;     // roving: the last chunk of this class that was swept again
-    bool was_virgin = true;            // sweeping an old chunk and opening a new one take turns
+    std::uint64_t swept_chunk = 0;  // roving: the last chunk of this class that was swept again
+    bool was_virgin = true;         // sweeping an old chunk and opening a new one take turns
 };
 
 class Lane {
 public:
     Lane() noexcept = default;
     Lane(Segment& segment, SessionId id, ParticipantId participant) noexcept
-        : segment_(&segment), id_(id), participant_(participant), record_(segment.session(id.index)),
+        : segment_(&segment),
+          id_(id),
+          participant_(participant),
+          record_(segment.session(id.index)),
           sequence_(peek(record_->lane.sequence)) {}
 
     Segment& segment() const noexcept { return *segment_; }
@@ -59,10 +64,11 @@ public:
     ParticipantId participant() const noexcept { return participant_; }
     shm::Lane& shared() const noexcept { return record_->lane; }
 
-    // A fresh id, 0 when the record's are used up. Written down before it is used, so no later owner can repeat it: the
-    // allocating CAS (a locked instruction) comes after this store.
+    // A fresh id, 0 when the record's are used up. Written down before it is used, so no later owner can
+    // repeat it: the allocating CAS (a locked instruction) comes after this store.
     OwnerId next_id() noexcept {
-        if (sequence_ >= kSequenceMax) [[unlikely]] return 0;
+        if (sequence_ >= kSequenceMax) [[unlikely]]
+            return 0;
         poke(record_->lane.sequence, ++sequence_);
         return make_id(id_.index, sequence_);
     }

@@ -1,5 +1,5 @@
-// Size classes: multiples of 32 bytes; 64, 96, 128, then four per doubling (160, 192, 224, 256, 320, …) up to half a chunk.
-// So at most a fifth of a block is padding. Larger blocks take runs of whole chunks (runs.hpp).
+// Size classes: multiples of 32 bytes; 64, 96, 128, then four per doubling (160, 192, 224, 256, 320, …) up to
+// half a chunk. So at most a fifth of a block is padding. Larger blocks take runs of whole chunks (runs.hpp).
 #pragma once
 
 #include <bit>
@@ -29,11 +29,14 @@ constexpr std::uint64_t bytes_of(SizeClass size_class) noexcept {
 }
 
 inline constexpr SizeClass kClasses = class_of(kClassBytesMax) + 1;
-static_assert(bytes_of(kClasses - 1) == kClassBytesMax && bytes_of(class_of(160)) == 160 && class_of(161) == class_of(192));
+static_assert(bytes_of(kClasses - 1) == kClassBytesMax && bytes_of(class_of(160)) == 160 &&
+              class_of(161) == class_of(192));
 
 // What a chunk is for, once and for all: {Tag::kFixed, id} with id = class + 1, or kSlotsUse.
 inline constexpr std::uint64_t kSlotsUse = 255;
-constexpr std::uint64_t fixed_use(std::uint64_t what) noexcept { return owned(Tag::kFixed, what); }
+constexpr std::uint64_t fixed_use(std::uint64_t what) noexcept {
+    return owned(Tag::kFixed, what);
+}
 static_assert(kClasses < kSlotsUse);
 
 }  // namespace keystile::engine

@@ -1,7 +1,9 @@
-// The spare: a block that goes straight from "replaced" to "mine" in one CAS instead of two (free, then allocate).
+// The spare: a block that goes straight from "replaced" to "mine" in one CAS instead of two (free, then
+// allocate).
 //
-// B4  keep: record the ref in the holding that the new value does not use, then CAS ctl PUBLISHED(old id) -> HELD(fresh id).
-//     From exactly the old id, as any free. A death before: the session line names the block. After: the holding does.
+// B4  keep: record the ref in the holding that the new value does not use, then CAS ctl PUBLISHED(old id) ->
+//     HELD(fresh id). From exactly the old id, as any free. A death before: the session line names the block.
+//     After: the holding does.
 // A spare is given back when the session closes, and when the next commits keep needing another size.
 #pragma once
 
@@ -30,7 +32,8 @@ inline void drop_spare(Lane& lane) noexcept {
     return allocate(lane, bytes, other_value(spare.holding));
 }
 
-// The block that a commit replaced, known to be PUBLISHED(`ctl`) when the word still named it: keep it or free it.
+// The block that a commit replaced, known to be PUBLISHED(`ctl`) when the word still named it: keep it or
+// free it.
 [[gnu::always_inline]] inline void keep_or_free(Lane& lane, Ref ref, std::uint64_t ctl) noexcept {
     Spare& spare = lane.spare;
     const SizeClass size_class = class_at(lane.segment(), ref);
@@ -43,10 +46,12 @@ inline void drop_spare(Lane& lane) noexcept {
     lane.hold(spare.holding, ref);
     std::uint64_t expected = ctl;
     KEYSTILE_CRASH_POINT("arena.keep.before_cas");
-    // order[arena.keep]: acq_rel. As arena.free and arena.allocate in one: release, our last reads of the block come before
-    //   what we write into it next, and the holding is seen by a reaper that sees HELD(id); acquire, for a loser. Exactly the
-    //   old id: only this life of the block can be ended, and only by one.
-    if (!head->ctl.compare_exchange_strong(expected, owned(Tag::kHeld, id), memory_order_acq_rel, memory_order_relaxed)) {
+    // order[arena.keep]: acq_rel. Pairs with arena.free and the reader. As arena.free and arena.allocate in
+    //   one: release, our last reads of the block come before what we write into it next, and the holding is
+    //   seen by a reaper that sees HELD(id); acquire, for a loser. Exactly the old id: only this life of the
+    //   block can be ended, and only by one.
+    if (!head->ctl.compare_exchange_strong(expected, owned(Tag::kHeld, id), memory_order_acq_rel,
+                                           memory_order_relaxed)) {
         return;  // somebody else freed it: the reaper, which took us for dead
     }
     // order[arena.keep.fill]: release fence, as arena.fill; partner: the reader's acquire fence.

@@ -52,11 +52,13 @@ private:
         }
     }
 
-    // What is wrong with the word, its block and its claim; NULL if nothing. Only true if the word did not move meanwhile.
+    // What is wrong with the word, its block and its claim; NULL if nothing. Only true if the word did not
+    // move meanwhile.
     const char* judge_slot(const shm::Slot& slot, SlotWord w) {
         const ClaimRecord claim = unpack_claim(ld16(&slot.claim));
         if (w.is_intent()) return "an operation of a kind this version does not write";
-        if (is_claimed(w.epoch()) && claim.epoch != w.epoch()) return "a claimed word whose record names another epoch";
+        if (is_claimed(w.epoch()) && claim.epoch != w.epoch())
+            return "a claimed word whose record names another epoch";
         if (!is_claimed(w.epoch()) && claim.epoch > w.epoch() + 1) return "a claim record ahead of its word";
         if (w.version() == 0) return w.ref() == 0 ? nullptr : "a block but no version";
         const auto* block = segment_.at<shm::Block>(w.ref());
@@ -65,7 +67,8 @@ private:
         if (tag_of(peek(block->head.ctl)) != Tag::kPublished) return "a block that is not published";
         if (content.kind != BlockKind::kValue) return "a block of another kind";
         if (peek(block->head.version) != w.version()) return "a block of another version";
-        if (static_cast<Ref>(peek(block->head.place)) != segment_.ref_of(&slot)) return "a block of another slot";
+        if (static_cast<Ref>(peek(block->head.place)) != segment_.ref_of(&slot))
+            return "a block of another slot";
         if (content.size > capacity_of(w.ref())) return "a value larger than its block";
         return nullptr;
     }
@@ -89,24 +92,31 @@ private:
         } else if (!is_slot_reachable(segment_, slot)) {
             problem("slot %u: a lookup of its key does not lead to it", segment_.ref_of(&slot));
         }
-        if (tag_of(peek(slot.state)) == Tag::kFree) problem("slot %u is in the index but free", segment_.ref_of(&slot));
-        if (inline_length_of(peek(slot.turn)) == 0) reachable_.push_back(unpack_key_place(peek(slot.key[1])).ref);
+        if (tag_of(peek(slot.state)) == Tag::kFree)
+            problem("slot %u is in the index but free", segment_.ref_of(&slot));
+        if (inline_length_of(peek(slot.turn)) == 0)
+            reachable_.push_back(unpack_key_place(peek(slot.key[1])).ref);
 
         const char* wrong = nullptr;
         SlotWord w;
-        for (;;) {  // lock-free: another turn only if the word moved, and it may not stay wrong in every one of them
+        for (
+            ;
+            ;) {  // lock-free: another turn only if the word moved, and it may not stay wrong in every one of them
             w = load_word(slot);
             wrong = judge_slot(slot, w);
-            boost::atomic_thread_fence(memory_order_acquire);  // order[check.word]: as read.validate, partner arena.fill
+            boost::atomic_thread_fence(
+                memory_order_acquire);  // order[check.word]: as read.validate, partner arena.fill
             if (wrong == nullptr || load_word(slot) == w) break;
         }
-        if (wrong != nullptr) problem("slot %u (key of %u bytes): %s", segment_.ref_of(&slot), key.size, wrong);
+        if (wrong != nullptr)
+            problem("slot %u (key of %u bytes): %s", segment_.ref_of(&slot), key.size, wrong);
         if (is_claimed(w.epoch())) ++report_.claimed;
         if (w.ref() == 0) return;
         values_.push_back({w.ref(), segment_.ref_of(&slot)});
         reachable_.push_back(w.ref());
         const auto* head = segment_.at<shm::BlockHead>(w.ref());
-        if (head != nullptr && (unpack_content(peek(head->content)).flags & kTombstone) != 0) ++report_.deleted;
+        if (head != nullptr && (unpack_content(peek(head->content)).flags & kTombstone) != 0)
+            ++report_.deleted;
     }
 
     void find_shared_blocks() {
@@ -137,7 +147,8 @@ private:
             return;
         }
         const SizeClass size_class = class_at(segment_, first);
-        if (size_class == kClasses) return problem("chunk %lu has no known use", static_cast<unsigned long>(index));
+        if (size_class == kClasses)
+            return problem("chunk %lu has no known use", static_cast<unsigned long>(index));
         for (std::uint64_t at = 0; at + bytes_of(size_class) <= kChunkBytes; at += bytes_of(size_class)) {
             check_block(first + static_cast<Ref>(at / kRefUnit));
         }
@@ -148,9 +159,12 @@ private:
     // Reachable in this moment, if it was not when the index was walked.
     bool is_reachable_now(const shm::BlockHead& head) const {
         switch (unpack_content(peek(head.content)).kind) {
-            case BlockKind::kKey: return is_key_block_reachable(segment_, head);
-            case BlockKind::kNode: return is_node_reachable(segment_, reinterpret_cast<const shm::Node&>(head));
-            default: return is_value_reachable(segment_, head);
+            case BlockKind::kKey:
+                return is_key_block_reachable(segment_, head);
+            case BlockKind::kNode:
+                return is_node_reachable(segment_, reinterpret_cast<const shm::Node&>(head));
+            default:
+                return is_value_reachable(segment_, head);
         }
     }
 
@@ -172,7 +186,8 @@ private:
 
     // Not free, not reachable when the index was walked: in flight, of a dead session, or lost.
     template <class Reload, class IsReachable>
-    void judge_unreachable(Ref ref, const char* what, std::uint64_t seen, Reload reload, IsReachable is_reachable_at_last) {
+    void judge_unreachable(Ref ref, const char* what, std::uint64_t seen, Reload reload,
+                           IsReachable is_reachable_at_last) {
         for (int look = 0; look < kSecondLooks; ++look) {
             bool is_alive = false;
             if (is_in_flight(ref, seen, &is_alive)) {
@@ -181,7 +196,8 @@ private:
             }
             if (reload() != seen || is_reachable_at_last()) return void(++report_.blocks_in_flight);
         }
-        problem("%s %u (owner word %lx) is lost: in use, but nothing leads to it", what, ref, static_cast<unsigned long>(seen));
+        problem("%s %u (owner word %lx) is lost: in use, but nothing leads to it", what, ref,
+                static_cast<unsigned long>(seen));
     }
 
     void check_block(Ref ref) {
@@ -189,12 +205,14 @@ private:
         if (head == nullptr) return;
         const std::uint64_t ctl = peek(head->ctl);
         if (tag_of(ctl) == Tag::kFree) {
-            if (is_reachable(ref) && is_reachable_now(*head) && peek(head->ctl) == ctl) problem("block %u is in use but free", ref);
+            if (is_reachable(ref) && is_reachable_now(*head) && peek(head->ctl) == ctl)
+                problem("block %u is in use but free", ref);
             return void(++report_.blocks_free);
         }
         if (tag_of(ctl) == Tag::kFixed) return problem("block %u has an owner word that cannot be", ref);
         if (is_reachable(ref)) return void(++report_.blocks_live);
-        judge_unreachable(ref, "block", ctl, [&] { return peek(head->ctl); }, [&] { return is_reachable_now(*head); });
+        judge_unreachable(
+            ref, "block", ctl, [&] { return peek(head->ctl); }, [&] { return is_reachable_now(*head); });
     }
 
     void check_slot_state(Ref ref) {
@@ -203,7 +221,8 @@ private:
         const std::uint64_t state = peek(slot->state);
         if (tag_of(state) == Tag::kFree) return;
         if (tag_of(state) == Tag::kPublished) {
-            if (!is_slot_reachable(segment_, *slot)) problem("slot %u is placed, but no lookup leads to it", ref);
+            if (!is_slot_reachable(segment_, *slot))
+                problem("slot %u is placed, but no lookup leads to it", ref);
             return;
         }
         if (tag_of(state) != Tag::kHeld) return problem("slot %u has an owner word that cannot be", ref);
@@ -218,14 +237,16 @@ private:
         if (head != nullptr && is_reachable(first)) {
             const bool is_its = id_of(peek(head->ctl)) == id_of(use);
             if (!is_its && reload() == use && is_value_reachable(segment_, *head)) {
-                problem("chunk %lu belongs to another block than the run it lies in", static_cast<unsigned long>(index));
+                problem("chunk %lu belongs to another block than the run it lies in",
+                        static_cast<unsigned long>(index));
             }
             if (place.position == 0) ++report_.blocks_live;
             return;
         }
         const std::uint64_t ctl = owned(Tag::kPublished, id_of(use));
-        judge_unreachable(first, "run of chunks at", ctl, [&] { return reload() == use ? ctl : 0; },
-                          [&] { return head != nullptr && is_value_reachable(segment_, *head); });
+        judge_unreachable(
+            first, "run of chunks at", ctl, [&] { return reload() == use ? ctl : 0; },
+            [&] { return head != nullptr && is_value_reachable(segment_, *head); });
     }
 
     const Segment& segment_;
@@ -233,13 +254,14 @@ private:
     void (*tell_)(void*, const char*);
     void* user_;
     CheckReport& report_;
-    std::vector<Ref> reachable_;                    // blocks and nodes
-    std::vector<std::pair<Ref, Ref>> values_;       // block, slot
+    std::vector<Ref> reachable_;               // blocks and nodes
+    std::vector<std::pair<Ref, Ref>> values_;  // block, slot
 };
 
 }  // namespace
 
-Status check(const Store& store, void (*tell)(void* user, const char* text), void* user, CheckReport* report_out) {
+Status check(const Store& store, void (*tell)(void* user, const char* text), void* user,
+             CheckReport* report_out) {
     *report_out = {};
     return Checker(store, tell, user, report_out).run();
 }

@@ -1,4 +1,5 @@
-// A scan of the whole store that judges and changes nothing. Runs beside writers: what looks wrong is looked at again.
+// A scan of the whole store that judges and changes nothing. Runs beside writers: what looks wrong is looked
+// at again.
 #pragma once
 
 #include "operations/store.hpp"
@@ -12,6 +13,7 @@ struct CheckReport {
 };
 
 // kOk or kCorrupt; each problem is told to `tell` (may be NULL) in a sentence.
-Status check(const Store& store, void (*tell)(void* user, const char* text), void* user, CheckReport* report_out);
+Status check(const Store& store, void (*tell)(void* user, const char* text), void* user,
+             CheckReport* report_out);
 
 }  // namespace keystile::engine

@@ -38,7 +38,8 @@ void describe(const Store& store, const ClaimRecord& record, Owner* owner_out) n
         std::memcpy(owner_out->label, "(detached)", 11);
         return;
     }
-    const std::uint32_t index = unpack_session(session_state(store.segment, record.session)).participant.index;
+    const std::uint32_t index =
+        unpack_session(session_state(store.segment, record.session)).participant.index;
     if (index >= store.segment.participant_count()) return;
     const shm::Participant& participant = *store.segment.participant(index);
     owner_out->pid = static_cast<std::int32_t>(peek(participant.pid));
@@ -52,7 +53,8 @@ void describe(const Store& store, const ClaimRecord& record, Owner* owner_out) n
 ClaimRecord record_for(const Session& session, const ClaimRequest& request) noexcept {
     ClaimRecord record;
     record.session = request.is_detached ? kDetached : session.lane.id().index;
-    record.generation = request.is_detached ? static_cast<std::uint32_t>(random_bits()) & 0xFFFFFFu : session.lane.id().generation;
+    record.generation = request.is_detached ? static_cast<std::uint32_t>(random_bits()) & 0xFFFFFFu
+                                            : session.lane.id().generation;
     record.deadline_us = deadline_for(request.lease_ns);
     return record;
 }
@@ -92,7 +94,8 @@ Status meet_claim(Session& session, shm::Slot& slot, SlotWord word, Owner* owner
     const Word128 seen = ld16(&slot.claim);
     const ClaimRecord record = unpack_claim(seen);
     if (record.epoch != word.epoch()) {
-        // The word was read first, so its record can only be newer (C2). An older one, with the word still there, is damage.
+        // The word was read first, so its record can only be newer (C2). An older one, with the word still
+        // there, is damage.
         const bool is_moved = record.epoch > word.epoch() || load_word(slot).epoch() != word.epoch();
         return is_moved ? Status::kBusy : Status::kCorrupt;
     }
@@ -107,7 +110,8 @@ Status meet_claim(Session& session, shm::Slot& slot, SlotWord word, Owner* owner
     return Status::kHeld;
 }
 
-Status claim(Session& session, shm::Slot& slot, const ClaimRequest& request, Grant* grant_out, Receipt* receipt_out) noexcept {
+Status claim(Session& session, shm::Slot& slot, const ClaimRequest& request, Grant* grant_out,
+             Receipt* receipt_out) noexcept {
     if (session.store->is_destroyed()) return Status::kDestroyed;
     const Deadline deadline(request.wait_ns);
     for (;;) {  // bounded by the deadline the caller gave
@@ -117,9 +121,11 @@ Status claim(Session& session, shm::Slot& slot, const ClaimRequest& request, Gra
         if (request.wait_ns == 0) return s;
         const std::uint64_t left_ns = deadline.left_ns();
         if (left_ns == 0) return Status::kTimeout;
-        // Until the claim ends, at most: a lease that runs out changes nothing in the slot, so nobody would wake us.
+        // Until the claim ends, at most: a lease that runs out changes nothing in the slot, so nobody would
+        // wake us.
         const std::uint64_t lease_ns = receipt_out->owner.lease_left_ns;
-        wait_for_epoch(*session.store, slot, receipt_out->owner.epoch, lease_ns < left_ns ? lease_ns : left_ns);
+        wait_for_epoch(*session.store, slot, receipt_out->owner.epoch,
+                       lease_ns < left_ns ? lease_ns : left_ns);
         if (session.store->is_destroyed()) return Status::kDestroyed;
     }
 }
@@ -128,7 +134,8 @@ Status check_ticket(const Session& session, const Grant& grant) noexcept {
     if (!is_claimed(grant.epoch)) return Status::kGrant;
     if (grant.is_detached() || !KEYSTILE_GUARD("claim.ticket")) return Status::kOk;
     const SessionState owner = unpack_session(session_state(session.store->segment, grant.session));
-    const bool is_ours = owner.is_open && owner.generation == grant.generation && owner.participant == session.store->self;
+    const bool is_ours =
+        owner.is_open && owner.generation == grant.generation && owner.participant == session.store->self;
     return is_ours ? Status::kOk : Status::kGrant;
 }
 
@@ -157,7 +164,8 @@ Status renew(Session& session, const Grant& grant, std::uint64_t lease_ns, Recei
         }
         if (const Status s = check_record(*grant.slot, grant); s == Status::kGrant) return s;
         if (record.is_reclaimed && KEYSTILE_GUARD("claim.mark_stops_renewal")) {
-            if (const Status s = reclaim_step(*grant.slot, seen); s != Status::kOk && s != Status::kBusy) return s;
+            if (const Status s = reclaim_step(*grant.slot, seen); s != Status::kOk && s != Status::kBusy)
+                return s;
             wake(*grant.slot);
             continue;  // now the epoch has moved
         }
@@ -189,7 +197,8 @@ Status release(Session& session, const Grant& grant, Receipt* receipt_out) noexc
     return s;
 }
 
-Status reclaim(Session& session, shm::Slot& slot, std::uint64_t epoch, bool is_forced, Receipt* receipt_out) noexcept {
+Status reclaim(Session& session, shm::Slot& slot, std::uint64_t epoch, bool is_forced,
+               Receipt* receipt_out) noexcept {
     const Store& store = *session.store;
     if (store.is_destroyed()) return Status::kDestroyed;
     bool is_begun = false;

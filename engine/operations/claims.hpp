@@ -1,4 +1,5 @@
-// Claims: exclusive ownership of a key, for as long as the owner lives or the lease runs. Protocol: slots/claim.hpp, C1-C4.
+// Claims: exclusive ownership of a key, for as long as the owner lives or the lease runs. Protocol:
+// slots/claim.hpp, C1-C4.
 //
 // Whoever meets a claim that is over reclaims it on the way; no sweeper is needed for progress.
 #pragma once
@@ -23,19 +24,23 @@ struct ClaimRequest {
 };
 
 // kOk; kHeld, kTimeout (receipt: stamp and owner); kExhausted, kCorrupt, kDestroyed.
-Status claim(Session& session, shm::Slot& slot, const ClaimRequest& request, Grant* grant_out, Receipt* receipt_out) noexcept;
+Status claim(Session& session, shm::Slot& slot, const ClaimRequest& request, Grant* grant_out,
+             Receipt* receipt_out) noexcept;
 // kOk, kFenced (receipt: the stamp now), kGrant.
 Status renew(Session& session, const Grant& grant, std::uint64_t lease_ns, Receipt* receipt_out) noexcept;
 Status release(Session& session, const Grant& grant, Receipt* receipt_out) noexcept;
 // kOk; kFenced: that claim is over already; kHeld: it lives and is_forced is not set.
-Status reclaim(Session& session, shm::Slot& slot, std::uint64_t epoch, bool is_forced, Receipt* receipt_out) noexcept;
+Status reclaim(Session& session, shm::Slot& slot, std::uint64_t epoch, bool is_forced,
+               Receipt* receipt_out) noexcept;
 
 // May this session use the ticket at all? (E9: knowing an odd epoch is not enough.) kOk or kGrant.
 Status check_ticket(const Session& session, const Grant& grant) noexcept;
-// The word is at grant.epoch: does the record name the ticket's owner? kOk, kGrant, kBusy (the word has moved: look again).
+// The word is at grant.epoch: does the record name the ticket's owner? kOk, kGrant, kBusy (the word has
+// moved: look again).
 Status check_record(const shm::Slot& slot, const Grant& grant) noexcept;
 
-// The word read as odd. kBusy: it was over and is reclaimed now, or moved: look again. kHeld: *owner_out. kCorrupt.
+// The word read as odd. kBusy: it was over and is reclaimed now, or moved: look again. kHeld: *owner_out.
+// kCorrupt.
 Status meet_claim(Session& session, shm::Slot& slot, SlotWord word, Owner* owner_out) noexcept;
 
 // For people: is the slot claimed now, and by whom?

@@ -11,7 +11,8 @@ Status judge_granted(shm::Slot& slot, SlotWord word, const Grant& grant, std::ui
     return word.version() != version ? Status::kConflict : Status::kOk;
 }
 
-Status refuse(Session& session, Status status, SlotWord word, BlockGrant fresh, Receipt* receipt_out) noexcept {
+Status refuse(Session& session, Status status, SlotWord word, BlockGrant fresh,
+              Receipt* receipt_out) noexcept {
     if (fresh.ref != 0) free_exact(session.lane, fresh.ref, with_tag(fresh.ctl, Tag::kPublished));
     receipt_out->now = word;
     if (status == Status::kConflict) session.lane.count(shm::kConflicts);

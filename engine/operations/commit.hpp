@@ -1,13 +1,15 @@
 // Committing one key, the direct path of a volatile store.
 //
-//   judge the word -> remember the old block's id -> look at the word again -> new block: allocate, fill, publish
-//   -> session line -> CAS of the slot word -> keep or free the old block by that id -> wake
+//   judge the word -> remember the old block's id -> look at the word again -> new block: allocate, fill,
+//   publish -> session line -> CAS of the slot word -> keep or free the old block by that id -> wake
 //
-// Linearization point: the CAS. ExactlyOneWinner and NoLostUpdate: it expects exactly the word that was judged, and no
-// value of the word returns (W3). NoStaleApply: epoch and version are in that same word. Lock-free: a lost CAS means that
-// somebody's commit, claim or release won. Deaths: rows D1-D6 of docs/RECOVERY.md.
+// Linearization point: the CAS. ExactlyOneWinner and NoLostUpdate: it expects exactly the word that was
+// judged, and no value of the word returns (W3). NoStaleApply: epoch and version are in that same word.
+// Lock-free: a lost CAS means that somebody's commit, claim or release won. Deaths: rows D1-D6 of
+// docs/RECOVERY.md.
 //
-// The path is inline, in one piece with the C call that takes it: 20 ns leave no room for passing structs through memory.
+// The path is inline, in one piece with the C call that takes it: 20 ns leave no room for passing structs
+// through memory.
 #pragma once
 
 #include "operations/claims.hpp"
@@ -19,36 +21,44 @@ struct CommitRequest {
     const void* data = nullptr;
     std::size_t size = 0;
     bool is_delete = false;
-    bool is_releasing = false;   // with a grant: the epoch moves in the same step
+    bool is_releasing = false;  // with a grant: the epoch moves in the same step
     const Grant* grant = nullptr;
 };
 
 // The way out of everything that is not a win: gives the block back, counts, tells the word.
-[[gnu::cold]] Status refuse(Session& session, Status status, SlotWord word, BlockGrant fresh, Receipt* receipt_out) noexcept;
+[[gnu::cold]] Status refuse(Session& session, Status status, SlotWord word, BlockGrant fresh,
+                            Receipt* receipt_out) noexcept;
 
 // The word is not as the caller saw it, or he has a grant. kOk: go on. kBusy: look again. Else the answer.
-[[gnu::noinline]] Status judge_granted(shm::Slot& slot, SlotWord word, const Grant& grant, std::uint64_t version) noexcept;
+[[gnu::noinline]] Status judge_granted(shm::Slot& slot, SlotWord word, const Grant& grant,
+                                       std::uint64_t version) noexcept;
 
 // Precedence without a grant: version moved, live claim, epoch moved.
-inline Status judge_optimistic(Session& session, shm::Slot& slot, SlotWord word, Stamp seen, Receipt* receipt_out) noexcept {
-    if (word.version() != seen.version) [[unlikely]] return Status::kConflict;
-    if (session.store->token_of(word.epoch()) == seen.epoch && !is_claimed(word.epoch())) [[likely]] return Status::kOk;
+inline Status judge_optimistic(Session& session, shm::Slot& slot, SlotWord word, Stamp seen,
+                               Receipt* receipt_out) noexcept {
+    if (word.version() != seen.version) [[unlikely]]
+        return Status::kConflict;
+    if (session.store->token_of(word.epoch()) == seen.epoch && !is_claimed(word.epoch())) [[likely]]
+        return Status::kOk;
     if (is_claimed(word.epoch())) return meet_claim(session, slot, word, &receipt_out->owner);
     const bool is_never_written = word.version() == 0 && seen.epoch == 0;
     return is_never_written || !KEYSTILE_GUARD("commit.epoch") ? Status::kOk : Status::kFenced;
 }
 
 // The block that carries the value, published and not reachable yet.
-[[gnu::always_inline]] inline BlockGrant make_block(Lane& lane, shm::Slot& slot, const CommitRequest& request) noexcept {
+[[gnu::always_inline]] inline BlockGrant make_block(Lane& lane, shm::Slot& slot,
+                                                    const CommitRequest& request) noexcept {
     const Segment& segment = lane.segment();
     const BlockGrant grant = allocate_value(lane, sizeof(shm::Block) + request.size);
-    if (grant.status != Status::kOk) [[unlikely]] return grant;
+    if (grant.status != Status::kOk) [[unlikely]]
+        return grant;
     auto* block = segment.at<shm::Block>(grant.ref, sizeof(shm::Block) + round_up(request.size, 8));
-    if (block == nullptr) [[unlikely]] return {0, Status::kCorrupt, 0};
+    if (block == nullptr) [[unlikely]]
+        return {0, Status::kCorrupt, 0};
     const std::uint32_t flags = request.is_delete ? kTombstone : 0;
     poke(block->head.version, request.seen.version + 1);
-    poke(block->head.content,
-         pack(BlockContent{static_cast<std::uint32_t>(request.size), lane.id().index, BlockKind::kValue, flags}));
+    poke(block->head.content, pack(BlockContent{static_cast<std::uint32_t>(request.size), lane.id().index,
+                                                BlockKind::kValue, flags}));
     poke(block->head.place, static_cast<std::uint64_t>(segment.ref_of(&slot)));
     copy_in(block->payload, request.data, request.size);
     KEYSTILE_CRASH_POINT("operations.commit.before_publish");
@@ -56,10 +66,12 @@ inline Status judge_optimistic(Session& session, shm::Slot& slot, SlotWord word,
     return grant;
 }
 
-// Tell the reaper which block this commit is about to replace, old_ctl last: until then the line holds an id whose life is
-// over (a won commit freed or kept that block, a lost one cleared the line), and such a line hits nothing.
+// Tell the reaper which block this commit is about to replace, old_ctl last: until then the line holds an id
+// whose life is over (a won commit freed or kept that block, a lost one cleared the line), and such a line
+// hits nothing.
 inline void arm_line(shm::Lane& line, Ref slot, Ref old_ref, std::uint64_t old_ctl) noexcept {
-    if (!KEYSTILE_GUARD("commit.line_order")) {  // the mutant: a new id beside the slot of the commit before (E5)
+    if (!KEYSTILE_GUARD(
+            "commit.line_order")) {  // the mutant: a new id beside the slot of the commit before (E5)
         poke(line.old_ref, old_ref);
         poke(line.old_ctl, old_ctl);
         KEYSTILE_CRASH_POINT("operations.commit.inside_line");
@@ -67,26 +79,31 @@ inline void arm_line(shm::Lane& line, Ref slot, Ref old_ref, std::uint64_t old_c
     poke(line.slot, slot);
     poke(line.old_ref, old_ref);
     KEYSTILE_CRASH_POINT("operations.commit.before_line");
-    // order[commit.line]: release. After slot and old_ref; partner: the reaper, which reads old_ctl first, with acquire. A crash
-    //   before: the line is of a life that is over. After: it is true, and counts once the word has left old_ref.
+    // order[commit.line]: release. After slot and old_ref; partner: the reaper, which reads old_ctl first,
+    //   with acquire. A crash before: the line is of a life that is over. After: it is true, and counts once
+    //   the word has left old_ref.
     line.old_ctl.store(old_ctl, memory_order_release);
 }
 
-// kOk, kConflict, kFenced, kHeld; kNotFound (delete of nothing); kGrant, kFull, kExhausted, kCorrupt, kDestroyed.
+// kOk, kConflict, kFenced, kHeld; kNotFound (delete of nothing); kGrant, kFull, kExhausted, kCorrupt,
+// kDestroyed.
 [[gnu::always_inline]] inline Status commit(Session& session, shm::Slot& slot, const CommitRequest& request,
                                             Receipt* receipt_out) noexcept {
     Lane& lane = session.lane;
     const Segment& segment = lane.segment();
-    if (session.store->is_destroyed()) [[unlikely]] return Status::kDestroyed;
+    if (session.store->is_destroyed()) [[unlikely]]
+        return Status::kDestroyed;
     if (request.grant != nullptr) [[unlikely]] {
         if (const Status s = check_ticket(session, *request.grant); s != Status::kOk) return s;
     }
     BlockGrant fresh;
     for (;;) {  // lock-free: another turn only if the word moved
         const SlotWord word = load_word(slot);
-        if (word.is_intent()) [[unlikely]] return refuse(session, Status::kCorrupt, word, fresh, receipt_out);
-        const Status judged = request.grant != nullptr ? judge_granted(slot, word, *request.grant, request.seen.version)
-                                                       : judge_optimistic(session, slot, word, request.seen, receipt_out);
+        if (word.is_intent()) [[unlikely]]
+            return refuse(session, Status::kCorrupt, word, fresh, receipt_out);
+        const Status judged = request.grant != nullptr
+                                  ? judge_granted(slot, word, *request.grant, request.seen.version)
+                                  : judge_optimistic(session, slot, word, request.seen, receipt_out);
         if (judged != Status::kOk) [[unlikely]] {
             if (judged == Status::kBusy) continue;
             return refuse(session, judged, word, fresh, receipt_out);
@@ -98,36 +115,43 @@ inline void arm_line(shm::Lane& line, Ref slot, Ref old_ref, std::uint64_t old_c
         std::uint64_t old_ctl = 0;
         if (word.version() != 0) [[likely]] {
             const auto* old = segment.at<shm::BlockHead>(word.ref());
-            if (old == nullptr) [[unlikely]] return refuse(session, Status::kCorrupt, word, fresh, receipt_out);
+            if (old == nullptr) [[unlikely]]
+                return refuse(session, Status::kCorrupt, word, fresh, receipt_out);
             KEYSTILE_CRASH_POINT("operations.commit.before_old_id");
-            // order[commit.old_id]: acquire. Partner: arena.publish. The id is this block's only if the word still names it:
-            //   hence the second look at the word (E4). A crash here leaves nothing.
+            // order[commit.old_id]: acquire. Partner: arena.publish. The id is this block's only if the word
+            //   still names it: hence the second look at the word (E4). A crash here leaves nothing.
             old_ctl = old->ctl.load(memory_order_acquire);
-            const bool is_void = request.is_delete && (unpack_content(peek(old->content)).flags & kTombstone) != 0;
+            const bool is_void =
+                request.is_delete && (unpack_content(peek(old->content)).flags & kTombstone) != 0;
             KEYSTILE_CRASH_POINT("operations.commit.after_old_id");
-            if (KEYSTILE_GUARD("commit.old_id") && load_word(slot) != word) [[unlikely]] continue;
+            if (KEYSTILE_GUARD("commit.old_id") && load_word(slot) != word) [[unlikely]]
+                continue;
             if (tag_of(old_ctl) != Tag::kPublished) [[unlikely]] {
                 return refuse(session, Status::kCorrupt, word, fresh, receipt_out);
             }
-            if (is_void) [[unlikely]] return refuse(session, Status::kNotFound, word, fresh, receipt_out);
+            if (is_void) [[unlikely]]
+                return refuse(session, Status::kNotFound, word, fresh, receipt_out);
         } else if (request.is_delete) {
             return refuse(session, Status::kNotFound, word, fresh, receipt_out);
         }
 
         if (fresh.ref == 0) [[likely]] {
             fresh = make_block(lane, slot, request);
-            if (fresh.status != Status::kOk) [[unlikely]] return refuse(session, fresh.status, word, {}, receipt_out);
+            if (fresh.status != Status::kOk) [[unlikely]]
+                return refuse(session, fresh.status, word, {}, receipt_out);
         }
         arm_line(lane.shared(), segment.ref_of(&slot), word.ref(), old_ctl);
         const SlotWord next = committed(word, fresh.ref, request.is_releasing);
         KEYSTILE_CRASH_POINT("operations.commit.before_cas");
-        // order[commit.cas]: full (locked). release: the block and its PUBLISHED ctl are seen by whoever sees the word; pairs
-        //   with the readers' load_word. A crash before: the old value stands, the block is reaped. After: the new value
-        //   stands, the line tells the reaper to free the old block.
+        // order[commit.cas]: full (locked). release: the block and its PUBLISHED ctl are seen by whoever sees
+        //   the word; pairs with the readers' load_word. A crash before: the old value stands, the block is
+        //   reaped. After: the new value stands, the line tells the reaper to free the old block.
         if (cas_word(slot, word, next)) [[likely]] {
             KEYSTILE_CRASH_POINT("operations.commit.after_cas");
-            if (!KEYSTILE_GUARD("commit.publish_first")) publish(*segment.at_checked<shm::BlockHead>(fresh.ref), fresh.ctl);
-            if (old_ctl != 0) [[likely]] keep_or_free(lane, word.ref(), old_ctl);
+            if (!KEYSTILE_GUARD("commit.publish_first"))
+                publish(*segment.at_checked<shm::BlockHead>(fresh.ref), fresh.ctl);
+            if (old_ctl != 0) [[likely]]
+                keep_or_free(lane, word.ref(), old_ctl);
             KEYSTILE_CRASH_POINT("operations.commit.before_wake");
             wake(slot);
             receipt_out->now = next;
@@ -135,7 +159,8 @@ inline void arm_line(shm::Lane& line, Ref slot, Ref old_ref, std::uint64_t old_c
             lane.count(shm::kBytes, request.size);
             return Status::kOk;
         }
-        poke(lane.shared().old_ctl, 0u);  // before anything else becomes of this session: the line is not true
+        poke(lane.shared().old_ctl,
+             0u);  // before anything else becomes of this session: the line is not true
         lane.count(shm::kRetries);
     }
 }

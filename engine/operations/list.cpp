@@ -23,7 +23,8 @@ bool list_slot(void* user, shm::Slot& slot) {
     }
     const KeyBytes bytes = key.bytes();
     if (bytes.size < listing.prefix.size) return true;
-    if (listing.prefix.size != 0 && std::memcmp(bytes.data, listing.prefix.data, listing.prefix.size) != 0) return true;
+    if (listing.prefix.size != 0 && std::memcmp(bytes.data, listing.prefix.data, listing.prefix.size) != 0)
+        return true;
     Entry entry{};
     entry.key = bytes;
     const ReadResult result = read_value(store.segment, slot, nullptr, 0);
@@ -38,7 +39,8 @@ bool list_slot(void* user, shm::Slot& slot) {
 
 }  // namespace
 
-Status list(const Store& store, KeyBytes prefix, bool (*visit)(void* user, const Entry& entry), void* user) noexcept {
+Status list(const Store& store, KeyBytes prefix, bool (*visit)(void* user, const Entry& entry),
+            void* user) noexcept {
     Listing listing{&store, prefix, visit, user};
     const Status walked = visit_all(store.segment, Visitor{&listing, list_slot, nullptr});
     return walked != Status::kOk ? walked : listing.status;

@@ -1,4 +1,5 @@
-// Door of the operations layer: what a user can do with a store. The only layer that joins slots with (later) the journal.
+// Door of the operations layer: what a user can do with a store. The only layer that joins slots with (later)
+// the journal.
 #pragma once
 
 #include "operations/check.hpp"   // IWYU pragma: export

@@ -6,7 +6,8 @@ namespace keystile::engine {
 
 namespace {
 
-constexpr std::size_t kBatch = 32;  // in flight at once: more than the core's 12-16 outstanding misses, few enough for L1
+constexpr std::size_t kBatch =
+    32;  // in flight at once: more than the core's 12-16 outstanding misses, few enough for L1
 
 // One stage after the other over the whole batch; each stage's prefetches are the next one's hits.
 void read_batch(const Store& store, ReadItem* items, std::size_t count) noexcept {
@@ -21,7 +22,8 @@ void read_batch(const Store& store, ReadItem* items, std::size_t count) noexcept
     for (std::size_t i = 0; i < count; ++i) {  // where the root already names a slot, fetch its line
         const Cell cell = unpack_cell(peek(segment.root()[hashes[i] & mask]));
         if (cell.type == CellType::kEmpty) continue;
-        if (const auto* line = segment.at<shm::BlockHead>(cell.ref); line != nullptr) __builtin_prefetch(line);
+        if (const auto* line = segment.at<shm::BlockHead>(cell.ref); line != nullptr)
+            __builtin_prefetch(line);
     }
     for (std::size_t i = 0; i < count; ++i) {
         items[i].status = find_slot(segment, items[i].key, hashes[i], &slots[i]);

@@ -13,7 +13,8 @@ struct Remains {
 };
 
 // False: the record has a new owner meanwhile; what was copied means nothing.
-bool copy_remains(const Segment& segment, std::uint32_t index, std::uint64_t state, Remains* remains_out) noexcept {
+bool copy_remains(const Segment& segment, std::uint32_t index, std::uint64_t state,
+                  Remains* remains_out) noexcept {
     const shm::Lane& lane = segment.session(index)->lane;
     // order[reaper.line]: acquire. Partner: commit.line: old_ctl valid means that slot and old_ref are its.
     remains_out->old_ctl = lane.old_ctl.load(memory_order_acquire);
@@ -21,7 +22,8 @@ bool copy_remains(const Segment& segment, std::uint32_t index, std::uint64_t sta
     remains_out->slot = peek(lane.slot);
     for (int i = 0; i < kHoldings; ++i) remains_out->holding[i] = peek(lane.holding[i]);
     remains_out->session = index;
-    boost::atomic_thread_fence(memory_order_acquire);  // order[reaper.copy]: acquire, before the look at the state; partner: the take CAS
+    boost::atomic_thread_fence(
+        memory_order_acquire);  // order[reaper.copy]: acquire, before the look at the state; partner: the take CAS
     return peek(lane.state) == state;
 }
 
@@ -39,7 +41,8 @@ void repair_line(Segment& segment, const Remains& remains) noexcept {
     KEYSTILE_CRASH_POINT("operations.reap.before_line");
     free_exact(segment, nullptr, remains.old_ref, remains.old_ctl);
     // A large block whose owner died between freeing it and giving its chunks back.
-    if (class_at(segment, remains.old_ref) == kClasses) release_run(segment, remains.old_ref, id_of(remains.old_ctl));
+    if (class_at(segment, remains.old_ref) == kClasses)
+        release_run(segment, remains.old_ref, id_of(remains.old_ctl));
 }
 
 // A large block's chunks carry its id, even if the block itself never came to life.
@@ -63,7 +66,8 @@ void reap_block(Segment& segment, Ref ref, std::uint32_t session, IsReachable is
     // order[reaper.ctl]: acquire. Partner: arena.allocate and arena.publish: the header is this id's.
     const std::uint64_t ctl = head->ctl.load(memory_order_acquire);
     if (!is_of(ctl, session)) return;
-    // HELD: it was never made reachable, its header may be its predecessor's. PUBLISHED: ask the one place that may name it.
+    // HELD: it was never made reachable, its header may be its predecessor's. PUBLISHED: ask the one place
+    // that may name it.
     if (tag_of(ctl) == Tag::kPublished && is_reachable(*head) && KEYSTILE_GUARD("reaper.reachable")) return;
     KEYSTILE_CRASH_POINT("operations.reap.before_block");
     free_exact(segment, nullptr, ref, ctl);
@@ -78,7 +82,8 @@ void reap_slot(Segment& segment, Ref ref, std::uint32_t session) noexcept {
     const bool is_placed = is_slot_reachable(segment, *slot);
     KEYSTILE_CRASH_POINT("operations.reap.before_slot");
     const std::uint64_t settled = is_placed ? owned(Tag::kPublished, 0) : with_tag(state, Tag::kFree);
-    // order[reaper.settle_slot]: acq_rel. From exactly the dead owner's id; partner: slots.take. A crash: the next reaper.
+    // order[reaper.settle_slot]: acq_rel. From exactly the dead owner's id; partner: slots.take. A crash: the
+    //   next reaper.
     const bool is_settled =
         slot->state.compare_exchange_strong(state, settled, memory_order_acq_rel, memory_order_relaxed);
     if (is_settled && is_placed) count(segment.header().keys.value);
@@ -127,8 +132,8 @@ bool is_value_reachable(const Segment& segment, const shm::BlockHead& head) noex
 bool is_key_block_reachable(const Segment& segment, const shm::BlockHead& head) noexcept {
     const auto* slot = segment.at<shm::Slot>(static_cast<Ref>(peek(head.place)));
     if (slot == nullptr || inline_length_of(peek(slot->turn)) != 0) return false;
-    return unpack_key_place(peek(slot->key[1])).ref == segment.ref_of(&head) && tag_of(peek(slot->state)) != Tag::kFree &&
-           is_slot_reachable(segment, *slot);
+    return unpack_key_place(peek(slot->key[1])).ref == segment.ref_of(&head) &&
+           tag_of(peek(slot->state)) != Tag::kFree && is_slot_reachable(segment, *slot);
 }
 
 std::uint32_t reap_dead(Segment& segment, ParticipantId self_id, std::uint32_t looks) noexcept {

@@ -8,18 +8,21 @@ Status stat(const Store& store, Stats* stats_out) noexcept {
     stats_out->store_id = segment.header().store_id;
     stats_out->keys = peek(segment.header().keys.value);
     stats_out->bytes_reserved = segment.regions().segment_bytes;
-    if (const Status s = file_bytes_on_disk(segment.file(), &stats_out->bytes_used); s != Status::kOk) return s;
+    if (const Status s = file_bytes_on_disk(segment.file(), &stats_out->bytes_used); s != Status::kOk)
+        return s;
     for (std::uint32_t i = 0, count = segment.participant_count(); i < count; ++i) {
         if (is_alive_tag(peek(segment.participant(i)->state))) ++stats_out->participants;
     }
     for (std::uint32_t i = 0, count = segment.session_count(); i < count; ++i) {
         if (unpack_session(session_state(segment, i)).is_open) ++stats_out->sessions;
-        for (int c = 0; c < shm::kCounters; ++c) stats_out->total.value[c] += peek(segment.session(i)->total.value[c]);
+        for (int c = 0; c < shm::kCounters; ++c)
+            stats_out->total.value[c] += peek(segment.session(i)->total.value[c]);
     }
     return Status::kOk;
 }
 
-void visit_participants(const Store& store, bool (*visit)(void* user, const ParticipantInfo& info), void* user) {
+void visit_participants(const Store& store, bool (*visit)(void* user, const ParticipantInfo& info),
+                        void* user) {
     const Segment& segment = store.segment;
     for (std::uint32_t i = 0, count = segment.participant_count(); i < count; ++i) {
         const std::uint64_t state = peek(segment.participant(i)->state);

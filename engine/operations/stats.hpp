@@ -23,6 +23,7 @@ struct ParticipantInfo {
     CounterValues counters;
 };
 // `visit` returns false to stop.
-void visit_participants(const Store& store, bool (*visit)(void* user, const ParticipantInfo& info), void* user);
+void visit_participants(const Store& store, bool (*visit)(void* user, const ParticipantInfo& info),
+                        void* user);
 
 }  // namespace keystile::engine

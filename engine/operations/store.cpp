@@ -6,13 +6,14 @@ namespace keystile::engine {
 
 namespace {
 
-// Participants looked at for death by each open: enough that the dead do not pile up, few enough to open fast.
+// Participants looked at for death by each open: enough that the dead do not pile up, few enough to open
+// fast.
 constexpr std::uint32_t kReapLooks = 64;
 
 }  // namespace
 
-Status open_store(const std::string& folder, const std::string& file, const SegmentOptions& options, const std::string& label,
-                  Store* store_out) noexcept {
+Status open_store(const std::string& folder, const std::string& file, const SegmentOptions& options,
+                  const std::string& label, Store* store_out) noexcept {
     Segment& segment = store_out->segment;
     if (const Status s = Segment::open(folder, file, options, &segment); s != Status::kOk) return s;
     const shm::Header& header = segment.header();

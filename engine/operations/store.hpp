@@ -9,8 +9,8 @@
 
 namespace keystile::engine {
 
-// What a caller saw: the version, and the epoch as the 63-bit token {incarnation : 24, epoch : 39}, which never decreases
-// over the life of a store, rebuilds included.
+// What a caller saw: the version, and the epoch as the 63-bit token {incarnation : 24, epoch : 39}, which
+// never decreases over the life of a store, rebuilds included.
 struct Stamp {
     std::uint64_t version = 0;
     std::uint64_t epoch = 0;
@@ -18,13 +18,14 @@ struct Stamp {
 
 struct Store {
     Segment segment;
-    ParticipantId self;             // meaningless in a read-only store
-    std::uint64_t token_base = 0;   // incarnation << 39
+    ParticipantId self;            // meaningless in a read-only store
+    std::uint64_t token_base = 0;  // incarnation << 39
     std::uint64_t hash_seed = 0;
     std::uint64_t handle_secret = 0;
 
     Stamp stamp_of(SlotWord w) const noexcept {
-        // A key that was never written has the zero stamp, whatever happened to its epoch: nothing can be stale about it.
+        // A key that was never written has the zero stamp, whatever happened to its epoch: nothing can be
+        // stale about it.
         return w.version() == 0 ? Stamp{} : Stamp{w.version(), token_base | w.epoch()};
     }
     std::uint64_t token_of(std::uint64_t epoch) const noexcept { return token_base | epoch; }
@@ -51,8 +52,8 @@ struct Receipt {
     Owner owner;   // written with kHeld only, so left as it is: every commit makes one of these
 };
 
-Status open_store(const std::string& folder, const std::string& file, const SegmentOptions& options, const std::string& label,
-                  Store* store_out) noexcept;
+Status open_store(const std::string& folder, const std::string& file, const SegmentOptions& options,
+                  const std::string& label, Store* store_out) noexcept;
 // All sessions are closed before.
 void close_store(Store& store) noexcept;
 

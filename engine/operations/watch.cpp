@@ -11,22 +11,25 @@ constexpr int kSpinLooks = 64;  // between two looks at the clock
 // A read-only mapping cannot set the bit: it looks again at this pace.
 constexpr std::uint64_t kPollNs = 1'000'000;
 
-void sleep_until_changed(const Store& store, shm::Slot& slot, SlotWord seen, std::uint64_t timeout_ns) noexcept {
+void sleep_until_changed(const Store& store, shm::Slot& slot, SlotWord seen,
+                         std::uint64_t timeout_ns) noexcept {
     const std::uint64_t sleep_ns = std::min(timeout_ns, kSleepNsMax);
     if (store.segment.is_read_only()) {
         return futex_wait(slot.turn, peek(slot.turn), std::min(sleep_ns, kPollNs));
     }
-    // order[watch.bit]: acq_rel (locked). Comes before the second look at the word; partner: slots.wake.look. A waiter killed
-    //   after it leaves the bit: one needless wake.
+    // order[watch.bit]: acq_rel (locked). Comes before the second look at the word; partner: slots.wake.look.
+    //   A waiter killed after it leaves the bit: one needless wake.
     const std::uint32_t turn = slot.turn.fetch_or(kHasWaiter, memory_order_acq_rel) | kHasWaiter;
     KEYSTILE_CRASH_POINT("operations.watch.before_sleep");
     if (load_word(slot) != seen) return;
     futex_wait(slot.turn, turn, sleep_ns);
 }
 
-// Wait while `is_same` of the word; false when the time is over. max_sleeps: give the caller a look after so many.
+// Wait while `is_same` of the word; false when the time is over. max_sleeps: give the caller a look after so
+// many.
 template <class IsSame>
-bool wait_while(const Store& store, shm::Slot& slot, std::uint64_t timeout_ns, int sleeps_max, IsSame is_same) noexcept {
+bool wait_while(const Store& store, shm::Slot& slot, std::uint64_t timeout_ns, int sleeps_max,
+                IsSame is_same) noexcept {
     const Deadline deadline(timeout_ns);
     const Deadline spin(std::min(timeout_ns, kSpinNs));
     for (;;) {
@@ -48,7 +51,8 @@ bool wait_while(const Store& store, shm::Slot& slot, std::uint64_t timeout_ns, i
 
 }  // namespace
 
-Status watch(const Store& store, shm::Slot& slot, Stamp seen, std::uint64_t timeout_ns, Stamp* now_out) noexcept {
+Status watch(const Store& store, shm::Slot& slot, Stamp seen, std::uint64_t timeout_ns,
+             Stamp* now_out) noexcept {
     bool is_intent = false;
     const auto is_same = [&](SlotWord w) {
         is_intent = w.is_intent();
@@ -61,7 +65,8 @@ Status watch(const Store& store, shm::Slot& slot, Stamp seen, std::uint64_t time
     return is_changed ? Status::kOk : Status::kTimeout;
 }
 
-void wait_for_epoch(const Store& store, shm::Slot& slot, std::uint64_t token, std::uint64_t timeout_ns) noexcept {
+void wait_for_epoch(const Store& store, shm::Slot& slot, std::uint64_t token,
+                    std::uint64_t timeout_ns) noexcept {
     wait_while(store, slot, timeout_ns, 1, [&](SlotWord w) { return store.token_of(w.epoch()) == token; });
 }
 

@@ -1,7 +1,7 @@
 // Atomics of 8 bytes and less, as they may lie in memory shared by processes.
 //
-// Boost's ipc_atomic promises what std::atomic does not: that it works between processes and through different
-// mappings of one page. The 16-byte word has its own file, dwcas.hpp.
+// Boost's ipc_atomic promises what std::atomic does not: that it works between processes and through
+// different mappings of one page. The 16-byte word has its own file, dwcas.hpp.
 #pragma once
 
 #include <boost/atomic/fences.hpp>
@@ -26,15 +26,16 @@ static_assert(Atomic32::is_always_lock_free && sizeof(Atomic32) == 4);
 // Loads that a peer may race with and whose value is only a statistic or a hint.
 template <class Atomic>
 inline auto peek(const Atomic& atomic) noexcept {
-    // order[peek]: relaxed. statistic or hint by contract: every stale value is harmless, and a crash changes nothing.
+    // order[peek]: relaxed. statistic or hint by contract: every stale value is harmless, and a crash changes
+    //   nothing.
     return atomic.load(memory_order_relaxed);
 }
 
 // Store into a location that only this thread writes at this time; becomes visible by a later release.
 template <class Atomic, class Value>
 inline void poke(Atomic& atomic, Value value) noexcept {
-    // order[poke]: relaxed. Partner: the release or locked CAS that publishes the object, named at its call site.
-    //   A crash before that leaves bytes that nobody looks at.
+    // order[poke]: relaxed. Partner: the release or locked CAS that publishes the object, named at its call
+    //   site. A crash before that leaves bytes that nobody looks at.
     atomic.store(value, memory_order_relaxed);
 }
 

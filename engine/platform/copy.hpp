@@ -1,9 +1,10 @@
 // Copying payloads in and out of memory that another process may be overwriting at this moment.
 //
-// What was copied means something only after the reader's revalidation (operations/read); until then it may be a mix.
-// The moves are assembly, which no compiler may tear, merge or assume anything about: 16 bytes at a time, and from kBulkBytes
-// up `rep movsb`, which the processor turns into full-line moves. The thread sanitizer cannot see assembly, so its build
-// copies by relaxed 8-byte atomics. Shared buffers are 16-byte aligned and padded to 8 bytes.
+// What was copied means something only after the reader's revalidation (operations/read); until then it may
+// be a mix. The moves are assembly, which no compiler may tear, merge or assume anything about: 16 bytes at a
+// time, and from kBulkBytes up `rep movsb`, which the processor turns into full-line moves. The thread
+// sanitizer cannot see assembly, so its build copies by relaxed 8-byte atomics. Shared buffers are 16-byte
+// aligned and padded to 8 bytes.
 #pragma once
 
 #include <cstddef>
@@ -15,14 +16,15 @@
 namespace keystile::engine {
 
 inline std::uint64_t load_word_relaxed(const std::uint64_t* shared) noexcept {
-    // order[copy.load]: relaxed. Partner: arena.allocate's fence(release); the reader's fence(acquire) and second ld16 of
-    //   the slot word refuse a mix (Boehm 2012). A crash of the reader changes nothing.
-    return boost::ipc_atomic_ref<std::uint64_t>(*const_cast<std::uint64_t*>(shared)).load(memory_order_relaxed);
+    // order[copy.load]: relaxed. Partner: arena.allocate's fence(release); the reader's fence(acquire) and
+    //   second ld16 of the slot word refuse a mix (Boehm 2012). A crash of the reader changes nothing.
+    return boost::ipc_atomic_ref<std::uint64_t>(*const_cast<std::uint64_t*>(shared))
+        .load(memory_order_relaxed);
 }
 
 inline void store_word_relaxed(std::uint64_t* shared, std::uint64_t value) noexcept {
-    // order[copy.store]: relaxed. Partner: the cas16 that publishes the block; before it nobody takes the bytes for true.
-    //   A crash here leaves a private block, which the reaper frees.
+    // order[copy.store]: relaxed. Partner: the cas16 that publishes the block; before it nobody takes the
+    //   bytes for true. A crash here leaves a private block, which the reaper frees.
     boost::ipc_atomic_ref<std::uint64_t>(*shared).store(value, memory_order_relaxed);
 }
 
@@ -56,12 +58,17 @@ inline void copy_in_by_words(void* shared, const void* from, std::size_t bytes) 
 
 #if defined(__SANITIZE_THREAD__)
 
-inline void copy_out(void* to, const void* shared, std::size_t bytes) noexcept { copy_out_by_words(to, shared, bytes); }
-inline void copy_in(void* shared, const void* from, std::size_t bytes) noexcept { copy_in_by_words(shared, from, bytes); }
+inline void copy_out(void* to, const void* shared, std::size_t bytes) noexcept {
+    copy_out_by_words(to, shared, bytes);
+}
+inline void copy_in(void* shared, const void* from, std::size_t bytes) noexcept {
+    copy_in_by_words(shared, from, bytes);
+}
 
 #else
 
-inline constexpr std::size_t kBulkBytes = 512;  // below, the start-up of rep movsb (~30 cycles) costs more than it saves
+inline constexpr std::size_t kBulkBytes =
+    512;  // below, the start-up of rep movsb (~30 cycles) costs more than it saves
 
 inline void move16(unsigned char* to, const unsigned char* from) noexcept {
     using Vector __attribute__((vector_size(16))) = long long;

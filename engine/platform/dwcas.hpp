@@ -1,9 +1,10 @@
 // The 128-bit word: compare-and-swap and load, the only two instructions that the engine's proofs rest on.
 //
-// Why assembly (g++ 12, x86-64): the compiler's 16-byte atomics call libatomic, which promises nothing between processes;
-// its 16-byte load is a `lock cmpxchg16b`, which faults on a read-only mapping and makes readers fight over the line.
-// An aligned VEX load of 16 bytes is atomic on every processor that has AVX (AMD APM 7.3.2, Intel SDM 9.1.1).
-// Threads and processes: any, any mapping of the same page. A death before or after an instruction: there is no between.
+// Why assembly (g++ 12, x86-64): the compiler's 16-byte atomics call libatomic, which promises nothing
+// between processes; its 16-byte load is a `lock cmpxchg16b`, which faults on a read-only mapping and makes
+// readers fight over the line. An aligned VEX load of 16 bytes is atomic on every processor that has AVX (AMD
+// APM 7.3.2, Intel SDM 9.1.1). Threads and processes: any, any mapping of the same page. A death before or
+// after an instruction: there is no between.
 #pragma once
 
 #include <cstdint>
@@ -50,7 +51,8 @@ inline bool cas16(Word128* word, Word128 expected, Word128 desired) noexcept {
     return is_swapped;
 }
 
-// An untorn load with acquire order (x86 keeps loads in order; the clobber keeps the compiler from moving them).
+// An untorn load with acquire order (x86 keeps loads in order; the clobber keeps the compiler from moving
+// them).
 inline Word128 ld16(const Word128* word) noexcept {
     using Vector __attribute__((vector_size(16))) = long long;
     Vector vector;

@@ -11,10 +11,12 @@ namespace keystile::engine {
 namespace {
 
 // What an errno means where a store's file was expected to be there.
-Status status_of_last_error() noexcept { return status_of_errno(errno); }
+Status status_of_last_error() noexcept {
+    return status_of_errno(errno);
+}
 
 struct flock whole_byte(std::uint64_t offset) noexcept {
-    struct flock lock {};
+    struct flock lock{};
     lock.l_type = F_WRLCK;
     lock.l_whence = SEEK_SET;
     lock.l_start = static_cast<off_t>(offset);
@@ -32,7 +34,7 @@ Status open_file(const std::string& path, Access access, File* file_out) noexcep
     const int flags = (access == Access::kReadOnly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
     File file(::open(path.c_str(), flags));
     if (!file.is_open()) return errno == EISDIR ? Status::kNotAStore : status_of_last_error();
-    struct stat info {};
+    struct stat info{};
     if (::fstat(file.fd(), &info) != 0) return status_of_last_error();
     if (!S_ISREG(info.st_mode)) return Status::kNotAStore;
     *file_out = std::move(file);
@@ -42,7 +44,8 @@ Status open_file(const std::string& path, Access access, File* file_out) noexcep
 Status create_unnamed(const std::string& folder, mode_t mode, File* file_out) noexcept {
     File file(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, mode));
     if (!file.is_open()) return status_of_last_error();
-    if (::fchmod(file.fd(), mode) != 0) return status_of_last_error();  // the umask does not decide who shares a store
+    if (::fchmod(file.fd(), mode) != 0)
+        return status_of_last_error();  // the umask does not decide who shares a store
     *file_out = std::move(file);
     return Status::kOk;
 }
@@ -54,23 +57,23 @@ Status link_into_place(const File& file, const std::string& path) noexcept {
 }
 
 Status file_bytes(const File& file, std::uint64_t* bytes_out) noexcept {
-    struct stat info {};
+    struct stat info{};
     if (::fstat(file.fd(), &info) != 0) return status_of_last_error();
     *bytes_out = static_cast<std::uint64_t>(info.st_size);
     return Status::kOk;
 }
 
 Status file_bytes_on_disk(const File& file, std::uint64_t* bytes_out) noexcept {
-    struct stat info {};
+    struct stat info{};
     if (::fstat(file.fd(), &info) != 0) return status_of_last_error();
     *bytes_out = static_cast<std::uint64_t>(info.st_blocks) * 512u;
     return Status::kOk;
 }
 
 bool is_at_path(const File& file, const std::string& path) noexcept {
-    struct stat mine {}, there {};
-    return ::fstat(file.fd(), &mine) == 0 && ::stat(path.c_str(), &there) == 0 && mine.st_dev == there.st_dev &&
-           mine.st_ino == there.st_ino;
+    struct stat mine{}, there{};
+    return ::fstat(file.fd(), &mine) == 0 && ::stat(path.c_str(), &there) == 0 &&
+           mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
 }
 
 Status remove_file(const std::string& path) noexcept {

@@ -1,4 +1,5 @@
-// Files as the engine needs them: whole on creation, reserved before use, with locks that name living processes.
+// Files as the engine needs them: whole on creation, reserved before use, with locks that name living
+// processes.
 #pragma once
 
 #include <sys/types.h>
@@ -44,18 +45,19 @@ Status create_unnamed(const std::string& folder, mode_t mode, File* file_out) no
 // Give it its name: it appears whole, or (kExists) somebody else's is there already.
 Status link_into_place(const File& file, const std::string& path) noexcept;
 
-Status file_bytes(const File& file, std::uint64_t* bytes_out) noexcept;         // its length
+Status file_bytes(const File& file, std::uint64_t* bytes_out) noexcept;          // its length
 Status file_bytes_on_disk(const File& file, std::uint64_t* bytes_out) noexcept;  // what it really takes
 // Same file? (after a racing unlink and create the name may lead to another)
 bool is_at_path(const File& file, const std::string& path) noexcept;
 Status remove_file(const std::string& path) noexcept;
 Status set_group(const File& file, std::uint32_t group) noexcept;
 Status set_length(const File& file, std::uint64_t bytes) noexcept;
-// Memory or disk for this range, now: a full file system is an error here instead of SIGBUS later. Idempotent.
+// Memory or disk for this range, now: a full file system is an error here instead of SIGBUS later.
+// Idempotent.
 Status allocate_range(const File& file, std::uint64_t offset, std::uint64_t bytes) noexcept;
 
-// Open-file-description locks on one byte: they belong to this open file, stay while the process is stopped, and are gone
-// when it dies, whatever the pid namespaces. Bytes need not exist.
+// Open-file-description locks on one byte: they belong to this open file, stay while the process is stopped,
+// and are gone when it dies, whatever the pid namespaces. Bytes need not exist.
 enum class LockAnswer { kTaken, kBusy, kError };
 LockAnswer try_lock_byte(const File& file, std::uint64_t offset) noexcept;
 LockAnswer unlock_byte(const File& file, std::uint64_t offset) noexcept;

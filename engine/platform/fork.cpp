@@ -12,15 +12,20 @@ std::uint32_t fork_generation = 0;
 
 namespace {
 
-// A process-private lock around a process-private list; taken at open, close and fork only, never by an operation.
-std::mutex list_lock;
+// A process-private lock around a process-private list; taken at open, close and fork only, never by an
+// operation.
+std::mutex list_lock;  // tidy-allow(mutex): process-private, at open, close and fork only
 std::vector<int>& list() {
     static std::vector<int> fds;
     return fds;
 }
 
-void before_fork() { list_lock.lock(); }
-void after_fork_in_parent() { list_lock.unlock(); }
+void before_fork() {
+    list_lock.lock();
+}
+void after_fork_in_parent() {
+    list_lock.unlock();
+}
 void after_fork_in_child() {
     ++fork_generation;
     for (const int fd : list()) ::close(fd);

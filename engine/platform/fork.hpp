@@ -8,8 +8,8 @@ namespace keystile::engine {
 // Grows by one in each forked child. Plain: it changes only in a child that has one thread yet.
 extern std::uint32_t fork_generation;
 
-// File descriptors that carry a liveness lock: closed in a forked child, so that the child does not keep its dead parent
-// "alive". Registering installs the fork handler once per process.
+// File descriptors that carry a liveness lock: closed in a forked child, so that the child does not keep its
+// dead parent "alive". Registering installs the fork handler once per process.
 void close_on_fork(int fd) noexcept;
 void forget_on_fork(int fd) noexcept;
 

@@ -1,4 +1,5 @@
-// Sleeping until a 32-bit word in shared memory changes. Process-shared futexes; spurious returns are allowed.
+// Sleeping until a 32-bit word in shared memory changes. Process-shared futexes; spurious returns are
+// allowed.
 #pragma once
 
 #include <linux/futex.h>

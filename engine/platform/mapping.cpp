@@ -10,7 +10,8 @@ namespace ipc = boost::interprocess;
 
 namespace {
 
-// What mapped_region asks of a mappable: our own descriptor, which is O_CLOEXEC (Boost's file_mapping opens another).
+// What mapped_region asks of a mappable: our own descriptor, which is O_CLOEXEC (Boost's file_mapping opens
+// another).
 class Mappable {
 public:
     Mappable(int fd, ipc::mode_t mode) noexcept : fd_(fd), mode_(mode) {}
@@ -29,8 +30,8 @@ private:
 Status Mapping::map(const File& file, Access access, std::uint64_t bytes, Mapping* mapping_out) noexcept {
     const ipc::mode_t mode = access == Access::kReadOnly ? ipc::read_only : ipc::read_write;
     try {
-        mapping_out->region_ = ipc::mapped_region(Mappable(file.fd(), mode), mode, 0, static_cast<std::size_t>(bytes),
-                                                  nullptr, MAP_NORESERVE);
+        mapping_out->region_ = ipc::mapped_region(Mappable(file.fd(), mode), mode, 0,
+                                                  static_cast<std::size_t>(bytes), nullptr, MAP_NORESERVE);
         return Status::kOk;
     } catch (const ipc::interprocess_exception& problem) {
         return status_of_errno(problem.get_native_error());
@@ -39,11 +40,14 @@ Status Mapping::map(const File& file, Access access, std::uint64_t bytes, Mappin
     }
 }
 
-void Mapping::advise_huge_pages() const noexcept { ::madvise(base(), bytes(), MADV_HUGEPAGE); }
+void Mapping::advise_huge_pages() const noexcept {
+    ::madvise(base(), bytes(), MADV_HUGEPAGE);
+}
 
 void Mapping::prefault(std::uint64_t offset, std::uint64_t bytes) const noexcept {
 #if defined(MADV_POPULATE_WRITE)
-    ::madvise(base() + offset, bytes, MADV_POPULATE_WRITE);  // refused by old kernels: then pages come one by one
+    ::madvise(base() + offset, bytes,
+              MADV_POPULATE_WRITE);  // refused by old kernels: then pages come one by one
 #endif
 }
 

@@ -1,4 +1,5 @@
-// A file mapped into this process, whole, once. Never remapped, so addresses stay valid until the store is closed.
+// A file mapped into this process, whole, once. Never remapped, so addresses stay valid until the store is
+// closed.
 #pragma once
 
 #include <boost/interprocess/mapped_region.hpp>

@@ -30,7 +30,7 @@ std::string slurp(const char* path) {
 }
 
 std::uint64_t inode_of(const char* path) noexcept {
-    struct stat info {};
+    struct stat info{};
     return ::stat(path, &info) == 0 ? static_cast<std::uint64_t>(info.st_ino) : 0;
 }
 
@@ -80,7 +80,7 @@ ProcessIdentity read_self() {
 }  // namespace
 
 const ProcessIdentity& self() noexcept {
-    static std::mutex lock;
+    static std::mutex lock;  // tidy-allow(mutex): process-private, at open only
     static ProcessIdentity identity;
     static std::uint32_t generation = UINT32_MAX;
     const std::lock_guard guard(lock);

@@ -51,15 +51,21 @@ inline Status status_of_errno(int error) noexcept {
     switch (error) {
         case ENOSPC:
         case EDQUOT:
-        case EFBIG: return Status::kFull;
+        case EFBIG:
+            return Status::kFull;
         case EACCES:
         case EPERM:
-        case EROFS: return Status::kPermission;
+        case EROFS:
+            return Status::kPermission;
         case ENOENT:
-        case ENOTDIR: return Status::kNoStore;
-        case EEXIST: return Status::kExists;
-        case ENOMEM: return Status::kMemory;
-        default: return Status::kSystem;
+        case ENOTDIR:
+            return Status::kNoStore;
+        case EEXIST:
+            return Status::kExists;
+        case ENOMEM:
+            return Status::kMemory;
+        default:
+            return Status::kSystem;
     }
 }
 

@@ -16,8 +16,8 @@ namespace keystile::engine {
 inline constexpr std::uint64_t kMagic = 0x454C49545359454Bu;  // "KEYSTILE", little-endian
 inline constexpr std::uint32_t kLayoutVersion = 1;
 
-// 32 bytes: half a line. 64 would waste a third of the smallest blocks (header 64 + value 32 = 96); 2^32 units of 32 bytes
-// address 128 GiB.
+// 32 bytes: half a line. 64 would waste a third of the smallest blocks (header 64 + value 32 = 96); 2^32
+// units of 32 bytes address 128 GiB.
 inline constexpr std::uint64_t kRefUnit = 32;
 using Ref = std::uint32_t;  // 0 = none (the header lies there)
 
@@ -72,9 +72,9 @@ struct Header {
     Limit chunks;  // the chunk table
     Limit arena;
     Hint next_session;
-    Hint next_chunk;   // index of a chunk that may be virgin
-    Hint next_slot;    // ref of a slot that may be free
-    Hint keys;         // statistic
+    Hint next_chunk;  // index of a chunk that may be virgin
+    Hint next_slot;   // ref of a slot that may be free
+    Hint keys;        // statistic
 
     // The ring's and the journal's place (issue: multi-key commits, durable stores). Zero until then.
     alignas(128) Word128 journal_cursor;
@@ -94,20 +94,31 @@ struct alignas(128) Participant {
 };
 static_assert(sizeof(Participant) == 128);
 
-// What a session's owner is busy with: enough for a survivor to finish it. One line, written only by the owner.
+// What a session's owner is busy with: enough for a survivor to finish it. One line, written only by the
+// owner.
 struct alignas(64) Lane {
-    Atomic64 state;           // {tag : 2, session generation : 24, participant : 14, participant generation : 24}
-    Atomic64 sequence;        // last id given out; never restarted by the record's next owner
-    Atomic64 old_ctl;         // of the block a commit replaces; 0 = the line is not valid
+    Atomic64 state;     // {tag : 2, session generation : 24, participant : 14, participant generation : 24}
+    Atomic64 sequence;  // last id given out; never restarted by the record's next owner
+    Atomic64 old_ctl;   // of the block a commit replaces; 0 = the line is not valid
     Atomic32 old_ref;
     Atomic32 slot;
-    Atomic32 holding[6];      // by Holding: the last thing of that kind this session allocated
-    Atomic64 reserved;        // outcome of a ring operation
+    Atomic32 holding[6];  // by Holding: the last thing of that kind this session allocated
+    Atomic64 reserved;    // outcome of a ring operation
 };
 static_assert(sizeof(Lane) == 64);
 
 inline constexpr int kCounters = 9;
-enum Counter : int { kCommits, kConflicts, kFencings, kHelds, kClaims, kReleases, kReclaims, kRetries, kBytes };
+enum Counter : int {
+    kCommits,
+    kConflicts,
+    kFencings,
+    kHelds,
+    kClaims,
+    kReleases,
+    kReclaims,
+    kRetries,
+    kBytes
+};
 
 struct alignas(128) Counters {
     Atomic64 value[kCounters];
@@ -123,12 +134,12 @@ static_assert(sizeof(Session) == 384);
 
 // One key, one line, for ever in its place.
 struct alignas(64) Slot {
-    Word128 word;    // slots/word.hpp
-    Word128 claim;   // slots/claim.hpp
+    Word128 word;     // slots/word.hpp
+    Word128 claim;    // slots/claim.hpp
     Atomic64 key[2];  // up to 16 bytes, zero padded; longer: {hash, {key block ref : 32, length : 32}}
-    Atomic64 state;  // ownership word: FREE(x) · HELD(id) · PLACED
-    Atomic32 turn;   // {changes : 26, inline key length : 5 (0 = key block), has waiter : 1}
-    Atomic32 next;   // ref of the next slot with the same 64-bit hash
+    Atomic64 state;   // ownership word: FREE(x) · HELD(id) · PLACED
+    Atomic32 turn;    // {changes : 26, inline key length : 5 (0 = key block), has waiter : 1}
+    Atomic32 next;    // ref of the next slot with the same 64-bit hash
 };
 static_assert(sizeof(Slot) == 64);
 
@@ -157,7 +168,8 @@ static_assert(sizeof(Node) == 160);
 
 // The chunk table: what each 64 KiB of the arena is for.
 struct Chunk {
-    Atomic64 use;  // 0 = virgin · {kUseClass, class} · {kUseSlots} · run: ownership word FREE(x) · HELD(id), tagged kUseRun
+    Atomic64
+        use;  // 0 = virgin · {kUseClass, class} · {kUseSlots} · run: ownership word FREE(x) · HELD(id), tagged kUseRun
     Atomic64 run;  // of a run in use: {position : 32, chunks : 32}
 };
 static_assert(sizeof(Chunk) == 16);
@@ -167,23 +179,52 @@ static_assert(sizeof(Chunk) == 16);
 // The signature of all of the above: a library built with other bytes refuses the segment.
 constexpr std::uint64_t layout_fingerprint() noexcept {
     std::uint64_t hash = 0xCBF29CE484222325u;
-    const std::uint64_t facts[] = {
-        kLayoutVersion, kRefUnit, kPageBytes, kChunkBytes, kParticipantsMax, kSessionsMax, kRingCells, kKeyBytesInline,
-        sizeof(shm::Header), offsetof(shm::Header, participants), offsetof(shm::Header, arena),
-        offsetof(shm::Header, keys), offsetof(shm::Header, journal_cursor), offsetof(shm::Header, ring),
-        sizeof(shm::Participant), offsetof(shm::Participant, pid), offsetof(shm::Participant, label),
-        sizeof(shm::Session), offsetof(shm::Session, total), offsetof(shm::Session, at_open), sizeof(shm::Lane),
-        offsetof(shm::Lane, sequence), offsetof(shm::Lane, old_ctl), offsetof(shm::Lane, slot),
-        offsetof(shm::Lane, holding), shm::kCounters, sizeof(shm::Slot), offsetof(shm::Slot, claim),
-        offsetof(shm::Slot, key), offsetof(shm::Slot, state), offsetof(shm::Slot, turn), offsetof(shm::Slot, next),
-        sizeof(shm::Block), sizeof(shm::BlockHead), offsetof(shm::BlockHead, version),
-        offsetof(shm::BlockHead, content), offsetof(shm::BlockHead, place), sizeof(shm::Node), shm::kNodeCells,
-        sizeof(shm::Chunk)};
+    const std::uint64_t facts[] = {kLayoutVersion,
+                                   kRefUnit,
+                                   kPageBytes,
+                                   kChunkBytes,
+                                   kParticipantsMax,
+                                   kSessionsMax,
+                                   kRingCells,
+                                   kKeyBytesInline,
+                                   sizeof(shm::Header),
+                                   offsetof(shm::Header, participants),
+                                   offsetof(shm::Header, arena),
+                                   offsetof(shm::Header, keys),
+                                   offsetof(shm::Header, journal_cursor),
+                                   offsetof(shm::Header, ring),
+                                   sizeof(shm::Participant),
+                                   offsetof(shm::Participant, pid),
+                                   offsetof(shm::Participant, label),
+                                   sizeof(shm::Session),
+                                   offsetof(shm::Session, total),
+                                   offsetof(shm::Session, at_open),
+                                   sizeof(shm::Lane),
+                                   offsetof(shm::Lane, sequence),
+                                   offsetof(shm::Lane, old_ctl),
+                                   offsetof(shm::Lane, slot),
+                                   offsetof(shm::Lane, holding),
+                                   shm::kCounters,
+                                   sizeof(shm::Slot),
+                                   offsetof(shm::Slot, claim),
+                                   offsetof(shm::Slot, key),
+                                   offsetof(shm::Slot, state),
+                                   offsetof(shm::Slot, turn),
+                                   offsetof(shm::Slot, next),
+                                   sizeof(shm::Block),
+                                   sizeof(shm::BlockHead),
+                                   offsetof(shm::BlockHead, version),
+                                   offsetof(shm::BlockHead, content),
+                                   offsetof(shm::BlockHead, place),
+                                   sizeof(shm::Node),
+                                   shm::kNodeCells,
+                                   sizeof(shm::Chunk)};
     for (const std::uint64_t fact : facts) hash = (hash ^ fact) * 0x100000001B3u;
     return hash;
 }
 
-// Where the regions lie: a pure function of two numbers in the header, so a reader recomputes instead of trusting.
+// Where the regions lie: a pure function of two numbers in the header, so a reader recomputes instead of
+// trusting.
 struct Regions {
     std::uint64_t participants, sessions, ring, root, chunks, arena;  // offsets
     std::uint64_t chunk_count;

@@ -7,12 +7,15 @@ namespace keystile::engine {
 
 namespace {
 
-std::uint64_t lock_byte_of(std::uint32_t index) noexcept { return kLivenessLockOffset + index; }
+std::uint64_t lock_byte_of(std::uint32_t index) noexcept {
+    return kLivenessLockOffset + index;
+}
 
 void write_label(shm::Participant& record, std::string_view label) noexcept {
     char text[kLabelBytes] = {};
     std::size_t bytes = std::min(label.size(), kLabelBytes - 1);
-    while (bytes > 0 && bytes < label.size() && (static_cast<unsigned char>(label[bytes]) & 0xC0u) == 0x80u) --bytes;
+    while (bytes > 0 && bytes < label.size() && (static_cast<unsigned char>(label[bytes]) & 0xC0u) == 0x80u)
+        --bytes;
     std::memcpy(text, label.data(), bytes);  // cut between characters, not inside one
     for (std::size_t i = 0; i < kLabelBytes / 8; ++i) {
         std::uint64_t word;
@@ -25,10 +28,12 @@ void write_label(shm::Participant& record, std::string_view label) noexcept {
 bool try_take(Segment& segment, std::uint32_t index, std::string_view label, ParticipantId* id_out) noexcept {
     if (try_lock_byte(segment.file(), lock_byte_of(index)) != LockAnswer::kTaken) return false;
     shm::Participant& record = *segment.participant(index);
-    // order[participants.take]: acquire. Partner: bury_participant's and leave's release: the predecessor is done with it.
+    // order[participants.take]: acquire. Partner: bury_participant's and leave's release: the predecessor is
+    //   done with it.
     const std::uint64_t state = record.state.load(memory_order_acquire);
     if (is_alive_tag(state)) {
-        // Somebody took it, and lost the lock since: dead or a process that closes foreign descriptors. Not ours to judge here.
+        // Somebody took it, and lost the lock since: dead or a process that closes foreign descriptors. Not
+        // ours to judge here.
         unlock_byte(segment.file(), lock_byte_of(index));
         return false;
     }
@@ -39,8 +44,8 @@ bool try_take(Segment& segment, std::uint32_t index, std::string_view label, Par
     write_label(record, label);
     KEYSTILE_CRASH_POINT("segment.join.before_alive");
     // order[participants.alive]: release. Publishes pid, start time, namespace and label; partner:
-    //   is_participant_alive's acquire. A crash before it leaves the record free, its lock gone with the process; after it
-    //   the record names us and the lock says whether we live.
+    //   is_participant_alive's acquire. A crash before it leaves the record free, its lock gone with the
+    //   process; after it the record names us and the lock says whether we live.
     record.state.store(participant_state(ParticipantTag::kAlive, generation), memory_order_release);
     *id_out = {index, generation};
     return true;
@@ -49,7 +54,8 @@ bool try_take(Segment& segment, std::uint32_t index, std::string_view label, Par
 }  // namespace
 
 Status join(Segment& segment, std::string_view label, ParticipantId* id_out) noexcept {
-    for (std::uint32_t first = 0;;) {  // ends: each turn looks at records that did not exist in the turn before
+    for (std::uint32_t first = 0;
+         ;) {  // ends: each turn looks at records that did not exist in the turn before
         const std::uint32_t count = segment.participant_count();
         for (std::uint32_t index = first; index < count; ++index) {
             if (is_alive_tag(peek(segment.participant(index)->state))) continue;
@@ -63,7 +69,8 @@ Status join(Segment& segment, std::string_view label, ParticipantId* id_out) noe
 void leave(Segment& segment, ParticipantId id) noexcept {
     // order[participants.leave]: release. Our sessions are closed before; partner: try_take's acquire.
     //   A crash before it: a dead participant without sessions, which is buried.
-    segment.participant(id.index)->state.store(participant_state(ParticipantTag::kFree, id.generation), memory_order_release);
+    segment.participant(id.index)->state.store(participant_state(ParticipantTag::kFree, id.generation),
+                                               memory_order_release);
 }
 
 bool is_participant_alive(const Segment& segment, ParticipantId id, ParticipantId self_id) noexcept {
@@ -71,8 +78,10 @@ bool is_participant_alive(const Segment& segment, ParticipantId id, ParticipantI
     if (id.index >= segment.participant_count()) return false;
     const shm::Participant& record = *segment.participant(id.index);
     const auto is_still_it = [&] {
-        // order[participants.state.load]: acquire. Partner: try_take's release: the fields below are this owner's.
-        return record.state.load(memory_order_acquire) == participant_state(ParticipantTag::kAlive, id.generation);
+        // order[participants.state.load]: acquire. Partner: try_take's release: the fields below are this
+        //   owner's.
+        return record.state.load(memory_order_acquire) ==
+               participant_state(ParticipantTag::kAlive, id.generation);
     };
     if (!is_still_it()) return false;
     if (is_byte_locked_by_other(segment.file(), lock_byte_of(id.index))) return is_still_it();
@@ -85,10 +94,12 @@ bool is_participant_alive(const Segment& segment, ParticipantId id, ParticipantI
 
 void bury_participant(Segment& segment, ParticipantId id) noexcept {
     std::uint64_t state = participant_state(ParticipantTag::kAlive, id.generation);
-    // order[participants.bury]: acq_rel. Its sessions were reaped before; partner: try_take's acquire. From exactly this
-    //   generation: a slower reaper cannot bury a successor. A crash before it: the next reaper does it all again.
+    // order[participants.bury]: acq_rel. Its sessions were reaped before; partner: try_take's acquire. From
+    //   exactly this generation: a slower reaper cannot bury a successor. A crash before it: the next reaper
+    //   does it all again.
     segment.participant(id.index)->state.compare_exchange_strong(
-        state, participant_state(ParticipantTag::kFree, id.generation), memory_order_acq_rel, memory_order_relaxed);
+        state, participant_state(ParticipantTag::kFree, id.generation), memory_order_acq_rel,
+        memory_order_relaxed);
 }
 
 bool has_live_participant(const Segment& segment) noexcept {

@@ -1,9 +1,11 @@
 // Attached processes: who is there, and who is dead.
 //
-// P1  A participant holds the liveness lock of its record's byte as long as its process lives and has the file open.
-// P2  FREE -> ALIVE only by the holder of that lock; ALIVE -> FREE only by the owner, or by a reaper that proved it dead.
-// P3  Dead is for ever: (index, generation) never names another process. The generation has 24 bits; should one return, a
-//     reclaim or a reaping is delayed, never a stale commit allowed.
+// P1  A participant holds the liveness lock of its record's byte as long as its process lives and has the
+//     file open.
+// P2  FREE -> ALIVE only by the holder of that lock; ALIVE -> FREE only by the owner, or by a reaper that
+//     proved it dead.
+// P3  Dead is for ever: (index, generation) never names another process. The generation has 24 bits; should
+//     one return, a reclaim or a reaping is delayed, never a stale commit allowed.
 #pragma once
 
 #include <string>
@@ -18,7 +20,9 @@ enum class ParticipantTag : std::uint64_t { kFree = 0, kAlive = 1 };
 constexpr std::uint64_t participant_state(ParticipantTag tag, std::uint32_t generation) noexcept {
     return (static_cast<std::uint64_t>(generation & 0xFFFFFFu) << 2) | static_cast<std::uint64_t>(tag);
 }
-constexpr bool is_alive_tag(std::uint64_t state) noexcept { return (state & 3u) == 1u; }
+constexpr bool is_alive_tag(std::uint64_t state) noexcept {
+    return (state & 3u) == 1u;
+}
 constexpr std::uint32_t generation_of_participant(std::uint64_t state) noexcept {
     return static_cast<std::uint32_t>(state >> 2) & 0xFFFFFFu;
 }

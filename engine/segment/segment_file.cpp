@@ -32,9 +32,11 @@ std::uint32_t root_bits_for(std::uint64_t expected_keys) noexcept {
 
 void raise_limit(shm::Limit& limit, std::uint64_t bytes) noexcept {
     std::uint64_t seen = peek(limit.bytes);
-    // order[segment.limit]: release. Partner: count_below() and is_allocated() load with acquire; what they may touch was
-    //   allocated before. A crash before leaves allocated bytes that the next grower allocates again.
-    while (seen < bytes && !limit.bytes.compare_exchange_weak(seen, bytes, memory_order_release, memory_order_relaxed)) {
+    // order[segment.limit]: release. Partner: count_below() and is_allocated() load with acquire; what they
+    //   may touch was allocated before. A crash before leaves allocated bytes that the next grower allocates
+    //   again.
+    while (seen < bytes &&
+           !limit.bytes.compare_exchange_weak(seen, bytes, memory_order_release, memory_order_relaxed)) {
     }
 }
 
@@ -60,7 +62,8 @@ void fill_header(shm::Header& header, std::uint32_t root_bits, std::uint64_t seg
 
 }  // namespace
 
-Status Segment::create(const std::string& folder, const std::string& path, const SegmentOptions& options) noexcept {
+Status Segment::create(const std::string& folder, const std::string& path,
+                       const SegmentOptions& options) noexcept {
     const std::uint64_t segment_bytes =
         options.max_bytes != 0 ? round_up(options.max_bytes, kPageBytes) : kSegmentBytesDefault;
     const std::uint32_t root_bits = root_bits_for(options.expected_keys);
@@ -70,7 +73,9 @@ Status Segment::create(const std::string& folder, const std::string& path, const
         return Status::kArgument;
     }
     Segment fresh;
-    if (const Status s = create_unnamed(folder, options.has_group ? 0660 : 0600, &fresh.file_); s != Status::kOk) return s;
+    if (const Status s = create_unnamed(folder, options.has_group ? 0660 : 0600, &fresh.file_);
+        s != Status::kOk)
+        return s;
     if (options.has_group) {
         if (const Status s = set_group(fresh.file_, options.group); s != Status::kOk) return s;
     }
@@ -87,9 +92,11 @@ Status Segment::create(const std::string& folder, const std::string& path, const
                  {regions.chunks, kPageBytes},
                  {regions.arena, kFirstArenaBytes}};
     for (const auto& range : first) {
-        if (const Status s = allocate_range(fresh.file_, range.offset, range.bytes); s != Status::kOk) return s;
+        if (const Status s = allocate_range(fresh.file_, range.offset, range.bytes); s != Status::kOk)
+            return s;
     }
-    if (const Status s = Mapping::map(fresh.file_, Access::kReadWrite, segment_bytes, &fresh.mapping_); s != Status::kOk) {
+    if (const Status s = Mapping::map(fresh.file_, Access::kReadWrite, segment_bytes, &fresh.mapping_);
+        s != Status::kOk) {
         return s;
     }
     fresh.base_ = fresh.mapping_.base();
@@ -99,8 +106,8 @@ Status Segment::create(const std::string& folder, const std::string& path, const
     raise_limit(header.sessions, sessions_bytes);
     raise_limit(header.chunks, kPageBytes);
     raise_limit(header.arena, kFirstArenaBytes);
-    // order[segment.magic]: release. Partner: validate() loads it first, with acquire. A crash before it leaves an unnamed
-    //   file, which the kernel drops.
+    // order[segment.magic]: release. Partner: validate() loads it first, with acquire. A crash before it
+    //   leaves an unnamed file, which the kernel drops.
     header.magic.store(kMagic, memory_order_release);
     KEYSTILE_CRASH_POINT("segment.create.before_link");
     return link_into_place(fresh.file_, path);
@@ -109,20 +116,25 @@ Status Segment::create(const std::string& folder, const std::string& path, const
 Status Segment::validate() noexcept {
     std::uint64_t bytes = 0;
     if (const Status s = file_bytes(file_, &bytes); s != Status::kOk) return s;
-    // Check before touching: a file shorter than its header would be a SIGBUS. An empty one is simply not ours.
+    // Check before touching: a file shorter than its header would be a SIGBUS. An empty one is simply not
+    // ours.
     if (bytes < sizeof(shm::Header)) return bytes == 0 ? Status::kNotAStore : Status::kCorrupt;
     Mapping first_page;
-    if (const Status s = Mapping::map(file_, Access::kReadOnly, kPageBytes, &first_page); s != Status::kOk) return s;
+    if (const Status s = Mapping::map(file_, Access::kReadOnly, kPageBytes, &first_page); s != Status::kOk)
+        return s;
     const auto& header = *reinterpret_cast<const shm::Header*>(first_page.base());
-    // order[segment.magic.load]: acquire. Partner: create()'s release store: everything else is read after it.
+    // order[segment.magic.load]: acquire. Partner: create()'s release store: everything else is read after
+    //   it.
     if (header.magic.load(memory_order_acquire) != kMagic) return Status::kNotAStore;
-    if (header.layout_version != kLayoutVersion || header.fingerprint != layout_fingerprint()) return Status::kLayout;
+    if (header.layout_version != kLayoutVersion || header.fingerprint != layout_fingerprint())
+        return Status::kLayout;
     if (header.segment_bytes != bytes || bytes < kSegmentBytesMin || bytes > kSegmentBytesMax ||
         header.root_bits < kRootBitsMin || header.root_bits > kRootBitsMax) {
         return Status::kCorrupt;
     }
     // Processes of before a reboot are all dead, and a volatile store promised nothing beyond it.
-    if (header.boot_id[0] != self().boot_id[0] || header.boot_id[1] != self().boot_id[1]) return Status::kCorrupt;
+    if (header.boot_id[0] != self().boot_id[0] || header.boot_id[1] != self().boot_id[1])
+        return Status::kCorrupt;
     if (header.time_namespace != self().time_namespace) return Status::kNamespace;
     if (peek(header.is_destroyed) != 0) return Status::kDestroyed;
     root_bits_ = header.root_bits;
@@ -135,7 +147,8 @@ Status Segment::attach(const SegmentOptions& options) noexcept {
     const Access access = is_read_only_ ? Access::kReadOnly : Access::kReadWrite;
     if (const Status s = open_file(path_, access, &file_); s != Status::kOk) return s;
     if (const Status s = validate(); s != Status::kOk) return s;
-    if (const Status s = Mapping::map(file_, access, regions_.segment_bytes, &mapping_); s != Status::kOk) return s;
+    if (const Status s = Mapping::map(file_, access, regions_.segment_bytes, &mapping_); s != Status::kOk)
+        return s;
     base_ = mapping_.base();
     if (chunk_count() == 0) return Status::kCorrupt;
     poke(arena_known_, chunk_count() * kChunkBytes);
@@ -157,7 +170,8 @@ Status Segment::open(const std::string& folder, const std::string& file, const S
             const Status found = segment_out->attach(options);
             // Destroyed between finding and opening it: its name is free again, look once more.
             const bool is_gone = found == Status::kDestroyed && !is_at_path(segment_out->file_, path);
-            if (!is_gone && (found != Status::kNoStore || options.must_exist || options.is_read_only)) return found;
+            if (!is_gone && (found != Status::kNoStore || options.must_exist || options.is_read_only))
+                return found;
         }
         const Status made = create(folder, path, options);
         if (made == Status::kOk) return segment_out->attach(options);
@@ -167,7 +181,8 @@ Status Segment::open(const std::string& folder, const std::string& file, const S
 }
 
 std::uint32_t Segment::participant_count() const noexcept {
-    return static_cast<std::uint32_t>(count_below(header().participants, sizeof(shm::Participant), kParticipantsMax));
+    return static_cast<std::uint32_t>(
+        count_below(header().participants, sizeof(shm::Participant), kParticipantsMax));
 }
 std::uint32_t Segment::session_count() const noexcept {
     return static_cast<std::uint32_t>(count_below(header().sessions, sizeof(shm::Session), kSessionsMax));
@@ -184,7 +199,8 @@ bool Segment::is_allocated(std::uint64_t offset, std::uint64_t bytes) const noex
     return offset >= regions_.arena && bytes <= known && offset - regions_.arena <= known - bytes;
 }
 
-Status Segment::grow(shm::Limit& limit, std::uint64_t region, std::uint64_t bytes, std::uint64_t bytes_max) noexcept {
+Status Segment::grow(shm::Limit& limit, std::uint64_t region, std::uint64_t bytes,
+                     std::uint64_t bytes_max) noexcept {
     const std::uint64_t have = peek(limit.bytes);
     if (bytes <= have) return Status::kOk;
     if (is_read_only_) return Status::kReadOnly;
@@ -198,7 +214,8 @@ Status Segment::grow(shm::Limit& limit, std::uint64_t region, std::uint64_t byte
 Status Segment::grow_participants(std::uint32_t count) noexcept {
     if (count > kParticipantsMax) return Status::kParticipants;
     const std::uint64_t bytes = round_up(count * sizeof(shm::Participant), kPageBytes);
-    return grow(header().participants, regions_.participants, bytes, kParticipantsMax * sizeof(shm::Participant));
+    return grow(header().participants, regions_.participants, bytes,
+                kParticipantsMax * sizeof(shm::Participant));
 }
 
 Status Segment::grow_sessions(std::uint32_t count) noexcept {
@@ -215,7 +232,8 @@ Status Segment::grow_arena(std::uint64_t chunks) noexcept {
     const std::uint64_t bytes_max = regions_.chunk_count * kChunkBytes;
     const std::uint64_t least = chunks * kChunkBytes;
     const std::uint64_t wanted = std::min(std::max(least, have + step), bytes_max);
-    for (const std::uint64_t bytes : {wanted, least}) {  // almost full: what is needed is better than the whole step
+    for (const std::uint64_t bytes :
+         {wanted, least}) {  // almost full: what is needed is better than the whole step
         const std::uint64_t table = round_up(bytes / kChunkBytes * sizeof(shm::Chunk), kPageBytes);
         Status s = grow(header().chunks, regions_.chunks, table, regions_.arena - regions_.chunks);
         if (s == Status::kOk) s = grow(header().arena, regions_.arena, bytes, bytes_max);
@@ -232,12 +250,13 @@ Status destroy_segment(const std::string& folder, const std::string& file, bool 
     const std::string path = folder + "/" + file;
     if (found == Status::kOk) {
         if (!is_forced && has_live_participant(segment)) return Status::kInUse;
-        // order[segment.destroyed]: release. Partner: the relaxed look of each commit and claim, which may come late by the
-        //   time a store takes to be seen; nothing else is published. A crash after it: the next opener is told kDestroyed
-        //   and a second destroy removes the name.
+        // order[segment.destroyed]: release. Partner: the relaxed look of each commit and claim, which may
+        //   come late by the time a store takes to be seen; nothing else is published. A crash after it: the
+        //   next opener is told kDestroyed and a second destroy removes the name.
         segment.header().is_destroyed.store(1, memory_order_release);
         KEYSTILE_CRASH_POINT("segment.destroy.before_unlink");
-        if (!is_at_path(segment.file(), path)) return Status::kOk;  // another destroyed it too, and the name may be new
+        if (!is_at_path(segment.file(), path))
+            return Status::kOk;  // another destroyed it too, and the name may be new
     } else if (found == Status::kNoStore || found == Status::kPermission) {
         return found;
     } else if (found == Status::kNotAStore || (!is_forced && found != Status::kDestroyed)) {

@@ -1,10 +1,11 @@
 // A segment as this process has it: created whole or found, validated, mapped once, grown on demand.
 //
 // S1  Nobody sees a half-made segment: it is built in an unnamed file and linked into place.
-// S2  What is behind a region's limit is not allocated and not touched: a full file system is kFull, not SIGBUS.
+// S2  What is behind a region's limit is not allocated and not touched: a full file system is kFull, not
+//     SIGBUS.
 // S3  Every ref is bounds-checked before it is followed. The layout is recomputed from two checked numbers.
-// Threads: all of it may be called by any. A death while growing leaves allocated bytes behind the limit; the next grower
-// allocates them again, which costs nothing.
+// Threads: all of it may be called by any. A death while growing leaves allocated bytes behind the limit; the
+// next grower allocates them again, which costs nothing.
 #pragma once
 
 #include <string>
@@ -57,7 +58,8 @@ public:
     // Into the arena, or nullptr if any of the bytes lies outside what is allocated.
     template <class T>
     T* at(Ref ref) const noexcept {
-        static_assert(sizeof(T) <= kChunkBytes);  // and at least a chunk is known, so the subtraction cannot wrap
+        static_assert(sizeof(T) <=
+                      kChunkBytes);  // and at least a chunk is known, so the subtraction cannot wrap
         const std::uint64_t offset = ref * kRefUnit;
         // One comparison for both ends: below the arena the left side wraps to a huge number.
         if (offset - regions_.arena > peek(arena_known_) - sizeof(T)) [[unlikely]] {
@@ -75,13 +77,15 @@ public:
         }
         return reinterpret_cast<T*>(base_ + offset);
     }
-    // Without a look at the bounds: for refs that this process checked before (slots and blocks never go away).
+    // Without a look at the bounds: for refs that this process checked before (slots and blocks never go
+    // away).
     template <class T>
     T* at_checked(Ref ref) const noexcept {
         return reinterpret_cast<T*>(base_ + ref * kRefUnit);
     }
     Ref ref_of(const void* address) const noexcept {
-        return static_cast<Ref>(static_cast<std::uint64_t>(static_cast<const std::byte*>(address) - base_) / kRefUnit);
+        return static_cast<Ref>(static_cast<std::uint64_t>(static_cast<const std::byte*>(address) - base_) /
+                                kRefUnit);
     }
     std::uint64_t chunk_of(Ref ref) const noexcept { return (ref * kRefUnit - regions_.arena) / kChunkBytes; }
     Ref chunk_ref(std::uint64_t index) const noexcept {
@@ -95,8 +99,10 @@ public:
 
 private:
     bool is_allocated(std::uint64_t offset, std::uint64_t bytes) const noexcept;
-    Status grow(shm::Limit& limit, std::uint64_t region, std::uint64_t bytes, std::uint64_t bytes_max) noexcept;
-    static Status create(const std::string& folder, const std::string& path, const SegmentOptions& options) noexcept;
+    Status grow(shm::Limit& limit, std::uint64_t region, std::uint64_t bytes,
+                std::uint64_t bytes_max) noexcept;
+    static Status create(const std::string& folder, const std::string& path,
+                         const SegmentOptions& options) noexcept;
     Status attach(const SegmentOptions& options) noexcept;
     Status validate() noexcept;
 
@@ -107,7 +113,8 @@ private:
     std::uint32_t root_bits_ = 0;
     bool is_read_only_ = false;
     std::string path_;
-    mutable shm::Atomic64 arena_known_{0};  // bytes of the arena that this process has seen allocated: at least a chunk
+    mutable shm::Atomic64 arena_known_{
+        0};  // bytes of the arena that this process has seen allocated: at least a chunk
 };
 
 // Remove a store's file. With is_forced also a damaged one; a live participant refuses it unless forced.

@@ -4,19 +4,23 @@ namespace keystile::engine {
 
 namespace {
 
-// A record with fewer ids left is not used again; so a session can always count on 2^44: ten days at 20 million a second.
+// A record with fewer ids left is not used again; so a session can always count on 2^44: ten days at 20
+// million a second.
 constexpr std::uint64_t kSequenceReserve = 1ull << 44;
 
 bool try_take(Segment& segment, std::uint32_t index, ParticipantId owner, SessionId* id_out) noexcept {
     shm::Session& record = *segment.session(index);
-    // order[session.state.load]: acquire. Partner: close_session's release: what the predecessor left is settled.
+    // order[session.state.load]: acquire. Partner: close_session's release: what the predecessor left is
+    //   settled.
     std::uint64_t state = record.lane.state.load(memory_order_acquire);
     const SessionState seen = unpack_session(state);
     if (seen.is_open || peek(record.lane.sequence) > kSequenceMax - kSequenceReserve) return false;
     const SessionState mine{true, (seen.generation + 1) & 0xFFFFFFu, owner};
-    // order[session.take]: acq_rel. Names the owner in the same step. Partner: session_state's acquire. A crash before leaves
-    //   the record closed; after it, it belongs to us, and the reaper gives it back when we are dead.
-    if (!record.lane.state.compare_exchange_strong(state, pack(mine), memory_order_acq_rel, memory_order_relaxed)) {
+    // order[session.take]: acq_rel. Names the owner in the same step. Partner: session_state's acquire. A
+    //   crash before leaves the record closed; after it, it belongs to us, and the reaper gives it back when
+    //   we are dead.
+    if (!record.lane.state.compare_exchange_strong(state, pack(mine), memory_order_acq_rel,
+                                                   memory_order_relaxed)) {
         return false;
     }
     KEYSTILE_CRASH_POINT("segment.session_open.after_take");
@@ -45,8 +49,9 @@ Status open_session(Segment& segment, ParticipantId owner, SessionId* id_out) no
 void close_session(Segment& segment, std::uint32_t index, std::uint64_t state) noexcept {
     SessionState closed = unpack_session(state);
     closed.is_open = false;
-    // order[session.close]: acq_rel. All it had in flight is settled before; partner: try_take's acquire. From exactly this
-    //   state: a slow second reaper cannot close a successor. A crash before it: the reaper does it.
+    // order[session.close]: acq_rel. All it had in flight is settled before; partner: try_take's acquire.
+    //   From exactly this state: a slow second reaper cannot close a successor. A crash before it: the reaper
+    //   does it.
     segment.session(index)->lane.state.compare_exchange_strong(state, pack(closed), memory_order_acq_rel,
                                                                memory_order_relaxed);
 }

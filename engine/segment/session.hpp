@@ -2,7 +2,8 @@
 //
 // E1  A record is taken by one CAS that names its owner: there is no state "taken by nobody".
 // E2  Ids grow over all owners of a record: `sequence` is never reset.
-// E3  A record is given back only after everything it had in flight is settled (by its owner, or by the reaper).
+// E3  A record is given back only after everything it had in flight is settled (by its owner, or by the
+//     reaper).
 #pragma once
 
 #include "segment/ownership.hpp"
@@ -24,7 +25,8 @@ constexpr std::uint64_t pack(SessionState s) noexcept {
 constexpr SessionState unpack_session(std::uint64_t word) noexcept {
     return {(word & 3u) == 1u,
             static_cast<std::uint32_t>(word >> 2) & 0xFFFFFFu,
-            {static_cast<std::uint32_t>(word >> 26) & 0x3FFFu, static_cast<std::uint32_t>(word >> 40) & 0xFFFFFFu}};
+            {static_cast<std::uint32_t>(word >> 26) & 0x3FFFu,
+             static_cast<std::uint32_t>(word >> 40) & 0xFFFFFFu}};
 }
 static_assert(kParticipantsMax <= 0x4000 && kSessionsMax < 0xFFFF);
 

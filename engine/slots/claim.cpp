@@ -4,8 +4,8 @@ namespace keystile::engine {
 
 namespace {
 
-// Move the word's epoch from `epoch` to epoch + 1, whatever its version does. kOk: the word has left `epoch`; *word_out is
-// what it became or was found at. *is_ours_out: by this call.
+// Move the word's epoch from `epoch` to epoch + 1, whatever its version does. kOk: the word has left `epoch`;
+// *word_out is what it became or was found at. *is_ours_out: by this call.
 Status step_epoch(shm::Slot& slot, std::uint64_t epoch, SlotWord* word_out, bool* is_ours_out) noexcept {
     *is_ours_out = false;
     for (;;) {  // lock-free: another turn only if a commit moved the version
@@ -14,9 +14,9 @@ Status step_epoch(shm::Slot& slot, std::uint64_t epoch, SlotWord* word_out, bool
         if (word.is_intent()) return Status::kCorrupt;  // nothing in this version writes one
         if (word.epoch() != epoch) return Status::kOk;
         const SlotWord next = next_epoch(word);
-        // order[claim.step_epoch]: full (locked). release: the bid, or the mark, is seen by whoever sees the new epoch; pairs
-        //   with every ld16 of the word that is followed by one of the record. A crash before: the bid or mark stands, anyone
-        //   goes on from it; after: done.
+        // order[claim.step_epoch]: full (locked). release: the bid, or the mark, is seen by whoever sees the
+        //   new epoch; pairs with every ld16 of the word that is followed by one of the record. A crash
+        //   before: the bid or mark stands, anyone goes on from it; after: done.
         if (!cas_word(slot, word, next)) continue;
         *word_out = next;
         *is_ours_out = true;
@@ -33,16 +33,19 @@ Status claim_step(shm::Slot& slot, SlotWord word, ClaimRecord wanted) noexcept {
     const ClaimRecord record = unpack_claim(seen);
     SlotWord now;
     bool is_ours = false;
-    if (record.epoch > even + 1 && KEYSTILE_GUARD("claim.record_grows")) return Status::kBusy;  // our word is old
+    if (record.epoch > even + 1 && KEYSTILE_GUARD("claim.record_grows"))
+        return Status::kBusy;  // our word is old
     if (record.epoch == even + 1) {
         KEYSTILE_CRASH_POINT("slots.claim.before_help");
-        const Status s = step_epoch(slot, even, &now, &is_ours);  // somebody bid, and may be dead: help, then look again
+        const Status s =
+            step_epoch(slot, even, &now, &is_ours);  // somebody bid, and may be dead: help, then look again
         return s == Status::kOk ? Status::kBusy : s;
     }
     wanted.epoch = even + 1;
     KEYSTILE_CRASH_POINT("slots.claim.before_bid");
-    // order[claim.bid]: full (locked). Owner and epoch in one step (C1). Partner: C2's reading order. The expected value never
-    //   returns, its epoch only grows. A crash before: nothing; after: a bid, which the next claimer helps and then reclaims.
+    // order[claim.bid]: full (locked). Owner and epoch in one step (C1). Partner: C2's reading order. The
+    //   expected value never returns, its epoch only grows. A crash before: nothing; after: a bid, which the
+    //   next claimer helps and then reclaims.
     if (!cas16(&slot.claim, seen, pack(wanted))) return Status::kBusy;
     KEYSTILE_CRASH_POINT("slots.claim.after_bid");
     if (const Status s = step_epoch(slot, even, &now, &is_ours); s != Status::kOk) return s;
@@ -56,8 +59,8 @@ Status reclaim_step(shm::Slot& slot, Word128 seen) noexcept {
         ClaimRecord marked = record;
         marked.is_reclaimed = true;
         KEYSTILE_CRASH_POINT("slots.reclaim.before_mark");
-        // order[claim.mark]: full (locked). Ends renewal (C4): the deadline that was judged is the one that is marked. A crash
-        //   after it: anyone goes on from the mark.
+        // order[claim.mark]: full (locked). Partner: claim.renew. Ends renewal (C4): the deadline that was
+        //   judged is the one that is marked. A crash after it: anyone goes on from the mark.
         if (!cas16(&slot.claim, seen, pack(marked))) return Status::kBusy;
     }
     KEYSTILE_CRASH_POINT("slots.reclaim.after_mark");
@@ -78,7 +81,8 @@ Status renew_step(shm::Slot& slot, Word128 seen, std::uint64_t deadline_us) noex
     ClaimRecord record = unpack_claim(seen);
     record.deadline_us = deadline_us;
     KEYSTILE_CRASH_POINT("slots.renew.before_cas");
-    // order[claim.renew]: full (locked). From exactly the unmarked record that was read. A crash: old or new deadline.
+    // order[claim.renew]: full (locked). Partner: claim.mark. From exactly the unmarked record that was read.
+    //   A crash: old or new deadline.
     return cas16(&slot.claim, seen, pack(record)) ? Status::kOk : Status::kBusy;
 }
 

@@ -1,10 +1,13 @@
 // The claim record: who owns a slot at which odd epoch, until when. 16 bytes in the slot, changed by one CAS.
 //
-//   lo: session index 16 | session generation 24 | epoch, low 24      hi: epoch, high 15 | reclaimed 1 | deadline 48
+//   lo: session index 16 | session generation 24 | epoch, low 24      hi: epoch, high 15 | reclaimed 1 |
+//   deadline 48
 //
-// C1  Owner and epoch change in one CAS and the record's epoch only grows: each odd epoch has exactly one owner.
+// C1  Owner and epoch change in one CAS and the record's epoch only grows: each odd epoch has exactly one
+//     owner.
 // C2  Read the word first, then the record; the record counts only against that word's epoch.
-// C3  A bid (record at e+1 while the word is at e) comes before the word's step to e+1: an odd word always has a name.
+// C3  A bid (record at e+1 while the word is at e) comes before the word's step to e+1: an odd word always
+//     has a name.
 // C4  `reclaimed` is set before the word's epoch moves on: a marked record cannot be renewed.
 // In the segment: never renumber.
 #pragma once
@@ -13,7 +16,8 @@
 
 namespace keystile::engine {
 
-inline constexpr std::uint32_t kDetached = 0xFFFF;  // session index: owned by whoever knows the generation (a nonce)
+inline constexpr std::uint32_t kDetached =
+    0xFFFF;  // session index: owned by whoever knows the generation (a nonce)
 inline constexpr std::uint64_t kDeadlineMax = (1ull << 48) - 1;
 
 struct ClaimRecord {
@@ -34,12 +38,14 @@ constexpr ClaimRecord unpack_claim(Word128 w) noexcept {
             (w.lo >> 40) | ((w.hi & 0x7FFFu) << 24), ((w.hi >> 15) & 1u) != 0, w.hi >> 16};
 }
 
-// One step each; kBusy: something moved, look again from the start. `word` and `record` are what was read, in that order.
+// One step each; kBusy: something moved, look again from the start. `word` and `record` are what was read, in
+// that order.
 
 // The word is even: become the next owner, or help who bid before us. kOk: word is now at record.epoch, ours.
 Status claim_step(shm::Slot& slot, SlotWord word, ClaimRecord wanted) noexcept;
 
-// The word is odd and the record matches it: end that ownership. kOk: the epoch has moved on (by us or another).
+// The word is odd and the record matches it: end that ownership. kOk: the epoch has moved on (by us or
+// another).
 Status reclaim_step(shm::Slot& slot, Word128 record) noexcept;
 
 // The claim at this odd epoch ends with a CAS of the word alone. kOk, or kFenced: it was over already.

@@ -4,7 +4,8 @@ namespace keystile::engine {
 
 namespace {
 
-constexpr int kChainMax = 64;  // equal 64-bit hashes of different keys: two would be a wonder, more is a damaged chain
+constexpr int kChainMax =
+    64;  // equal 64-bit hashes of different keys: two would be a wonder, more is a damaged chain
 
 // Along the chain of equal hashes: the key's slot, or the last one.
 Status walk_chain(const Segment& segment, KeyBytes key, std::uint64_t hash, Found* found) noexcept {
@@ -33,7 +34,7 @@ Found walk(const Segment& segment, KeyBytes key, std::uint64_t hash) noexcept {
         if (found.cell_word == 0) return found;
         if (cell.type == CellType::kSlot) {
             found.slot = segment.at<shm::Slot>(cell.ref);
-            found.status = found.slot == nullptr ? Status::kCorrupt
+            found.status = found.slot == nullptr       ? Status::kCorrupt
                            : cell.tag == tag_for(hash) ? walk_chain(segment, key, hash, &found)
                                                        : Status::kNotFound;
             return found;
@@ -59,7 +60,8 @@ bool is_node_reachable(const Segment& segment, const shm::Node& node) noexcept {
     const std::uint64_t prefix = peek(node.head.version);
     const auto depth_bits = static_cast<std::uint32_t>(peek(node.head.place));
     shm::Atomic64* cell = &segment.root()[prefix & ((1ull << segment.root_bits()) - 1)];
-    for (std::uint32_t bits = segment.root_bits(); bits <= depth_bits && bits < kHashBits; bits += kNodeBits) {
+    for (std::uint32_t bits = segment.root_bits(); bits <= depth_bits && bits < kHashBits;
+         bits += kNodeBits) {
         // order[index.reach]: acquire. Partner: insert's CAS of the cell.
         const Cell seen = unpack_cell(cell->load(memory_order_acquire));
         const auto* child = seen.type == CellType::kNode ? segment.at<shm::Node>(seen.ref) : nullptr;
@@ -84,12 +86,14 @@ Status visit_all(const Segment& segment, const Visitor& visitor) noexcept {
             --top;
             continue;
         }
-        // order[index.visit]: acquire. Partner: insert's CAS of the cell. Read once: a cell is either its slot or its node.
+        // order[index.visit]: acquire. Partner: insert's CAS of the cell. Read once: a cell is either its
+        //   slot or its node.
         const Cell cell = unpack_cell(level.cells[level.next++].load(memory_order_acquire));
         if (cell.type == CellType::kEmpty) continue;
         if (cell.type == CellType::kNode) {
             auto* node = segment.at<shm::Node>(cell.ref);
-            const bool is_too_deep = segment.root_bits() + static_cast<std::uint32_t>(top) * kNodeBits >= kHashBits;
+            const bool is_too_deep =
+                segment.root_bits() + static_cast<std::uint32_t>(top) * kNodeBits >= kHashBits;
             if (node == nullptr || is_too_deep) {
                 status = Status::kCorrupt;
                 continue;

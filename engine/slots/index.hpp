@@ -1,11 +1,13 @@
 // Key -> slot: an insert-only hash trie (after Feldman, LaBorde, Dechev 2013), wait-free to look up.
 //
-// root[2^r] cells, then nodes of 16. A cell is 64 bits {type : 2, tag : 30 (the hash's high bits), ref : 32} and only goes
-// EMPTY -> SLOT -> NODE (which then holds the slot).
+// root[2^r] cells, then nodes of 16. A cell is 64 bits {type : 2, tag : 30 (the hash's high bits), ref : 32}
+// and only goes EMPTY -> SLOT -> NODE (which then holds the slot).
 // I1  Two inserters of one key meet in one cell: a key has one slot, for ever.
-// I2  Nothing is ever removed or moved: what a lookup found stays found; a stale view is an earlier true view.
+// I2  Nothing is ever removed or moved: what a lookup found stays found; a stale view is an earlier true
+//     view.
 // I3  Keys with equal 64-bit hashes chain through shm::Slot::next, 0 -> ref, at the tail.
-// Threads and processes: any. A death inside an insertion leaves a slot, key block or node HELD: rows I1-I4 of RECOVERY.md.
+// Threads and processes: any. A death inside an insertion leaves a slot, key block or node HELD: rows I1-I4
+// of RECOVERY.md.
 #pragma once
 
 #include "slots/slot.hpp"
@@ -18,7 +20,9 @@ struct Cell {
     std::uint32_t tag = 0;
     Ref ref = 0;
 };
-constexpr std::uint32_t tag_for(std::uint64_t hash) noexcept { return static_cast<std::uint32_t>(hash >> 34); }
+constexpr std::uint32_t tag_for(std::uint64_t hash) noexcept {
+    return static_cast<std::uint32_t>(hash >> 34);
+}
 constexpr std::uint64_t pack(Cell c) noexcept {
     return static_cast<std::uint64_t>(c.type) | (static_cast<std::uint64_t>(c.tag) << 2) |
            (static_cast<std::uint64_t>(c.ref) << 32);
@@ -34,19 +38,21 @@ inline constexpr std::uint32_t kHashBits = 64;
 // Where a lookup ended.
 struct Found {
     Status status = Status::kNotFound;  // kOk, kNotFound, kCorrupt
-    shm::Slot* slot = nullptr;          // kOk: the key's. kNotFound with a full cell: the last slot of the chain or cell
-    shm::Atomic64* cell = nullptr;      // the last cell looked at …
-    std::uint64_t cell_word = 0;        // … and what was in it
-    std::uint32_t depth_bits = 0;       // hash bits that led to it
+    shm::Slot* slot =
+        nullptr;  // kOk: the key's. kNotFound with a full cell: the last slot of the chain or cell
+    shm::Atomic64* cell = nullptr;  // the last cell looked at …
+    std::uint64_t cell_word = 0;    // … and what was in it
+    std::uint32_t depth_bits = 0;   // hash bits that led to it
 };
 
 Found walk(const Segment& segment, KeyBytes key, std::uint64_t hash) noexcept;
 
 // kOk, kNotFound or kCorrupt; the common case, a slot right in its root cell, is inline.
-inline Status find_slot(const Segment& segment, KeyBytes key, std::uint64_t hash, shm::Slot** slot_out) noexcept {
+inline Status find_slot(const Segment& segment, KeyBytes key, std::uint64_t hash,
+                        shm::Slot** slot_out) noexcept {
     const std::uint64_t mask = (1ull << segment.root_bits()) - 1;
-    // order[index.find]: acquire. Partner: the inserter's CAS of the cell: slot and key are written before it. A crash of the
-    //   inserter just after that CAS leaves a slot that is found all the same.
+    // order[index.find]: acquire. Partner: the inserter's CAS of the cell: slot and key are written before
+    //   it. A crash of the inserter just after that CAS leaves a slot that is found all the same.
     const Cell cell = unpack_cell(segment.root()[hash & mask].load(memory_order_acquire));
     if (cell.type == CellType::kSlot && cell.tag == tag_for(hash)) [[likely]] {
         auto* slot = segment.at<shm::Slot>(cell.ref);
@@ -68,8 +74,8 @@ bool is_slot_reachable(const Segment& segment, const shm::Slot& slot) noexcept;
 // Is this node the child of the cell that its prefix leads to?
 bool is_node_reachable(const Segment& segment, const shm::Node& node) noexcept;
 
-// Every slot, in the order of the cells; each that exists throughout exactly once. `visit` returns false to stop.
-// kOk or kCorrupt (what can be reached in spite of it was visited). visit_node may be empty.
+// Every slot, in the order of the cells; each that exists throughout exactly once. `visit` returns false to
+// stop. kOk or kCorrupt (what can be reached in spite of it was visited). visit_node may be empty.
 struct Visitor {
     void* user = nullptr;
     bool (*visit_slot)(void* user, shm::Slot& slot) = nullptr;

@@ -25,9 +25,11 @@ bool try_take(Lane& lane, Ref ref, SlotGrant* grant_out, Status* status_out) noe
     }
     lane.hold(Holding::kSlot, ref);
     KEYSTILE_CRASH_POINT("slots.insert.before_take");
-    // order[slots.take]: acq_rel. acquire: the previous holder's give-back. release: sequence and holding are seen by a reaper
-    //   that sees HELD(id). A crash before: free. After: HELD and recorded; the reaper looks the key up.
-    if (!slot->state.compare_exchange_strong(state, owned(Tag::kHeld, id), memory_order_acq_rel, memory_order_relaxed)) {
+    // order[slots.take]: acq_rel. acquire: pairs with slots.give_back. release: sequence and holding are
+    //   seen by a reaper that sees HELD(id). A crash before: free. After: HELD and recorded; the reaper looks
+    //   the key up.
+    if (!slot->state.compare_exchange_strong(state, owned(Tag::kHeld, id), memory_order_acq_rel,
+                                             memory_order_relaxed)) {
         return false;
     }
     *grant_out = {slot, owned(Tag::kHeld, id)};
@@ -56,29 +58,34 @@ Status take_slot(Lane& lane, SlotGrant* grant_out) noexcept {
             }
         }
         std::uint64_t fresh = 0;
-        const Status opened = is_whole_sweep ? Status::kFull : open_chunk(segment, fixed_use(kSlotsUse), &fresh);
+        const Status opened =
+            is_whole_sweep ? Status::kFull : open_chunk(segment, fixed_use(kSlotsUse), &fresh);
         if (opened == Status::kOk) {
             poke(hint, static_cast<std::uint64_t>(segment.chunk_ref(fresh)));
         } else if (is_whole_sweep) {
             return opened;
         } else {
-            is_whole_sweep = true;  // slots given back lie before the hint: look at all of them before saying full
+            is_whole_sweep =
+                true;  // slots given back lie before the hint: look at all of them before saying full
         }
     }
 }
 
 void give_back(SlotGrant grant) noexcept {
-    // order[slots.give_back]: release. Nobody ever saw the slot; partner: the next try_take. A crash before: the reaper.
+    // order[slots.give_back]: release. Nobody ever saw the slot; partner: the next try_take. A crash before:
+    //   the reaper.
     grant.slot->state.store(with_tag(grant.state, Tag::kFree), memory_order_release);
 }
 
-Status fill_long_key(Lane& lane, KeyBytes key, std::uint64_t hash, shm::Slot* slot, BlockGrant* grant_out) noexcept {
+Status fill_long_key(Lane& lane, KeyBytes key, std::uint64_t hash, shm::Slot* slot,
+                     BlockGrant* grant_out) noexcept {
     *grant_out = allocate(lane, sizeof(shm::Block) + key.size, Holding::kKey);
     if (grant_out->status != Status::kOk) return grant_out->status;
     auto* block = lane.segment().at<shm::Block>(grant_out->ref, sizeof(shm::Block) + key.size);
     if (block == nullptr) return Status::kCorrupt;
     poke(block->head.version, 0u);
-    poke(block->head.content, pack(BlockContent{static_cast<std::uint32_t>(key.size), lane.id().index, BlockKind::kKey, 0}));
+    poke(block->head.content,
+         pack(BlockContent{static_cast<std::uint32_t>(key.size), lane.id().index, BlockKind::kKey, 0}));
     poke(block->head.place, static_cast<std::uint64_t>(lane.segment().ref_of(slot)));
     copy_in(block->payload, key.data, key.size);
     poke(slot->key[0], hash);
@@ -88,7 +95,8 @@ Status fill_long_key(Lane& lane, KeyBytes key, std::uint64_t hash, shm::Slot* sl
     return Status::kOk;
 }
 
-Status take_and_fill(Lane& lane, KeyBytes key, std::uint64_t hash, SlotGrant* slot_out, BlockGrant* key_out) noexcept {
+Status take_and_fill(Lane& lane, KeyBytes key, std::uint64_t hash, SlotGrant* slot_out,
+                     BlockGrant* key_out) noexcept {
     if (const Status s = take_slot(lane, slot_out); s != Status::kOk) return s;
     shm::Slot& slot = *slot_out->slot;
     poke(slot.next, 0u);
@@ -118,10 +126,10 @@ Status split(Lane& lane, const Found& at, std::uint64_t hash_of_present) noexcep
     publish(node->head, grant.ctl);
     std::uint64_t expected = at.cell_word;
     KEYSTILE_CRASH_POINT("slots.split.before_cas");
-    // order[index.split]: acq_rel. release publishes the node; pairs with index.walk. A crash before: the node is unreachable
-    //   and recorded in `holding`: freed. After: reachable by its prefix: kept.
-    if (!at.cell->compare_exchange_strong(expected, pack(Cell{CellType::kNode, 0, grant.ref}), memory_order_acq_rel,
-                                          memory_order_relaxed)) {
+    // order[index.split]: acq_rel. release publishes the node; pairs with index.walk. A crash before: the
+    //   node is unreachable and recorded in `holding`: freed. After: reachable by its prefix: kept.
+    if (!at.cell->compare_exchange_strong(expected, pack(Cell{CellType::kNode, 0, grant.ref}),
+                                          memory_order_acq_rel, memory_order_relaxed)) {
         free_exact(lane, grant.ref, with_tag(grant.ctl, Tag::kPublished));
     }
     return Status::kOk;
@@ -133,10 +141,11 @@ Status try_place(Lane& lane, const Found& at, std::uint64_t hash, SlotGrant gran
     KEYSTILE_CRASH_POINT("slots.insert.before_cas");
     if (at.cell_word == 0) {
         std::uint64_t expected = 0;
-        // order[index.insert]: acq_rel. release publishes slot and key; pairs with index.find and index.walk. A crash before:
-        //   HELD and not found: given back. After: HELD and found: placed by the reaper.
-        const bool is_placed = at.cell->compare_exchange_strong(
-            expected, pack(Cell{CellType::kSlot, tag_for(hash), ref}), memory_order_acq_rel, memory_order_relaxed);
+        // order[index.insert]: acq_rel. release publishes slot and key; pairs with index.find and index.walk.
+        //   A crash before: HELD and not found: given back. After: HELD and found: placed by the reaper.
+        const bool is_placed =
+            at.cell->compare_exchange_strong(expected, pack(Cell{CellType::kSlot, tag_for(hash), ref}),
+                                             memory_order_acq_rel, memory_order_relaxed);
         return is_placed ? Status::kOk : Status::kBusy;
     }
     StoredKey present;
@@ -147,9 +156,11 @@ Status try_place(Lane& lane, const Found& at, std::uint64_t hash, SlotGrant gran
         return s == Status::kOk ? Status::kBusy : s;
     }
     std::uint32_t none = 0;
-    // order[index.chain]: acq_rel. release publishes the slot; pairs with index.chain.find. Crash: as index.insert.
-    return at.slot->next.compare_exchange_strong(none, ref, memory_order_acq_rel, memory_order_relaxed) ? Status::kOk
-                                                                                                        : Status::kBusy;
+    // order[index.chain]: acq_rel. release publishes the slot; pairs with index.chain.find. Crash: as
+    //   index.insert.
+    return at.slot->next.compare_exchange_strong(none, ref, memory_order_acq_rel, memory_order_relaxed)
+               ? Status::kOk
+               : Status::kBusy;
 }
 
 }  // namespace
@@ -166,18 +177,21 @@ Status insert_slot(Lane& lane, KeyBytes key, std::uint64_t hash, shm::Slot** slo
             break;
         }
         if (grant.slot == nullptr) {
-            if (status = take_and_fill(lane, key, hash, &grant, &key_grant); status != Status::kOk) return status;
+            if (status = take_and_fill(lane, key, hash, &grant, &key_grant); status != Status::kOk)
+                return status;
         }
         status = try_place(lane, found, hash, grant);
         if (status != Status::kOk) continue;
         KEYSTILE_CRASH_POINT("slots.insert.before_placed");
-        // order[slots.placed]: release. Partner: the reaper's and `check`'s look at the state. A crash before it: the reaper.
+        // order[slots.placed]: release. Partner: the reaper's and `check`'s look at the state. A crash before
+        //   it: the reaper.
         grant.slot->state.store(owned(Tag::kPublished, 0), memory_order_release);
         count(lane.segment().header().keys.value);
         *slot_out = grant.slot;
         return Status::kOk;
     }
-    if (grant.slot != nullptr) {  // somebody else inserted the key meanwhile, or there was no room: ours was never seen
+    if (grant.slot !=
+        nullptr) {  // somebody else inserted the key meanwhile, or there was no room: ours was never seen
         if (key_grant.ref != 0) free_exact(lane, key_grant.ref, with_tag(key_grant.ctl, Tag::kPublished));
         give_back(grant);
     }

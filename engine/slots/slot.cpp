@@ -29,7 +29,8 @@ bool read_key(const Segment& segment, const shm::Slot& slot, StoredKey* key_out)
     return true;
 }
 
-bool is_long_key_equal(const Segment& segment, const shm::Slot& slot, KeyBytes key, std::uint64_t hash) noexcept {
+bool is_long_key_equal(const Segment& segment, const shm::Slot& slot, KeyBytes key,
+                       std::uint64_t hash) noexcept {
     const KeyPlace place = unpack_key_place(peek(slot.key[1]));
     if (peek(slot.key[0]) != hash || place.size != key.size) return false;
     const shm::Block* block = key_block(segment, place);
@@ -42,8 +43,9 @@ void wake_sleepers(shm::Slot& slot) noexcept {
     do {
         if ((turn & kHasWaiter) == 0) return;  // another waker was faster
         next = (turn + kTurnStep) & ~kHasWaiter;
-        // order[slots.wake]: acq_rel. Partner: the waiter's load of turn and the kernel's compare in futex_wait: a waiter that
-        //   read the old turn does not fall asleep. A crash after it, before the wake: kSleepNsMax.
+        // order[slots.wake]: acq_rel. Partner: the waiter's load of turn and the kernel's compare in
+        //   futex_wait: a waiter that read the old turn does not fall asleep. A crash after it, before the
+        //   wake: kSleepNsMax.
     } while (!slot.turn.compare_exchange_weak(turn, next, memory_order_acq_rel, memory_order_relaxed));
     KEYSTILE_CRASH_POINT("slots.wake.before_wake");
     futex_wake_all(slot.turn);

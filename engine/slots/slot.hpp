@@ -10,10 +10,15 @@ namespace keystile::engine {
 // shm::Slot::turn: {changes : 26, inline key length : 5 (0 = the key lies in a block), has waiter : 1}
 inline constexpr std::uint32_t kHasWaiter = 1;
 inline constexpr std::uint32_t kTurnStep = 1u << 6;
-constexpr std::uint32_t inline_length_of(std::uint32_t turn) noexcept { return (turn >> 1) & 31u; }
-constexpr std::uint32_t turn_for_length(std::uint32_t length) noexcept { return length << 1; }
+constexpr std::uint32_t inline_length_of(std::uint32_t turn) noexcept {
+    return (turn >> 1) & 31u;
+}
+constexpr std::uint32_t turn_for_length(std::uint32_t length) noexcept {
+    return length << 1;
+}
 
-// The key of a slot as copied out. A view into the segment for long keys: key bytes never change once the slot is placed.
+// The key of a slot as copied out. A view into the segment for long keys: key bytes never change once the
+// slot is placed.
 struct StoredKey {
     char inline_bytes[kKeyBytesInline];
     KeyBytes block;
@@ -28,14 +33,18 @@ struct KeyPlace {
     Ref ref = 0;
     std::uint32_t size = 0;
 };
-constexpr std::uint64_t pack(KeyPlace p) noexcept { return p.ref | (static_cast<std::uint64_t>(p.size) << 32); }
+constexpr std::uint64_t pack(KeyPlace p) noexcept {
+    return p.ref | (static_cast<std::uint64_t>(p.size) << 32);
+}
 constexpr KeyPlace unpack_key_place(std::uint64_t word) noexcept {
     return {static_cast<Ref>(word), static_cast<std::uint32_t>(word >> 32)};
 }
 
-bool is_long_key_equal(const Segment& segment, const shm::Slot& slot, KeyBytes key, std::uint64_t hash) noexcept;
+bool is_long_key_equal(const Segment& segment, const shm::Slot& slot, KeyBytes key,
+                       std::uint64_t hash) noexcept;
 
-inline bool is_key_equal(const Segment& segment, const shm::Slot& slot, KeyBytes key, std::uint64_t hash) noexcept {
+inline bool is_key_equal(const Segment& segment, const shm::Slot& slot, KeyBytes key,
+                         std::uint64_t hash) noexcept {
     const std::uint32_t length = inline_length_of(peek(slot.turn));
     if (!key.is_inline()) return length == 0 && is_long_key_equal(segment, slot, key, hash);
     return length == key.size && InlineKey{peek(slot.key[0]), peek(slot.key[1])} == inline_key(key);
@@ -44,10 +53,11 @@ inline bool is_key_equal(const Segment& segment, const shm::Slot& slot, KeyBytes
 // After the word or the claim changed: whoever sleeps on the slot runs again. One load if nobody does.
 void wake_sleepers(shm::Slot& slot) noexcept;
 inline void wake(shm::Slot& slot) noexcept {
-    // order[slots.wake.look]: relaxed. The locked CAS of the word came before this load, the waiter's locked setting of the bit
-    //   before his second look at the word: on x86 one of the two sees the other. Partner: operations/watch. A crash just
-    //   before costs the waiter one sleep of at most kSleepNsMax.
-    if ((slot.turn.load(memory_order_relaxed) & kHasWaiter) != 0) [[unlikely]] wake_sleepers(slot);
+    // order[slots.wake.look]: relaxed. The locked CAS of the word came before this load, the waiter's locked
+    //   setting of the bit before his second look at the word: on x86 one of the two sees the other. Partner:
+    //   operations/watch. A crash just before costs the waiter one sleep of at most kSleepNsMax.
+    if ((slot.turn.load(memory_order_relaxed) & kHasWaiter) != 0) [[unlikely]]
+        wake_sleepers(slot);
 }
 
 }  // namespace keystile::engine

@@ -1,4 +1,5 @@
-// Door of the slots layer: a key's fixed place, how it is found, and the transitions of its word and its claim.
+// Door of the slots layer: a key's fixed place, how it is found, and the transitions of its word and its
+// claim.
 #pragma once
 
 #include "slots/claim.hpp"  // IWYU pragma: export

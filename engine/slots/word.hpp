@@ -4,8 +4,10 @@
 //
 // W1  version only grows, by exactly one commit at a time.  (VersionOnlyGrows, ExactlyOneWinner)
 // W2  epoch only grows, by one per claim, release and reclaim. Even = free, odd = claimed.
-// W3  So no value of the word ever returns, and a CAS from a value once read can succeed only if nothing happened since.
-// INTENT words belong to multi-key commits: version then holds the deciding operation. In the segment: never renumber.
+// W3  So no value of the word ever returns, and a CAS from a value once read can succeed only if nothing
+//     happened since.
+// INTENT words belong to multi-key commits: version then holds the deciding operation. In the segment: never
+// renumber.
 #pragma once
 
 #include "platform/platform.hpp"
@@ -16,8 +18,8 @@ namespace keystile::engine {
 inline constexpr std::uint64_t kVersionMax = (1ull << 56) - 1;
 inline constexpr std::uint64_t kEpochMax = (1ull << 39) - 1;
 
-// The word as read, its fields by name. Kept packed: it lives in two registers, where a struct of fields would be spilled
-// and read back wider than it was written (a store-forwarding stall of a dozen cycles).
+// The word as read, its fields by name. Kept packed: it lives in two registers, where a struct of fields
+// would be spilled and read back wider than it was written (a store-forwarding stall of a dozen cycles).
 class SlotWord {
 public:
     constexpr SlotWord() noexcept = default;
@@ -36,20 +38,27 @@ private:
     Word128 raw_;
 };
 static_assert(SlotWord(kVersionMax, kEpochMax, 7).epoch() == kEpochMax);
-static_assert(SlotWord(kVersionMax, kEpochMax, 7).version() == kVersionMax && !SlotWord(0, kEpochMax, 0).is_intent());
+static_assert(SlotWord(kVersionMax, kEpochMax, 7).version() == kVersionMax &&
+              !SlotWord(0, kEpochMax, 0).is_intent());
 
-inline SlotWord load_word(const shm::Slot& slot) noexcept { return SlotWord(ld16(&slot.word)); }
+inline SlotWord load_word(const shm::Slot& slot) noexcept {
+    return SlotWord(ld16(&slot.word));
+}
 inline bool cas_word(shm::Slot& slot, SlotWord expected, SlotWord desired) noexcept {
     // order[slots.cas_word]: full (locked). Partner: every load_word; what it publishes is said at each call.
     return cas16(&slot.word, expected.raw(), desired.raw());
 }
 
-constexpr bool is_claimed(std::uint64_t epoch) noexcept { return (epoch & 1u) != 0; }
+constexpr bool is_claimed(std::uint64_t epoch) noexcept {
+    return (epoch & 1u) != 0;
+}
 
 // The legal transitions of a CLEAN word. Each is the desired value of a CAS whose expected value is `w`.
 constexpr SlotWord committed(SlotWord w, Ref block, bool is_releasing) noexcept {
     return {w.version() + 1, w.epoch() + (is_releasing ? 1u : 0u), block};
 }
-constexpr SlotWord next_epoch(SlotWord w) noexcept { return {w.version(), w.epoch() + 1, w.ref()}; }
+constexpr SlotWord next_epoch(SlotWord w) noexcept {
+    return {w.version(), w.epoch() + 1, w.ref()};
+}
 
 }  // namespace keystile::engine
