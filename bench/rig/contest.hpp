@@ -1,0 +1,79 @@
+// Several contestants measured in turns within one benchmark case, so that what disturbs one disturbs all.
+//
+// The time that Google Benchmark reports is the first contestant's. Counters: ns = median of its turns; x_NAME = median over
+// the turns of (its time) / (NAME's time in the same turn).
+#pragma once
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <ctime>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace keystile::bench {
+
+// Of one process alone, the time it ran counts: on a busy machine others take their turns in between. Where two work at the
+// same time, the time that passed.
+enum class Clock : clockid_t { kOwn = CLOCK_THREAD_CPUTIME_ID, kWall = CLOCK_MONOTONIC };
+
+inline double seconds_now(Clock clock) {
+    timespec now{};
+    ::clock_gettime(static_cast<clockid_t>(clock), &now);
+    return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+template <class T>
+T median(std::vector<T> values) {
+    if (values.empty()) return {};
+    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+    std::nth_element(values.begin(), middle, values.end());
+    return *middle;
+}
+
+struct Contestant {
+    std::string name;
+    std::int64_t ops;                    // in one turn, by this process
+    std::function<void()> start;         // before the clock starts: brings its memory back into the caches
+    std::function<std::uint64_t()> run;  // returns how many operations were done, by all processes
+    std::function<void()> stop = [] {};
+    Clock clock = Clock::kOwn;
+    double take_turn() const {  // seconds an operation; between start and stop
+        const double began = seconds_now(clock);
+        const std::uint64_t done = run();
+        return (seconds_now(clock) - began) / static_cast<double>(done);
+    }
+};
+
+// contestants[0] is the subject of the case: its turns are what the timer runs for.
+inline void run_contest(benchmark::State& state, const std::vector<Contestant>& contestants) {
+    std::vector<double> times;
+    std::vector<std::vector<double>> ratios(contestants.size());
+    while (state.KeepRunningBatch(contestants[0].ops)) {
+        state.PauseTiming();
+        contestants[0].start();
+        state.ResumeTiming();
+        times.push_back(contestants[0].take_turn());
+        state.PauseTiming();
+        contestants[0].stop();
+        for (std::size_t i = 1; i < contestants.size(); ++i) {
+            contestants[i].start();
+            ratios[i].push_back(times.back() / contestants[i].take_turn());
+            contestants[i].stop();
+        }
+        state.ResumeTiming();
+    }
+    state.counters["ns"] = median(times) * 1e9;
+    for (std::size_t i = 1; i < contestants.size(); ++i)
+        state.counters["x_" + contestants[i].name] = median(ratios[i]);
+}
+
+using MakeContestants = std::function<std::vector<Contestant>()>;
+
+inline void add_case(const std::string& name, const MakeContestants& make) {
+    benchmark::RegisterBenchmark(name.c_str(),
+                                 [make](benchmark::State& state) { run_contest(state, make()); });
+}
+
+}  // namespace keystile::bench
