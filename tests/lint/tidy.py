@@ -33,7 +33,8 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"')
 ORDER_TAG = re.compile(r"\border\[([\w.\-]+)\]")
 ORDER_USE = re.compile(r"\bmemory_order(?:_\w|::)|\bcompare_exchange_\w+\s*\(|\bcas16\w*\s*\(")
 # What only names them: the declaration of cas16 itself, and a using-declaration.
-ORDER_DECLARED = re.compile(r"\busing [\w:]*memory_order\w*|(?!\b(?:return|else|and|or|not)\b)\b\w[\w:<>]*[\s&*]+cas16\w*\s*\(")
+ORDER_DECLARED = re.compile(r"\busing [\w:]*memory_order\w*"
+                            r"|(?!\b(?:return|else|and|or|not)\b)\b\w[\w:<>]*[\s&*]+cas16\w*\s*\(")
 ORDER_SIDES = re.compile(r"pairs? with|partner|statistic", re.IGNORECASE)
 ORDER_MISSING = re.compile(r"[.>](?:load\s*\(\s*\)|(?:fetch_(?:add|sub|or|and|xor))\s*\([^(),]*\))")
 CRASH_POINT = re.compile(r'\bKEYSTILE_CRASH_POINT\s*\(\s*"([^"]*)"')
