@@ -333,8 +333,7 @@ KS_API ks_status ks_delete(ks_session* session, ks_bytes key, ks_stamp seen, con
 KS_API ks_status ks_delete_k(ks_session* session, ks_key key, ks_stamp seen, const ks_commit_options* options,
                              ks_receipt* receipt_out);
 
-/* ---- Claims
- * ------------------------------------------------------------------------------------------------ */
+/* ---- Claims ------------------------------------------------------------------------------------------ */
 
 #define KS_CLAIM_DETACHED 1u /* owned by whoever has the grant's token, not by this session; needs a lease */
 
@@ -384,8 +383,7 @@ KS_API ks_status ks_reclaim(ks_session* session, ks_bytes key, uint64_t epoch, u
 KS_API ks_status ks_grant_format(const ks_grant* grant, char* buf, size_t capacity);
 KS_API ks_status ks_grant_parse(ks_session* session, ks_bytes key, const char* token, ks_grant* grant_out);
 
-/* ---- Waiting
- * ------------------------------------------------------------------------------------------------- */
+/* ---- Waiting ----------------------------------------------------------------------------------------- */
 
 /* Wait until the key's stamp is not `seen` any more: a commit, delete, claim, release or reclaim. `seen`
  * {0,0} waits for anything to happen to an untouched key. KS_OK: *now_out. KS_TIMEOUT: timeout_ns passed (0 =
@@ -396,8 +394,7 @@ KS_API ks_status ks_watch(ks_session* session, ks_bytes key, ks_stamp seen, uint
 KS_API ks_status ks_watch_k(ks_session* session, ks_key key, ks_stamp seen, uint64_t timeout_ns,
                             ks_stamp* now_out);
 
-/* ---- Looking after a store
- * --------------------------------------------------------------------------------------- */
+/* ---- Looking after a store --------------------------------------------------------------------------- */
 
 typedef struct ks_counters {
     uint64_t commits, conflicts, fenced, held; /* outcomes told to callers */
