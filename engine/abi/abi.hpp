@@ -72,33 +72,30 @@ inline ks_status explain(const ks_store* store) noexcept {
     return explain_handle(store, store != nullptr ? store->magic : 0, kStoreMagic);
 }
 
-// A call that writes: one at a time in a session, also against a signal handler that interrupts one.
-class Call {
+// A call that writes enters the session: one at a time, also against a signal handler that interrupts one.
+inline ks_status enter(ks_session* session) noexcept {
+    if (!is_live(session)) [[unlikely]]
+        return explain(session);
+    if (session->session.store->segment.is_read_only()) [[unlikely]] {
+        return fault(KS_E_READ_ONLY, "the store was opened read-only");
+    }
+    if (peek(session->is_entered) != 0) [[unlikely]] {
+        return fault(KS_E_SESSION_BUSY, "another call is in this session");
+    }
+    poke(session->is_entered, 1u);
+    return KS_OK;
+}
+
+// Leaves an entered session at the end of the call.
+class Entered {
 public:
-    explicit Call(ks_session* session) noexcept : session_(session) {
-        if (!is_live(session)) [[unlikely]] {
-            status_ = explain(session);
-        } else if (session->session.store->segment.is_read_only()) [[unlikely]] {
-            status_ = fault(KS_E_READ_ONLY, "the store was opened read-only");
-        } else if (peek(session->is_entered) != 0) [[unlikely]] {
-            status_ = fault(KS_E_SESSION_BUSY, "another call is in this session");
-        } else {
-            poke(session->is_entered, 1u);
-            is_entered_ = true;
-        }
-    }
-    ~Call() {
-        if (is_entered_) poke(session_->is_entered, 0u);
-    }
-    Call(const Call&) = delete;
-    Call& operator=(const Call&) = delete;
-    ks_status status() const noexcept { return status_; }
-    Session& session() const noexcept { return session_->session; }
+    explicit Entered(ks_session* session) noexcept : session_(session) {}
+    ~Entered() { poke(session_->is_entered, 0u); }
+    Entered(const Entered&) = delete;
+    Entered& operator=(const Entered&) = delete;
 
 private:
     ks_session* session_;
-    ks_status status_ = KS_OK;
-    bool is_entered_ = false;
 };
 
 ks_status open_session_of(ks_store* store, ks_session** session_out) noexcept;

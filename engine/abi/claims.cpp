@@ -106,11 +106,11 @@ ks_status ks_claim(ks_session* session, ks_bytes key, const ks_claim_options* op
     if (grant_out == nullptr) return fault(KS_E_ARGUMENT, "grant_out is NULL");
     ClaimRequest request;
     if (const ks_status s = read_claim_options(options, &request); s != KS_OK) return s;
-    const Call call(session);
-    if (call.status() != KS_OK) return call.status();
+    if (const ks_status s = enter(session); s != KS_OK) return s;
+    const Entered entered(session);
     shm::Slot* slot = nullptr;
-    if (const ks_status s = find_or_insert(call.session(), key, &slot); s != KS_OK) return s;
-    return claim_slot(call.session(), *slot, request, grant_out, receipt_out);
+    if (const ks_status s = find_or_insert(session->session, key, &slot); s != KS_OK) return s;
+    return claim_slot(session->session, *slot, request, grant_out, receipt_out);
 }
 
 ks_status ks_claim_k(ks_session* session, ks_key key, const ks_claim_options* options, ks_grant* grant_out,
@@ -118,33 +118,33 @@ ks_status ks_claim_k(ks_session* session, ks_key key, const ks_claim_options* op
     if (grant_out == nullptr) return fault(KS_E_ARGUMENT, "grant_out is NULL");
     ClaimRequest request;
     if (const ks_status s = read_claim_options(options, &request); s != KS_OK) return s;
-    const Call call(session);
-    if (call.status() != KS_OK) return call.status();
-    shm::Slot* slot = slot_of(*call.session().store, key);
+    if (const ks_status s = enter(session); s != KS_OK) return s;
+    const Entered entered(session);
+    shm::Slot* slot = slot_of(*session->session.store, key);
     if (slot == nullptr) return fault(KS_E_HANDLE, "the ks_key is of another store");
-    return claim_slot(call.session(), *slot, request, grant_out, receipt_out);
+    return claim_slot(session->session, *slot, request, grant_out, receipt_out);
 }
 
 ks_status ks_renew(ks_session* session, const ks_grant* grant, uint64_t lease_ns, ks_receipt* receipt_out) {
-    const Call call(session);
-    if (call.status() != KS_OK) return call.status();
+    if (const ks_status s = enter(session); s != KS_OK) return s;
+    const Entered entered(session);
     Grant ticket;
-    if (const ks_status s = grant_of(call.session(), grant, &ticket); s != KS_OK) return s;
+    if (const ks_status s = grant_of(session->session, grant, &ticket); s != KS_OK) return s;
     if (const ks_status s = check_lease(lease_ns, ticket.is_detached()); s != KS_OK) return s;
     Receipt receipt;
-    const ks_status status = answer(renew(call.session(), ticket, lease_ns, &receipt), "renewing");
-    tell(*call.session().store, receipt.now, receipt.owner, status, receipt_out);
+    const ks_status status = answer(renew(session->session, ticket, lease_ns, &receipt), "renewing");
+    tell(*session->session.store, receipt.now, receipt.owner, status, receipt_out);
     return status;
 }
 
 ks_status ks_release(ks_session* session, const ks_grant* grant, ks_receipt* receipt_out) {
-    const Call call(session);
-    if (call.status() != KS_OK) return call.status();
+    if (const ks_status s = enter(session); s != KS_OK) return s;
+    const Entered entered(session);
     Grant ticket;
-    if (const ks_status s = grant_of(call.session(), grant, &ticket); s != KS_OK) return s;
+    if (const ks_status s = grant_of(session->session, grant, &ticket); s != KS_OK) return s;
     Receipt receipt;
-    const ks_status status = answer(release(call.session(), ticket, &receipt), "releasing");
-    tell(*call.session().store, receipt.now, receipt.owner, status, receipt_out);
+    const ks_status status = answer(release(session->session, ticket, &receipt), "releasing");
+    tell(*session->session.store, receipt.now, receipt.owner, status, receipt_out);
     return status;
 }
 
@@ -154,16 +154,16 @@ ks_status ks_reclaim(ks_session* session, ks_bytes key, uint64_t epoch, uint32_t
     if ((epoch & 1u) == 0) return fault(KS_E_ARGUMENT, "an even epoch names no claim");
     shm::Slot* slot = nullptr;
     if (const ks_status s = find_only(session, key, &slot); s != KS_OK) return s;
-    const Call call(session);
-    if (call.status() != KS_OK) return call.status();
+    if (const ks_status s = enter(session); s != KS_OK) return s;
+    const Entered entered(session);
     const std::uint64_t bare = epoch & kEpochMax;
     Receipt receipt;
     // Of an earlier incarnation: over. An epoch of 0 never is a claim's, so nothing is touched.
-    const bool is_ours = epoch == call.session().store->token_of(bare);
+    const bool is_ours = epoch == session->session.store->token_of(bare);
     const Status s =
-        reclaim(call.session(), *slot, is_ours ? bare : 0, (flags & KS_RECLAIM_LIVE) != 0, &receipt);
+        reclaim(session->session, *slot, is_ours ? bare : 0, (flags & KS_RECLAIM_LIVE) != 0, &receipt);
     const ks_status status = answer(s, "reclaiming");
-    tell(*call.session().store, receipt.now, receipt.owner, status, receipt_out);
+    tell(*session->session.store, receipt.now, receipt.owner, status, receipt_out);
     return status;
 }
 

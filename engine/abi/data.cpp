@@ -92,11 +92,11 @@ inline ks_status check_value(ks_bytes value) noexcept {
 }
 
 // The slot of a key given by bytes or by handle, for a call that writes.
-inline ks_status slot_for(const Call& call, ks_bytes key, shm::Slot** slot_out) noexcept {
-    return find_or_insert(call.session(), key, slot_out);
+inline ks_status slot_for(Session& session, ks_bytes key, shm::Slot** slot_out) noexcept {
+    return find_or_insert(session, key, slot_out);
 }
-inline ks_status slot_for(const Call& call, ks_key key, shm::Slot** slot_out) noexcept {
-    *slot_out = slot_of(*call.session().store, key);
+inline ks_status slot_for(Session& session, ks_key key, shm::Slot** slot_out) noexcept {
+    *slot_out = slot_of(*session.store, key);
     return *slot_out != nullptr ? KS_OK : fault(KS_E_HANDLE, "the ks_key is of another store");
 }
 
@@ -108,28 +108,28 @@ template <class Key>
         return s;
     if (const ks_status s = check_value(value); s != KS_OK) [[unlikely]]
         return s;
-    const Call call(session);
-    if (call.status() != KS_OK) [[unlikely]]
-        return call.status();
+    if (const ks_status s = enter(session); s != KS_OK) [[unlikely]]
+        return s;
+    const Entered entered(session);
     CommitRequest request;
     Grant grant;
     if (options != nullptr) [[unlikely]] {
         bool is_releasing = false, has_grant = false;
         if (const ks_status s =
-                read_commit_options(call.session(), options, &is_releasing, &has_grant, &grant);
+                read_commit_options(session->session, options, &is_releasing, &has_grant, &grant);
             s != KS_OK)
             return s;
         request.is_releasing = is_releasing;
         if (has_grant) request.grant = &grant;
     }
     shm::Slot* slot = nullptr;
-    if (const ks_status s = slot_for(call, key, &slot); s != KS_OK) [[unlikely]]
+    if (const ks_status s = slot_for(session->session, key, &slot); s != KS_OK) [[unlikely]]
         return s;
     request.seen = {seen.version, seen.epoch};
     request.data = value.data;
     request.size = value.size;
     request.is_delete = is_delete;
-    return commit_slot(call.session(), *slot, request, receipt_out);
+    return commit_slot(session->session, *slot, request, receipt_out);
 }
 
 }  // namespace
@@ -145,9 +145,9 @@ ks_status ks_resolve(ks_session* session, ks_bytes key, ks_key* key_out) {
         const Status s = find_slot(store.segment, bytes, hash_of(bytes, store.hash_seed), &slot);
         if (s != Status::kOk) return answer(s, "resolving a key");
     } else {
-        const Call call(session);
-        if (call.status() != KS_OK) return call.status();
-        if (const ks_status s = find_or_insert(call.session(), key, &slot); s != KS_OK) return s;
+        if (const ks_status s = enter(session); s != KS_OK) return s;
+        const Entered entered(session);
+        if (const ks_status s = find_or_insert(session->session, key, &slot); s != KS_OK) return s;
     }
     *key_out = key_of(store, slot);
     return KS_OK;

@@ -108,7 +108,7 @@ inline void arm_line(shm::Lane& line, Ref slot, Ref old_ref, std::uint64_t old_c
             if (judged == Status::kBusy) continue;
             return refuse(session, judged, word, fresh, receipt_out);
         }
-        if (word.version() == kVersionMax || word.epoch() == kEpochMax) [[unlikely]] {
+        if (word.version() == kVersionMax) [[unlikely]] {
             return refuse(session, Status::kExhausted, word, fresh, receipt_out);
         }
 
@@ -141,7 +141,9 @@ inline void arm_line(shm::Lane& line, Ref slot, Ref old_ref, std::uint64_t old_c
                 return refuse(session, fresh.status, word, {}, receipt_out);
         }
         arm_line(lane.shared(), segment.ref_of(&slot), word.ref(), old_ctl);
-        const SlotWord next = committed(word, fresh.ref, request.is_releasing);
+        SlotWord next = committed(word, fresh.ref);
+        if (request.is_releasing) [[unlikely]]
+            next = next_epoch(next);
         KEYSTILE_CRASH_POINT("operations.commit.before_cas");
         // order[commit.cas]: full (locked). release: the block and its PUBLISHED ctl are seen by whoever sees
         //   the word; pairs with the readers' load_word. A crash before: the old value stands, the block is

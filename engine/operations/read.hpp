@@ -16,37 +16,32 @@ struct ReadResult {
     std::size_t size;  // of the value; 0 if there is none
 };
 
+// Everything but a value that is there, fits, and holds still.
+ReadResult read_slow(const Segment& segment, const shm::Slot& slot, void* buf, std::size_t capacity) noexcept;
+
 [[gnu::always_inline]] inline ReadResult read_value(const Segment& segment, const shm::Slot& slot, void* buf,
                                                     std::size_t capacity) noexcept {
-    for (;;) {
-        const SlotWord w = load_word(slot);
-        if (w.is_intent()) [[unlikely]]
-            return {Status::kCorrupt, w, 0};  // nothing in this version writes one
-        if (w.version() == 0) return {Status::kNotFound, w, 0};
-        const auto* block = segment.at<shm::Block>(w.ref());
-        if (block == nullptr) [[unlikely]]
-            return {Status::kCorrupt, w, 0};
+    const SlotWord w = load_word(slot);
+    const std::uint64_t room = segment.bytes_from(w.ref());  // 0 for "never written" too
+    if (room >= sizeof(shm::Block) && !w.is_intent()) [[likely]] {
+        const auto* block = segment.at_checked<shm::Block>(w.ref());
         __builtin_prefetch(block->payload);
-        const BlockContent content = unpack_content(peek(block->head.content));
-        const bool is_tombstone = (content.flags & kTombstone) != 0;
-        const bool is_readable =
-            content.size <= kValueBytesMax &&
-            segment.at<shm::Block>(w.ref(), sizeof(shm::Block) + round_up(content.size, 8)) != nullptr;
-        const bool is_copied = !is_tombstone && is_readable && content.size <= capacity;
-        KEYSTILE_CRASH_POINT("operations.read.before_copy");
-        if (is_copied) [[likely]]
-            copy_out(buf, block->payload, content.size);
-        // order[read.validate]: acquire fence. Partner: arena.fill's release fence: if a byte above came from
-        //   the block's next owner, the load below sees that the word has moved on. A reader's crash leaves
-        //   nothing.
-        boost::atomic_thread_fence(memory_order_acquire);
-        if (load_word(slot) != w && KEYSTILE_GUARD("read.revalidate")) [[unlikely]]
-            continue;
-        if (is_copied) [[likely]]
-            return {Status::kOk, w, content.size};
-        if (is_tombstone) return {Status::kNotFound, w, 0};
-        return {is_readable ? Status::kTooSmall : Status::kCorrupt, w, content.size};
+        const std::uint64_t content = peek(block->head.content);
+        const std::uint64_t size = static_cast<std::uint32_t>(content);
+        constexpr std::uint64_t kPlainValue = pack(BlockContent{0, 0, BlockKind::kValue, 0}) >> 48;
+        if (content >> 48 == kPlainValue && size <= capacity && size <= room - sizeof(shm::Block))
+            [[likely]] {
+            KEYSTILE_CRASH_POINT("operations.read.before_copy");
+            copy_out(buf, block->payload, size);
+            // order[read.validate]: acquire fence. Partner: arena.fill's release fence: if a byte above came
+            //   from the block's next owner, the load below sees that the word has moved on. A reader's crash
+            //   leaves nothing.
+            boost::atomic_thread_fence(memory_order_acquire);
+            if (load_word(slot) == w || !KEYSTILE_GUARD("read.revalidate")) [[likely]]
+                return {Status::kOk, w, size};
+        }
     }
+    return read_slow(segment, slot, buf, capacity);
 }
 
 struct ReadItem {

@@ -80,23 +80,30 @@ inline void move16(unsigned char* to, const unsigned char* from) noexcept {
     asm volatile("vmovdqu %1, %0" : "=m"(*reinterpret_cast<Bytes*>(to)) : "x"(vector));
 }
 
-// From 16 bytes up; the last move overlaps the one before it.
+// From 16 bytes up. The moves from the front and from the back overlap in the middle, so a size takes no
+// loop.
 inline void copy_by_vectors(void* to, const void* from, std::size_t bytes) noexcept {
     auto* out = static_cast<unsigned char*>(to);
     const auto* in = static_cast<const unsigned char*>(from);
-    if (bytes >= kBulkBytes) [[unlikely]] {
+    if (bytes > kBulkBytes) [[unlikely]] {
         asm volatile("rep movsb" : "+D"(out), "+S"(in), "+c"(bytes) : : "memory");
         return;
     }
-    std::size_t at = 0;
-    for (; at + 64 <= bytes; at += 64) {
-        move16(out + at, in + at);
-        move16(out + at + 16, in + at + 16);
-        move16(out + at + 32, in + at + 32);
-        move16(out + at + 48, in + at + 48);
+    for (; bytes > 128; bytes -= 64, out += 64, in += 64) {
+        for (std::size_t at = 0; at < 64; at += 16) move16(out + at, in + at);
     }
-    for (; at + 16 <= bytes; at += 16) move16(out + at, in + at);
-    if (at != bytes) move16(out + bytes - 16, in + bytes - 16);
+    if (bytes > 64) {
+        move16(out + 32, in + 32);
+        move16(out + 48, in + 48);
+        move16(out + bytes - 64, in + bytes - 64);
+        move16(out + bytes - 48, in + bytes - 48);
+    }
+    if (bytes > 32) {
+        move16(out + 16, in + 16);
+        move16(out + bytes - 32, in + bytes - 32);
+    }
+    move16(out, in);
+    move16(out + bytes - 16, in + bytes - 16);
 }
 
 inline void copy_out(void* to, const void* shared, std::size_t bytes) noexcept {

@@ -77,6 +77,15 @@ public:
         }
         return reinterpret_cast<T*>(base_ + offset);
     }
+    // How many allocated bytes lie from a ref to the end of what is known to be allocated; 0 for a ref that
+    // is none.
+    std::uint64_t bytes_from(Ref ref) const noexcept {
+        const std::uint64_t offset = ref * kRefUnit - regions_.arena;
+        const std::uint64_t known = peek(arena_known_);
+        if (offset < known) [[likely]]
+            return known - offset;
+        return is_allocated(ref * kRefUnit, 1) ? peek(arena_known_) - offset : 0;
+    }
     // Without a look at the bounds: for refs that this process checked before (slots and blocks never go
     // away).
     template <class T>
