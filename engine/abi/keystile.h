@@ -26,7 +26,8 @@
  *
  * RULES FOR THREADS
  *   A ks_store may be used by all threads. A ks_session is one thread's lane: one call at a time (a second
- *   one meanwhile gets KS_E_SESSION_BUSY). Two sessions of one process are two writers and two owners.
+ *   one that writes gets KS_E_SESSION_BUSY where the library notices: a diagnosis, not a lock). Two sessions
+ *   of one process are two writers and two owners.
  *
  * RULES FOR PROCESSES
  *   - kill -9, at any instruction: every other process goes on; whatever the dead one had half done is
@@ -213,7 +214,8 @@ typedef struct ks_open_options {
  * Writes *store_out (required) only on KS_OK.
  * Answers: KS_OK · KS_E_URL · KS_E_ARGUMENT · KS_E_STRUCT_SIZE · KS_E_NO_STORE · KS_E_EXISTS ·
  *          KS_E_PERMISSION · KS_E_NOT_A_STORE · KS_E_LAYOUT · KS_E_CORRUPT (truncated, or from before a
- *          reboot: destroy it with force) · KS_E_NAMESPACE · KS_E_PARTICIPANTS · KS_E_FULL · KS_E_CPU · KS_E_SYSTEM.
+ *          reboot: destroy it with force) · KS_E_NAMESPACE · KS_E_PARTICIPANTS · KS_E_FULL · KS_E_CPU ·
+ *          KS_E_SYSTEM.
  * Reaps dead participants it meets. Crash: a creator that dies leaves nothing; an opener that dies leaves a
  * record that the next opener reaps. */
 KS_API ks_status ks_open(const char* url, const ks_open_options* options, ks_store** store_out);
@@ -379,7 +381,8 @@ KS_API ks_status ks_reclaim(ks_session* session, ks_bytes key, uint64_t epoch, u
 /* A detached grant as text for another process (at most KS_TOKEN_SIZE with the zero), and back. Whoever has
  * the token of a key holds its claim. format: KS_E_GRANT if the grant is not detached, KS_TOO_SMALL. parse:
  * KS_E_GRANT if the text is no token, KS_NOT_FOUND if there is no such key; whether the claim still stands is
- * told by the call it is used in (KS_FENCED; KS_E_GRANT if it is another's). */
+ * told by the call it is used in (KS_FENCED; KS_E_GRANT if it is another's). A parsed grant's stamp.version
+ * is 0: read the key before you commit. */
 KS_API ks_status ks_grant_format(const ks_grant* grant, char* buf, size_t capacity);
 KS_API ks_status ks_grant_parse(ks_session* session, ks_bytes key, const char* token, ks_grant* grant_out);
 

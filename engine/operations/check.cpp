@@ -156,18 +156,6 @@ private:
 
     bool is_reachable(Ref ref) const { return std::binary_search(reachable_.begin(), reachable_.end(), ref); }
 
-    // Reachable in this moment, if it was not when the index was walked.
-    bool is_reachable_now(const shm::BlockHead& head) const {
-        switch (unpack_content(peek(head.content)).kind) {
-            case BlockKind::kKey:
-                return is_key_block_reachable(segment_, head);
-            case BlockKind::kNode:
-                return is_node_reachable(segment_, reinterpret_cast<const shm::Node&>(head));
-            default:
-                return is_value_reachable(segment_, head);
-        }
-    }
-
     // Does any session's line or holding answer for this place? Sets whether that session lives.
     bool is_in_flight(Ref ref, std::uint64_t ctl, bool* is_alive_out) const {
         for (std::uint32_t i = 0, count = segment_.session_count(); i < count; ++i) {
@@ -205,14 +193,15 @@ private:
         if (head == nullptr) return;
         const std::uint64_t ctl = peek(head->ctl);
         if (tag_of(ctl) == Tag::kFree) {
-            if (is_reachable(ref) && is_reachable_now(*head) && peek(head->ctl) == ctl)
+            if (is_reachable(ref) && is_block_reachable(segment_, *head) && peek(head->ctl) == ctl)
                 problem("block %u is in use but free", ref);
             return void(++report_.blocks_free);
         }
         if (tag_of(ctl) == Tag::kFixed) return problem("block %u has an owner word that cannot be", ref);
         if (is_reachable(ref)) return void(++report_.blocks_live);
         judge_unreachable(
-            ref, "block", ctl, [&] { return peek(head->ctl); }, [&] { return is_reachable_now(*head); });
+            ref, "block", ctl, [&] { return peek(head->ctl); },
+            [&] { return is_block_reachable(segment_, *head); });
     }
 
     void check_slot_state(Ref ref) {
@@ -236,7 +225,7 @@ private:
         const auto reload = [&] { return peek(segment_.chunk(index)->use); };
         if (head != nullptr && is_reachable(first)) {
             const bool is_its = id_of(peek(head->ctl)) == id_of(use);
-            if (!is_its && reload() == use && is_value_reachable(segment_, *head)) {
+            if (!is_its && reload() == use && is_block_reachable(segment_, *head)) {
                 problem("chunk %lu belongs to another block than the run it lies in",
                         static_cast<unsigned long>(index));
             }
@@ -246,7 +235,7 @@ private:
         const std::uint64_t ctl = owned(Tag::kPublished, id_of(use));
         judge_unreachable(
             first, "run of chunks at", ctl, [&] { return reload() == use ? ctl : 0; },
-            [&] { return head != nullptr && is_value_reachable(segment_, *head); });
+            [&] { return head != nullptr && is_block_reachable(segment_, *head); });
     }
 
     const Segment& segment_;

@@ -130,13 +130,16 @@ Status claim(Session& session, shm::Slot& slot, const ClaimRequest& request, Gra
     }
 }
 
-Status check_ticket(const Session& session, const Grant& grant) noexcept {
+Status check_ticket(const Session& session, const Grant& grant, Receipt* receipt_out) noexcept {
+    receipt_out->now = load_word(*grant.slot);
     if (!is_claimed(grant.epoch)) return Status::kGrant;
     if (grant.is_detached() || !KEYSTILE_GUARD("claim.ticket")) return Status::kOk;
     const SessionState owner = unpack_session(session_state(session.store->segment, grant.session));
     const bool is_ours =
         owner.is_open && owner.generation == grant.generation && owner.participant == session.store->self;
-    return is_ours ? Status::kOk : Status::kGrant;
+    if (is_ours) return Status::kOk;
+    // Not a ticket of ours, or of a session that was closed. If its claim is over, that is the truer answer.
+    return receipt_out->now.epoch() > grant.epoch ? Status::kFenced : Status::kGrant;
 }
 
 Status check_record(const shm::Slot& slot, const Grant& grant) noexcept {
@@ -148,7 +151,7 @@ Status check_record(const shm::Slot& slot, const Grant& grant) noexcept {
 
 Status renew(Session& session, const Grant& grant, std::uint64_t lease_ns, Receipt* receipt_out) noexcept {
     if (session.store->is_destroyed()) return Status::kDestroyed;
-    if (const Status s = check_ticket(session, grant); s != Status::kOk) return s;
+    if (const Status s = check_ticket(session, grant, receipt_out); s != Status::kOk) return s;
     for (;;) {  // lock-free: another turn only if word or record moved
         const SlotWord word = load_word(*grant.slot);
         receipt_out->now = word;
@@ -176,7 +179,7 @@ Status renew(Session& session, const Grant& grant, std::uint64_t lease_ns, Recei
 
 Status release(Session& session, const Grant& grant, Receipt* receipt_out) noexcept {
     if (session.store->is_destroyed()) return Status::kDestroyed;
-    if (const Status s = check_ticket(session, grant); s != Status::kOk) return s;
+    if (const Status s = check_ticket(session, grant, receipt_out); s != Status::kOk) return s;
     for (;;) {  // lock-free
         const SlotWord word = load_word(*grant.slot);
         if (word.epoch() != grant.epoch) break;  // told below

@@ -94,7 +94,7 @@ inline void arm_line(shm::Lane& line, Ref slot, Ref old_ref, std::uint64_t old_c
     if (session.store->is_destroyed()) [[unlikely]]
         return Status::kDestroyed;
     if (request.grant != nullptr) [[unlikely]] {
-        if (const Status s = check_ticket(session, *request.grant); s != Status::kOk) return s;
+        if (const Status s = check_ticket(session, *request.grant, receipt_out); s != Status::kOk) return s;
     }
     BlockGrant fresh;
     for (;;) {  // lock-free: another turn only if the word moved

@@ -27,7 +27,7 @@ bool list_slot(void* user, shm::Slot& slot) {
         return true;
     Entry entry{};
     entry.key = bytes;
-    const ReadResult result = read_value(store.segment, slot, nullptr, 0);
+    const ReadResult result = read_slow(store.segment, slot, nullptr, 0);  // the size, not the value
     const Status s = result.status;
     entry.value_size = result.size;
     entry.stamp = store.stamp_of(result.word);

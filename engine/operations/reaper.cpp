@@ -31,6 +31,18 @@ bool is_of(std::uint64_t ctl, std::uint32_t session) noexcept {
     return tag_of(ctl) != Tag::kFree && tag_of(ctl) != Tag::kFixed && session_of(id_of(ctl)) == session;
 }
 
+bool is_value_reachable(const Segment& segment, const shm::BlockHead& head) noexcept {
+    const auto* slot = segment.at<shm::Slot>(static_cast<Ref>(peek(head.place)));
+    return slot != nullptr && load_word(*slot).ref() == segment.ref_of(&head);
+}
+
+bool is_key_block_reachable(const Segment& segment, const shm::BlockHead& head) noexcept {
+    const auto* slot = segment.at<shm::Slot>(static_cast<Ref>(peek(head.place)));
+    if (slot == nullptr || inline_length_of(peek(slot->turn)) != 0) return false;
+    return unpack_key_place(peek(slot->key[1])).ref == segment.ref_of(&head) &&
+           tag_of(peek(slot->state)) != Tag::kFree && is_slot_reachable(segment, *slot);
+}
+
 // The block that a commit of the dead session replaced, if it did: nobody else may know that it is free.
 void repair_line(Segment& segment, const Remains& remains) noexcept {
     if (remains.old_ctl == 0 || remains.old_ref == 0) return;
@@ -57,18 +69,19 @@ void reap_run(Segment& segment, Ref ref, std::uint32_t session) noexcept {
     release_run(segment, ref, id_of(use));
 }
 
-// A block that the dead session allocated last of its kind: reachable, or to be freed.
-template <class IsReachable>
-void reap_block(Segment& segment, Ref ref, std::uint32_t session, IsReachable is_reachable) noexcept {
+// A block that a holding of the dead session names: reachable, or to be freed. What it is now is told by the block: one
+// that was allocated as a key may have been freed and be a value today.
+void reap_block(Segment& segment, Ref ref, std::uint32_t session) noexcept {
     const auto* head = ref != 0 ? segment.at<shm::BlockHead>(ref) : nullptr;
     if (head == nullptr) return;
     if (class_at(segment, ref) == kClasses) return reap_run(segment, ref, session);
     // order[reaper.ctl]: acquire. Partner: arena.allocate and arena.publish: the header is this id's.
     const std::uint64_t ctl = head->ctl.load(memory_order_acquire);
     if (!is_of(ctl, session)) return;
-    // HELD: it was never made reachable, its header may be its predecessor's. PUBLISHED: ask the one place
-    // that may name it.
-    if (tag_of(ctl) == Tag::kPublished && is_reachable(*head) && KEYSTILE_GUARD("reaper.reachable")) return;
+    // HELD: it was never made reachable, its header may be its predecessor's. PUBLISHED: ask the one place that may
+    // name it.
+    const bool is_in_use = tag_of(ctl) == Tag::kPublished && is_block_reachable(segment, *head);
+    if (is_in_use && KEYSTILE_GUARD("reaper.reachable")) return;
     KEYSTILE_CRASH_POINT("operations.reap.before_block");
     free_exact(segment, nullptr, ref, ctl);
 }
@@ -92,19 +105,12 @@ void reap_slot(Segment& segment, Ref ref, std::uint32_t session) noexcept {
 void reap_session(Segment& segment, std::uint32_t index, std::uint64_t state) noexcept {
     Remains remains;
     if (!copy_remains(segment, index, state, &remains)) return;
-    const auto holding = [&](Holding kind) { return remains.holding[static_cast<int>(kind)]; };
     if (KEYSTILE_GUARD("reaper.session")) {
         repair_line(segment, remains);
         // The slot before its key block: whether the slot is found is asked by the key's bytes.
-        reap_slot(segment, holding(Holding::kSlot), index);
-        reap_block(segment, holding(Holding::kKey), index,
-                   [&](const shm::BlockHead& head) { return is_key_block_reachable(segment, head); });
-        reap_block(segment, holding(Holding::kNode), index, [&](const shm::BlockHead& head) {
-            return is_node_reachable(segment, reinterpret_cast<const shm::Node&>(head));
-        });
-        for (const Holding value : {Holding::kValue, Holding::kOtherValue}) {
-            reap_block(segment, holding(value), index,
-                       [&](const shm::BlockHead& head) { return is_value_reachable(segment, head); });
+        reap_slot(segment, remains.holding[static_cast<int>(Holding::kSlot)], index);
+        for (const Holding block : {Holding::kKey, Holding::kNode, Holding::kValue, Holding::kOtherValue}) {
+            reap_block(segment, remains.holding[static_cast<int>(block)], index);
         }
     }
     KEYSTILE_CRASH_POINT("operations.reap.before_close");
@@ -124,16 +130,15 @@ void reap_participant(Segment& segment, ParticipantId dead) noexcept {
 
 }  // namespace
 
-bool is_value_reachable(const Segment& segment, const shm::BlockHead& head) noexcept {
-    const auto* slot = segment.at<shm::Slot>(static_cast<Ref>(peek(head.place)));
-    return slot != nullptr && load_word(*slot).ref() == segment.ref_of(&head);
-}
-
-bool is_key_block_reachable(const Segment& segment, const shm::BlockHead& head) noexcept {
-    const auto* slot = segment.at<shm::Slot>(static_cast<Ref>(peek(head.place)));
-    if (slot == nullptr || inline_length_of(peek(slot->turn)) != 0) return false;
-    return unpack_key_place(peek(slot->key[1])).ref == segment.ref_of(&head) &&
-           tag_of(peek(slot->state)) != Tag::kFree && is_slot_reachable(segment, *slot);
+bool is_block_reachable(const Segment& segment, const shm::BlockHead& head) noexcept {
+    switch (unpack_content(peek(head.content)).kind) {
+        case BlockKind::kKey:
+            return is_key_block_reachable(segment, head);
+        case BlockKind::kNode:
+            return is_node_reachable(segment, reinterpret_cast<const shm::Node&>(head));
+        default:
+            return is_value_reachable(segment, head);
+    }
 }
 
 std::uint32_t reap_dead(Segment& segment, ParticipantId self_id, std::uint32_t looks) noexcept {

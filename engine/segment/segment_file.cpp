@@ -177,7 +177,7 @@ Status Segment::open(const std::string& folder, const std::string& file, const S
         if (made == Status::kOk) return segment_out->attach(options);
         if (made != Status::kExists || options.must_create) return made;
     }
-    return Status::kBusy;
+    return Status::kNotAStore;  // something that can be neither opened nor replaced, such as a dangling link
 }
 
 std::uint32_t Segment::participant_count() const noexcept {
