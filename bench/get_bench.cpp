@@ -7,8 +7,8 @@
 //   get/uniform100k/key        100,000 keys, each once per lap; the value read says which key is next
 //   get/uniform100k/ahead      the same keys, known in advance: what the processor overlaps by itself
 //   get_many/uniform100k       the same keys, 64 a call; the next call's keys depend on the last value
-// Counters: x_NAME: how many times that reference's time, measured in turns with it on the same workload; x_get: of one get
-// after the other.
+// Counters: x_NAME: how many times that reference's time, measured in turns with it on the same workload;
+// x_get: of one get after the other.
 #include <array>
 
 #include "rig/worlds.hpp"

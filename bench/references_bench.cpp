@@ -1,13 +1,15 @@
 // What the others are compared with, each also as a case of its own.
 //
 // Workloads (time = one operation):
-//   cas/hot                     one `lock cmpxchg16b`, the same word again and again
-//   cas/uniform100k             one `lock cmpxchg16b` on a table of 100,000 lines of 64 bytes, the next line depends on the
-//                               result of the last
-//   mutex/DISTRIBUTION/OP       a robust process-shared pthread mutex per key around the same work (guarded_engines.hpp)
-//   seqlock/DISTRIBUTION/OP     a sequence counter per key around the same work
-//   mutex_in_place/…, seqlock_in_place/…  commits that overwrite: a death inside leaves a torn value
+//   cas/hot                   one `lock cmpxchg16b`, the same word again and again
+//   cas/uniform100k           one `lock cmpxchg16b` on a table of 100,000 lines of 64 bytes, the next line depends
+//                             on the result of the last
+//   mutex/DISTRIBUTION/OP     a robust process-shared pthread mutex per key around the same work
+//   seqlock/DISTRIBUTION/OP   a sequence counter per key around the same work
+//   mutex_in_place/DISTRIBUTION/commit, seqlock_in_place/DISTRIBUTION/commit
+//                             the same, overwriting: a death inside leaves a torn value
 // DISTRIBUTION: hot, zipf100k, uniform100k. OP: commit, get. Key 16 bytes, value 64.
+// What exactly they do: rig/guarded_engines.hpp.
 #include "rig/worlds.hpp"
 
 namespace keystile::bench {

@@ -4,10 +4,9 @@
 //   OP/hot/key/2p           both on one key, each commit from the version that its process saw last
 //   OP/zipf100k/key/2p      the same on 100,000 keys, some frequent
 //   OP/uniform100k/key/2p   100,000 keys; commits: each process has its own half, so the two never meet
-// OP: commit, get.
-// Counters: x_NAME: how many times that reference's time, measured in turns with it; share: of the slower process in what was
-// done (0.5 = fair); conflicts: of 100 attempts. An attempt that was neither won nor a conflict, or a win that does not show in
-// the versions, fails the case.
+// OP: commit, get. Counters: x_NAME: how many times that reference's time, measured in turns with it; share:
+// of the slower process in what was done (0.5 = fair); conflicts: of 100 attempts. An attempt that was
+// neither won nor a conflict, or a win that does not show in the versions, fails the case.
 #include <numeric>
 
 #include "rig/crew.hpp"

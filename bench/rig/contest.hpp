@@ -1,7 +1,7 @@
 // Several contestants measured in turns within one benchmark case, so that what disturbs one disturbs all.
 //
-// The time that Google Benchmark reports is the first contestant's. Counters: ns = median of its turns; x_NAME = median over
-// the turns of (its time) / (NAME's time in the same turn).
+// The time that Google Benchmark reports is the first contestant's. Counters: ns = median of its turns;
+// x_NAME = median over the turns of (its time) / (NAME's time in the same turn).
 #pragma once
 
 #include <benchmark/benchmark.h>
@@ -14,8 +14,8 @@
 
 namespace keystile::bench {
 
-// Of one process alone, the time it ran counts: on a busy machine others take their turns in between. Where two work at the
-// same time, the time that passed.
+// Of one process alone, the time it ran counts: on a busy machine others take their turns in between. Where
+// two work at the same time, the time that passed.
 enum class Clock : clockid_t { kOwn = CLOCK_THREAD_CPUTIME_ID, kWall = CLOCK_MONOTONIC };
 
 inline double seconds_now(Clock clock) {

@@ -1,6 +1,7 @@
 // Processes that work at the same time, on a word of command from the one that forked them.
 //
-// A worker looks at the command between short bursts; a command is a number: kIdle, kQuit, or which of its works to do.
+// A worker looks at the command between short bursts; a command is a number: kIdle, kQuit, or which of its
+// works to do.
 #pragma once
 
 #include <sched.h>
@@ -103,6 +104,7 @@ private:
                 desk.doing.store(what + 1, std::memory_order_release);
                 if (what == kIdle) {
                     for (int i = 0; i < 100; ++i) engine::pause();
+                    ::sched_yield();  // there may be more of us than cores
                     continue;
                 }
                 Work& work = *works[what];

@@ -1,13 +1,14 @@
 // The references: the same work over the same index, slots and blocks, guarded by a lock instead.
 //
 //   mutex    a robust process-shared pthread mutex per key, in an array of one line per slot
-//   seqlock  a sequence counter per key, in the slot's own line; a writer that dies inside blocks its key for ever
+//   seqlock  a sequence counter per key, in the slot's own line; a writer that dies inside blocks its key
 //
-// A commit compares the version, fills a fresh block, makes the slot name it, raises the version. The fresh block is what
-// lets a robust mutex keep its promise: whoever dies leaves the old value or the new. A variant of each, `…_in_place`,
-// overwrites the block that is there: less work, and a death inside leaves a torn value.
-// Kinder to all of them than to the engine: the spare block is at hand (no allocator, no ids), references are trusted,
-// nothing is counted, no handle is checked. One call each, not inlined, as a library's would be.
+// A commit compares the version, fills a fresh block, makes the slot name it, raises the version. The fresh
+// block is what lets a robust mutex keep its promise: whoever dies leaves the old value or the new. A variant
+// of each, `…_in_place`, overwrites the block that is there: less work, and a death inside leaves a torn
+// value. Kinder to all of them than to the engine: the spare block is at hand (no allocator, no ids),
+// references are trusted, nothing is counted, no handle is checked. One call each, not inlined, as a
+// library's would be.
 #pragma once
 
 #include <pthread.h>

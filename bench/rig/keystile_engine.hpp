@@ -15,8 +15,11 @@ class KeystileEngine {
 public:
     static constexpr const char* kName = "keystile";
 
-    using Ground = Filled;
-    explicit KeystileEngine(const Filled& filled, unsigned = 0) : opened_(filled.url()) {
+    struct Ground {
+        explicit Ground(const Filled& filled) : url(filled.url()) {}
+        std::string url;
+    };
+    KeystileEngine(const Ground& ground, unsigned /*rank*/) : opened_(ground.url) {
         const KeyName key = key_name(0);
         const ks_status s = ks_get(opened_.session(), {&key, sizeof key}, nullptr, 0, nullptr, &seen_);
         need(s == KS_TOO_SMALL, "the first key");

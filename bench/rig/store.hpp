@@ -54,7 +54,7 @@ public:
         const Opened opened(url(), keys);
         std::vector<char> value(value_bytes, 'v');
         for (std::uint64_t index = 0; index < keys + kSpares; ++index) {
-            std::memcpy(value.data(), &index, sizeof index);
+            write_index(value.data(), index);
             const KeyName key = key_name(index);
             const ks_status s = ks_commit(opened.session(), {&key, sizeof key}, {0, 0},
                                           {value.data(), value.size()}, nullptr, nullptr);

@@ -72,7 +72,7 @@ public:
     void run(std::uint64_t ops) noexcept override {
         for (std::uint64_t i = 0; i < ops; ++i) {
             const std::uint32_t index = order_.next(moved_);
-            if (kOp == Op::kGet || (kOp == Op::kMix && (i & 3u) != 3u)) {
+            if (kOp == Op::kGet || (kOp == Op::kMix && (++step_ & 3u) != 0)) {
                 book_.remember(index, engine_->get(index, value_.data(), value_.size()));
                 moved_ = index_in(value_.data()) - index;
             } else {
@@ -84,8 +84,7 @@ public:
 
 private:
     void commit(std::uint32_t index) noexcept {
-        const std::uint64_t number = index;
-        std::memcpy(value_.data(), &number, sizeof number);
+        write_index(value_.data(), index);
         std::uint64_t version = book_.version_of(index);
         for (;;) {
             const Attempt attempt = engine_->commit(index, version, value_.data(), value_.size());
@@ -106,6 +105,7 @@ private:
     Book book_;
     std::vector<char> value_;
     std::uint64_t moved_ = 0;
+    std::uint32_t step_ = 0;
 };
 
 template <class Engine>
@@ -132,18 +132,25 @@ std::unique_ptr<Work> work_of(std::shared_ptr<Engine> engine, Order order, Book 
     return nullptr;
 }
 
-// The work of process `rank` among those that share the store, each starting a commit from the version it saw last.
-//   hot   all on one key, so they fight for every version
-//   zipf  all on all keys: they meet on the frequent ones, and what one saw long ago is often another's by now
+// The work of process `rank` of `processes`, each starting a commit from the version that it saw last.
+//   hot      all on one key: they fight for every version
+//   zipf     all on all keys: they meet on the frequent ones, and a version seen long ago is often old
+//   uniform  each on keys of its own: they never meet
 template <class Engine>
 std::unique_ptr<Work> drawn_work(std::shared_ptr<Engine> engine, Distribution distribution, Op op,
-                                 std::uint32_t keys, std::size_t value_bytes, std::uint32_t rank) {
+                                 std::uint32_t keys, std::size_t value_bytes, std::uint32_t rank,
+                                 std::uint32_t processes = 1) {
     SeenBook book(versions_now(*engine, keys, value_bytes));
-    if (distribution == Distribution::kHot)
-        return work_of(engine, HotOrder(), std::move(book), op, value_bytes);
-    auto order =
-        distribution == Distribution::kZipf ? zipf_order(keys, rank + 1) : uniform_order(keys, rank + 1);
-    return work_of(engine, std::move(order), std::move(book), op, value_bytes);
+    switch (distribution) {
+        case Distribution::kHot:
+            return work_of(engine, HotOrder(), std::move(book), op, value_bytes);
+        case Distribution::kZipf:
+            return work_of(engine, zipf_order(keys, rank + 1), std::move(book), op, value_bytes);
+        case Distribution::kUniform:
+            return work_of(engine, uniform_order(keys / processes, processes, rank), std::move(book), op,
+                           value_bytes);
+    }
+    return nullptr;
 }
 
 }  // namespace keystile::bench

@@ -1,7 +1,11 @@
-// The stores that the cases of this program share, each made when it is first asked for, each engine with one of its own.
+// The stores that the cases of this program share, each made when it is first asked for, each engine with one
+// of its own.
 #pragma once
 
+#include <tuple>
+
 #include "rig/contest.hpp"
+#include "rig/place.hpp"
 #include "rig/work.hpp"
 
 namespace keystile::bench {
@@ -10,42 +14,21 @@ class World {
 public:
     World(const std::string& name, std::uint32_t keys)
         : keys_(keys),
-          own_(name + "-keystile", keys, kValueBytes),
-          mutex_(name, keys),
-          mutex_in_place_(name, keys),
-          seqlock_(name, keys),
-          seqlock_in_place_(name, keys) {}
-
-    // The engine for the calling process, the rank-th that uses the store. Keystile's is opened in each process anew, the
-    // guarded ones live in inherited memory.
+          places_(Place<KeystileEngine>(name, keys, kValueBytes), Place<Mutex>(name, keys, kValueBytes),
+                  Place<Seqlock>(name, keys, kValueBytes), Place<MutexInPlace>(name, keys, kValueBytes),
+                  Place<SeqlockInPlace>(name, keys, kValueBytes)) {}
+    // For the calling process, the rank-th that uses the store.
     template <class Engine>
     std::shared_ptr<Engine> engine(unsigned rank = 0) const {
-        return std::make_shared<Engine>(ground(static_cast<const Engine*>(nullptr)), rank);
+        return std::get<Place<Engine>>(places_).engine(rank);
     }
     std::uint32_t keys() const noexcept { return keys_; }
 
 private:
-    template <class Engine>
-    struct Place {
-        Place(const std::string& name, std::uint32_t keys)
-            : filled(name + "-" + Engine::kName, keys, kValueBytes), ground(filled) {}
-        Filled filled;
-        typename Engine::Ground ground;
-    };
-    const Filled& ground(const KeystileEngine*) const noexcept { return own_; }
-    const Mutex::Ground& ground(const Mutex*) const noexcept { return mutex_.ground; }
-    const MutexInPlace::Ground& ground(const MutexInPlace*) const noexcept { return mutex_in_place_.ground; }
-    const Seqlock::Ground& ground(const Seqlock*) const noexcept { return seqlock_.ground; }
-    const SeqlockInPlace::Ground& ground(const SeqlockInPlace*) const noexcept {
-        return seqlock_in_place_.ground;
-    }
-
     std::uint32_t keys_;
-    Filled own_;
-    Place<Mutex> mutex_;
-    Place<MutexInPlace> mutex_in_place_;
-    Place<Seqlock> seqlock_;
-    Place<SeqlockInPlace> seqlock_in_place_;
+    std::tuple<Place<KeystileEngine>, Place<Mutex>, Place<Seqlock>, Place<MutexInPlace>,
+               Place<SeqlockInPlace>>
+        places_;
 };
 
 inline const World& hot_world() {

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""Runs keystile_bench and prints each case with its ratios: median over the repetitions, goal, met or not.
+
+usage: report.py [--bench PATH] [--repetitions N] [--min-time SECONDS] [--filter REGEX] [--read FILE]...
+
+A ratio is taken within one run, in turns with its reference (the counter x_NAME), never across runs. --read judges JSON
+that was kept before (`./dev bench --json FILE --benchmark_repetitions=9`) instead of running anything.
+Exit status 1 if a goal is missed.
+"""
+
+import argparse
+import collections
+import json
+import os
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+# case (whole name) -> {counter: at most}
+GOALS = {
+    "commit/hot/handle": {"x_cas": 5},
+    "commit/hot/key": {"x_cas": 8},
+    "get/hot/handle": {"x_cas": 2},
+    "get/hot/key": {"x_cas": 4},
+    "commit/uniform100k/key": {"x_cas": 2.5},
+    "get/uniform100k/key": {"x_cas": 2.5},
+    "get_many/uniform100k": {"x_get": 0.4},
+}
+# Faster than the mutex at every point, at most 1.5 times the seqlock.
+POINTS = re.compile(r"(commit|get)/(hot|zipf100k|uniform100k)/key(/2p)?")
+POINT_GOALS = {"x_mutex": 1, "x_seqlock": 1.5}
+SHARE_MIN = 0.25  # of the slower of two processes on one hot key
+
+
+def goals_of(case):
+    return {**GOALS.get(case, {}), **(POINT_GOALS if POINTS.fullmatch(case) else {})}
+
+
+def run(bench, arguments):
+    command = [bench, "--benchmark_format=json", f"--benchmark_repetitions={arguments.repetitions}",
+               f"--benchmark_min_time={arguments.min_time}", f"--benchmark_filter={arguments.filter}",
+               "--benchmark_enable_random_interleaving=true"]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout)
+
+
+def collect(reports):
+    """{case: {counter: [value of each repetition]}}, and the cases that failed."""
+    cases = collections.defaultdict(lambda: collections.defaultdict(list))
+    failed = {}
+    for report in reports:
+        for entry in report["benchmarks"]:
+            if entry.get("run_type") == "aggregate":
+                continue
+            if entry.get("error_occurred"):
+                failed[entry["run_name"]] = entry["error_message"]
+                continue
+            for counter, value in entry.items():
+                if counter in ("ns", "share", "conflicts") or counter.startswith("x_"):
+                    cases[entry["run_name"]][counter].append(value)
+    return cases, failed
+
+
+def verdicts(case, medians):
+    """(reference, ratio, goal or None, is met)"""
+    goals = goals_of(case)
+    for counter, value in sorted(medians.items()):
+        if counter.startswith("x_"):
+            goal = goals.get(counter)
+            yield counter[2:], value, goal, goal is None or value <= goal
+    if case == "commit/hot/key/2p" and "share" in medians:
+        yield "share of the slower", medians["share"], SHARE_MIN, medians["share"] >= SHARE_MIN
+
+
+def print_table(cases):
+    missed = 0
+    print(f"{'case':28} {'ns':>8}   {'against':20} {'ratio':>7} {'goal':>7}")
+    for case, counters in cases.items():
+        medians = {counter: statistics.median(values) for counter, values in counters.items()}
+        rows = list(verdicts(case, medians))
+        if not rows:
+            print(f"{case:28} {medians['ns']:8.1f}")
+        for number, (reference, ratio, goal, is_met) in enumerate(rows):
+            head = f"{case:28} {medians['ns']:8.1f}" if number == 0 else " " * 37
+            sign = "" if goal is None else ("≥ " if reference.startswith("share") else "≤ ") + f"{goal:g}"
+            verdict = "" if goal is None else "met" if is_met else "MISSED"
+            print(f"{head}   {reference:20} {ratio:7.2f} {sign:>7} {verdict}")
+            missed += not is_met
+    return missed
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--bench", default=ROOT / "build/release/bin/keystile_bench", type=pathlib.Path)
+    parser.add_argument("--repetitions", type=int, default=9)
+    parser.add_argument("--min-time", type=float, default=0.1)
+    parser.add_argument("--filter", default="^(commit|get|get_many|cas)/")
+    parser.add_argument("--read", action="append", type=pathlib.Path, default=[])
+    arguments = parser.parse_args()
+    if arguments.read:
+        reports = [json.loads(path.read_text(encoding="utf-8")) for path in arguments.read]
+    else:
+        reports = [run(arguments.bench, arguments)]
+    context = reports[-1]["context"]
+    machine = f"{context['num_cpus']} CPUs at {context['mhz_per_cpu']} MHz"
+    print(f"{machine}, load {os.getloadavg()[0]:.1f}, {context['date']}")
+    cases, failed = collect(reports)
+    missed = print_table(cases)
+    for case, why in failed.items():
+        print(f"{case}: FAILED: {why}")
+    print(f"{missed} of the goals missed, {len(failed)} cases failed")
+    return 1 if missed or failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
