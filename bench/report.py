@@ -78,7 +78,7 @@ def verdicts(case, medians):
 def print_table(cases):
     missed = 0
     print(f"{'case':28} {'ns':>8}   {'against':20} {'ratio':>7} {'goal':>7}")
-    for case, counters in cases.items():
+    for case, counters in sorted(cases.items()):
         medians = {counter: statistics.median(values) for counter, values in counters.items()}
         rows = list(verdicts(case, medians))
         if not rows:
