@@ -1,7 +1,7 @@
-// Each operation x each named crash point it passes: a process is killed there, and, in a second run, stopped there while the
-// others work. Property, after each: survivors finish their own work on the same key and others; the victim's operation either
-// took place or did not, exactly as its place says; every OK commit is one version; `check` is clean and no block is lost or
-// shared after the reaping.
+// Each operation x each named crash point it passes: a process is killed there, and, in a second run,
+// stopped there while the others work. Property, after each: survivors finish their own work on the same
+// key and others; the victim's operation either took place or did not, exactly as its place says; every OK
+// commit is one version; `check` is clean and no block is lost or shared after the reaping.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -13,12 +13,15 @@ namespace keystile::testing {
 
 namespace {
 
-// In the ordinary run, cells of points that an operation passes very often are thinned out: the first, the last, and some.
+// In the ordinary run, cells of points that an operation passes very often are thinned out: the first, the
+// last, and some.
 constexpr int kOccurrencesMax = 6;
 
 bool is_chosen(const std::vector<std::string>& points, std::size_t index) {
-    const auto before = std::count(points.begin(), points.begin() + static_cast<std::ptrdiff_t>(index), points[index]);
-    const auto behind = std::count(points.begin() + static_cast<std::ptrdiff_t>(index), points.end(), points[index]) - 1;
+    const auto before =
+        std::count(points.begin(), points.begin() + static_cast<std::ptrdiff_t>(index), points[index]);
+    const auto behind =
+        std::count(points.begin() + static_cast<std::ptrdiff_t>(index), points.end(), points[index]) - 1;
     return before < kOccurrencesMax || behind == 0;
 }
 
@@ -39,7 +42,8 @@ protected:
             if (!is_chosen(points, i)) continue;
             ++cells;
             const std::string wrong = cell(op, points, i);
-            EXPECT_EQ(wrong, "") << op.name << ", at " << points[i] << " (" << i + 1 << " of " << points.size() << ")";
+            EXPECT_EQ(wrong, "") << op.name << ", at " << points[i] << " (" << i + 1 << " of "
+                                 << points.size() << ")";
         }
         RecordProperty("cells", cells);
         std::printf("%s: %d cells\n", op.name, cells);
@@ -67,11 +71,13 @@ const std::set<std::string> kOfStoreLife = {"segment.create.before_link", "segme
 
 TEST(CrashPoints, EachOneIsPassedByAnOperationOfTheMatrix) {
     std::set<std::string> passed = kOfStoreLife;
-    passed.insert("operations.commit.inside_line");  // only with the guard commit.line_order off: guard_test.cpp
-    for (const Operation& op : operations()) passed.merge([&] {
-        const std::vector<std::string> points = points_of(op);
-        return std::set<std::string>(points.begin(), points.end());
-    }());
+    passed.insert(
+        "operations.commit.inside_line");  // only with the guard commit.line_order off: guard_test.cpp
+    for (const Operation& op : operations())
+        passed.merge([&] {
+            const std::vector<std::string> points = points_of(op);
+            return std::set<std::string>(points.begin(), points.end());
+        }());
     for (const std::string& point : points_of_engine()) EXPECT_TRUE(passed.contains(point)) << point;
 }
 

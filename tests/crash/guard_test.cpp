@@ -1,5 +1,6 @@
-// The guards: each is a check in the engine that a scenario here depends on. Property: with the guard on the scenario holds;
-// with that one guard off it does not. So a guard that is lost by mistake turns its scenario red too.
+// The guards: each is a check in the engine that a scenario here depends on. Property: with the guard on
+// the scenario holds; with that one guard off it does not. So a guard that is lost by mistake turns its
+// scenario red too.
 //
 // Scenarios are deterministic: whoever is slow is stopped at a crash point, whoever dies is killed at one.
 #include <gtest/gtest.h>
@@ -22,12 +23,12 @@ constexpr char kBeforePublish[] = "operations.commit.before_publish";
 constexpr char kBeforeCas[] = "operations.commit.before_cas";
 constexpr char kAfterCas[] = "operations.commit.after_cas";
 
-#define HOLDS(condition)                                                                       \
-    do {                                                                                       \
-        if (!(condition)) {                                                                    \
-            std::fprintf(stderr, "guard_test.cpp:%d: not so: %s\n", __LINE__, #condition);     \
-            return false;                                                                      \
-        }                                                                                      \
+#define HOLDS(condition)                                                                   \
+    do {                                                                                   \
+        if (!(condition)) {                                                                \
+            std::fprintf(stderr, "guard_test.cpp:%d: not so: %s\n", __LINE__, #condition); \
+            return false;                                                                  \
+        }                                                                                  \
     } while (false)
 
 std::string get(const Attached& at, std::string_view key) {
@@ -47,7 +48,8 @@ ks_status put(const Attached& at, std::string_view key, std::string_view value) 
     return ks_commit(at.session, bytes(key), stamp_of(at, key), bytes(value), nullptr, nullptr);
 }
 
-ks_status put_granted(const Attached& at, const ks_grant& grant, std::string_view key, std::string_view value) {
+ks_status put_granted(const Attached& at, const ks_grant& grant, std::string_view key,
+                      std::string_view value) {
     ks_commit_options options{};
     options.struct_size = sizeof options;
     options.grant = &grant;
@@ -75,9 +77,10 @@ bool is_clean(const TestStore& store) {
     return wrong.empty();
 }
 
-// ---- Scenarios ------------------------------------------------------------------------------------------------------------
+// ---- Scenarios ------------------------------------------------------------------------------------------
 
-// R5: a reader that stalls before it copies meets the block's next owner's bytes, and must not take them for its own.
+// R5: a reader that stalls before it copies meets the block's next owner's bytes, and must not take them
+// for its own.
 bool a_slow_reader_sees_value_and_stamp_of_one_commit() {
     const TestStore store;
     create_small(store.url());
@@ -126,16 +129,17 @@ bool a_stranger_s_grant_is_no_ticket() {
     return put_granted(owner, grant, "k", "mine") == KS_OK;
 }
 
-// E4: the id of the old block counts only if the word still names that block. The victim reads it late (the block has another
-// owner by then), writes it down, and dies.
+// E4: the id of the old block counts only if the word still names that block. The victim reads it late (the
+// block has another owner by then), writes it down, and dies.
 bool the_dead_do_not_free_a_stranger_s_block() {
     const TestStore store;
     create_small(store.url());
     const Attached self(store.url());
     HOLDS(put(self, "k", "1") == KS_OK && put(self, "other", "1") == KS_OK);
-    const auto victim = other(store,
-                              {{"operations.commit.before_old_id", 1, SIGSTOP}, {"operations.commit.before_cas", 1, SIGKILL}},
-                              [](const Attached& at) { return put(at, "k", "victim"); });
+    const auto victim =
+        other(store,
+              {{"operations.commit.before_old_id", 1, SIGSTOP}, {"operations.commit.before_cas", 1, SIGKILL}},
+              [](const Attached& at) { return put(at, "k", "victim"); });
     HOLDS(victim->await_stop());
     HOLDS(put(self, "k", "2") == KS_OK);      // the block of "1" is this session's spare
     HOLDS(put(self, "other", "2") == KS_OK);  // and carries the other key's value
@@ -165,7 +169,8 @@ bool a_late_bid_does_not_unseat_the_owner() {
     return put_granted(self, grant, "k", "mine") == KS_OK;
 }
 
-// C4, E8: a reclaimer that judged the lease marks the record first; a lease renewed after that was not renewed.
+// C4, E8: a reclaimer that judged the lease marks the record first; a lease renewed after that was not
+// renewed.
 bool a_renewed_claim_is_not_reclaimed() {
     const TestStore store;
     create_small(store.url());
@@ -173,9 +178,10 @@ bool a_renewed_claim_is_not_reclaimed() {
     ks_grant grant{};
     HOLDS(put(owner, "k", "1") == KS_OK && claim(owner, "k", &grant) == KS_OK);
     const std::uint64_t epoch = grant.stamp.epoch;
-    const auto reclaimer = other(store, {{"slots.reclaim.after_mark", 1, SIGSTOP}}, [epoch](const Attached& at) {
-        return ks_reclaim(at.session, bytes("k"), epoch, KS_RECLAIM_LIVE, nullptr);
-    });
+    const auto reclaimer =
+        other(store, {{"slots.reclaim.after_mark", 1, SIGSTOP}}, [epoch](const Attached& at) {
+            return ks_reclaim(at.session, bytes("k"), epoch, KS_RECLAIM_LIVE, nullptr);
+        });
     HOLDS(reclaimer->await_stop());
     const ks_status renewed = ks_renew(owner.session, &grant, 0, nullptr);
     HOLDS(renewed == KS_OK || renewed == KS_FENCED);
@@ -191,7 +197,8 @@ bool a_stopped_process_keeps_its_memory() {
     create_small(store.url());
     const Attached self(store.url());
     HOLDS(put(self, "k", "1") == KS_OK && put(self, "other", "1") == KS_OK);
-    const bool is_off = is_switched_off("reaper.death_proven");  // off for the reaper alone, or all would reap themselves
+    const bool is_off =
+        is_switched_off("reaper.death_proven");  // off for the reaper alone, or all would reap themselves
     switch_off("");
     const auto slow = other(store, {{"operations.commit.before_cas", 1, SIGSTOP}},
                             [](const Attached& at) { return put(at, "k", "slow"); });
@@ -199,7 +206,8 @@ bool a_stopped_process_keeps_its_memory() {
     {
         if (is_off) switch_off("reaper.death_proven");
         const Attached reaper(store.url());  // opening the store reaps
-        for (int i = 0; i < 700; ++i) HOLDS(put(reaper, "n" + std::to_string(i), "x") == KS_OK);  // every block of the chunk
+        for (int i = 0; i < 700; ++i)
+            HOLDS(put(reaper, "n" + std::to_string(i), "x") == KS_OK);  // every block of the chunk
     }
     slow->resume();
     HOLDS(slow->await_end() == KS_OK);
@@ -225,14 +233,16 @@ bool a_half_written_line_frees_nothing() {
     return get(self, "k") == "1";
 }
 
-// A line names the block that its commit WOULD replace. Its owner dies without having won; the winner is slow to free or keep
-// the block. The reaper frees it, somebody else gets it: the winner must not take it from him.
+// A line names the block that its commit WOULD replace. Its owner dies without having won; the winner is
+// slow to free or keep the block. The reaper frees it, somebody else gets it: the winner must not take it
+// from him.
 bool a_slow_winner_does_not_take_back_what_was_reaped() {
     const TestStore store;
     create_small(store.url());
     const Attached self(store.url());
     HOLDS(put(self, "k", "1") == KS_OK);
-    const auto loser = other(store, {{kBeforeCas, 1, SIGSTOP}}, [](const Attached& at) { return put(at, "k", "l"); });
+    const auto loser =
+        other(store, {{kBeforeCas, 1, SIGSTOP}}, [](const Attached& at) { return put(at, "k", "l"); });
     HOLDS(loser->await_stop());
     const auto winner = other(store, {{kAfterCas, 1, SIGSTOP}}, [](const Attached& at) {
         if (put(at, "k", "w") != KS_OK) return 1;
@@ -249,7 +259,8 @@ bool a_slow_winner_does_not_take_back_what_was_reaped() {
     return ks_check(self.store, nullptr, nullptr, nullptr) == KS_OK;
 }
 
-// The winner dies before it freed the replaced block, while somebody who lost lives on with that block in its line.
+// The winner dies before it freed the replaced block, while somebody who lost lives on with that block in
+// its line.
 bool a_block_two_lines_name_is_reaped_all_the_same() {
     const TestStore store;
     create_small(store.url());
@@ -257,11 +268,15 @@ bool a_block_two_lines_name_is_reaped_all_the_same() {
         const Attached self(store.url());
         HOLDS(put(self, "k", "1") == KS_OK);
     }
-    const auto loser = other(store, {{kBeforeCas, 1, SIGSTOP}}, [](const Attached& at) { return put(at, "k", "l"); });
+    const auto loser =
+        other(store, {{kBeforeCas, 1, SIGSTOP}}, [](const Attached& at) { return put(at, "k", "l"); });
     HOLDS(loser->await_stop());
-    const auto winner = other(store, {{kAfterCas, 1, SIGKILL}}, [](const Attached& at) { return put(at, "k", "w"); });
+    const auto winner =
+        other(store, {{kAfterCas, 1, SIGKILL}}, [](const Attached& at) { return put(at, "k", "w"); });
     HOLDS(winner->await_end() == 128 + SIGKILL);
-    { const Attached reaper(store.url()); }
+    {
+        const Attached reaper(store.url());
+    }
     loser->resume();
     HOLDS(loser->await_end() == KS_CONFLICT);
     return is_clean(store);
@@ -333,7 +348,8 @@ TEST(Guards, EachOneOfTheEngineHasAScenario) {
     const std::vector<std::string> all = guards_of_engine();
     for (const std::string& guard : all) EXPECT_TRUE(covered.contains(guard)) << guard;
     for (const std::string& guard : covered) {
-        EXPECT_TRUE(std::find(all.begin(), all.end(), guard) != all.end()) << guard << " is not in the engine";
+        EXPECT_TRUE(std::find(all.begin(), all.end(), guard) != all.end())
+            << guard << " is not in the engine";
     }
 }
 

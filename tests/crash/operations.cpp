@@ -1,4 +1,5 @@
-// The operations of the crash matrix. Each says what the victim does, what comes before, and which point makes it happen.
+// The operations of the crash matrix. Each says what the victim does, what comes before, and which point
+// makes it happen.
 #include <csignal>
 
 #include "abi/abi.hpp"
@@ -15,7 +16,7 @@ constexpr std::uint64_t kMillisecond = 1'000'000;
 const std::string mebibyte(1u << 20, 'm');
 const std::string other_class(300, 'o');
 
-// ---- What victims do ----------------------------------------------------------------------------------------------------
+// ---- What victims do ------------------------------------------------------------------------------------
 
 ks_status commit_small(Actor& a) {
     return a.commit(a.world.key(), a.seen, "victim");
@@ -99,7 +100,7 @@ ks_status read_all(Actor& a) {
     return s == KS_OK ? ks_check(a.store, nullptr, nullptr, nullptr) : s;
 }
 
-// ---- What comes before --------------------------------------------------------------------------------------------------
+// ---- What comes before ----------------------------------------------------------------------------------
 
 void take_claim(Actor& a) {
     (void)a.claim(a.world.key());
@@ -118,7 +119,8 @@ void fill_first_chunks(Actor& a) {  // each class opens a chunk: until there is 
         }
         return false;
     };
-    for (std::size_t size = 500; has_virgin(); size *= 2) (void)a.put("fill-" + std::to_string(size), std::string(size, 'f'));
+    for (std::size_t size = 500; has_virgin(); size *= 2)
+        (void)a.put("fill-" + std::to_string(size), std::string(size, 'f'));
 }
 void open_other_sessions(Actor& a) {  // of the 64 records, this process has one and the victim one
     for (int i = 0; i < 62; ++i) (void)open_session(a);
@@ -169,7 +171,7 @@ void release_between(Actor& a) {
     (void)release(a);
 }
 
-// ---- What the reaper finds ----------------------------------------------------------------------------------------------
+// ---- What the reaper finds ------------------------------------------------------------------------------
 
 ks_status insert_long(Actor& a) {
     return a.put("corpse: a key of more than 16 bytes", "v");
@@ -219,7 +221,7 @@ void two_dead(Actor& a) {
     second->kill();
 }
 
-// ---- How the effect shows -------------------------------------------------------------------------------------------------
+// ---- How the effect shows -------------------------------------------------------------------------------
 
 bool is_committed(Actor& a, ks_stamp before) {
     return a.stamp_of(a.world.key()).version == before.version + 1;
@@ -244,7 +246,10 @@ Operation commit_like(Operation op, ks_status if_not_done = KS_CONFLICT) {
 
 void add_commits(Operations* all) {
     const Operation commits[] = {
-        {.name = "FirstCommit", .act = commit_small, .prepare = [](Actor& a) { (void)resolve(a); }, .key = "new"},
+        {.name = "FirstCommit",
+         .act = commit_small,
+         .prepare = [](Actor& a) { (void)resolve(a); },
+         .key = "new"},
         {.name = "Overwrite", .act = commit_small},
         {.name = "OverwriteWithSpareBlock", .act = commit_small, .prepare = commit_twice},
         {.name = "OverwriteWithOtherSize", .act = commit_other_class, .prepare = commit_twice},
@@ -275,9 +280,11 @@ void add_commits(Operations* all) {
     };
     for (const Operation& op : commits) all->push_back(commit_like(op));
     all->push_back(commit_like(
-        {.name = "CommitUnderGrant", .act = commit_granted, .prepare = take_claim, .holds_key = true}, KS_OK));
+        {.name = "CommitUnderGrant", .act = commit_granted, .prepare = take_claim, .holds_key = true},
+        KS_OK));
     all->push_back(commit_like(
-        {.name = "CommitAndRelease", .act = commit_and_release, .prepare = take_claim, .holds_key = true}, KS_OK));
+        {.name = "CommitAndRelease", .act = commit_and_release, .prepare = take_claim, .holds_key = true},
+        KS_OK));
     // Refused: the word moved while the new block was made.
     for (const bool is_big : {false, true}) {
         all->push_back({.name = is_big ? "RefusedMebibyte" : "RefusedCommit",
@@ -307,15 +314,26 @@ void add_claims(Operations* all) {
          .before = take_claim,
          .pause_at = "operations.watch.before_sleep",
          .while_paused = release_between},
-        {.name = "ClaimThatWakes", .act = claim, .before = stopped_waiter, .done_at = "slots.wake.before_wake",
+        {.name = "ClaimThatWakes",
+         .act = claim,
+         .before = stopped_waiter,
+         .done_at = "slots.wake.before_wake",
          .is_done = is_claimed_now},
         {.name = "ClaimOfNewKey", .act = claim, .key = "new"},
         {.name = "Renew", .act = renew, .prepare = take_claim},
-        {.name = "RenewOfMarkedClaim", .act = renew, .prepare = take_claim, .meanwhile = dead_reclaimer,
-         .if_not_done = KS_FENCED, .if_not_done_either = KS_FENCED},
+        {.name = "RenewOfMarkedClaim",
+         .act = renew,
+         .prepare = take_claim,
+         .meanwhile = dead_reclaimer,
+         .if_not_done = KS_FENCED,
+         .if_not_done_either = KS_FENCED},
         {.name = "Release", .act = release, .prepare = take_claim, .is_done = is_free_now},
-        {.name = "ReleaseThatWakes", .act = release, .prepare = take_claim, .meanwhile = stopped_waiter,
-         .done_at = "slots.wake.before_wake", .is_done = is_free_now},
+        {.name = "ReleaseThatWakes",
+         .act = release,
+         .prepare = take_claim,
+         .meanwhile = stopped_waiter,
+         .done_at = "slots.wake.before_wake",
+         .is_done = is_free_now},
         {.name = "ReclaimOfTheDead", .act = reclaim_dead, .before = dead_owner, .is_done = is_free_now},
         {.name = "ReclaimOfTheLiving", .act = reclaim_live, .before = take_claim, .is_done = is_free_now},
         {.name = "Watch", .act = watch},
@@ -329,12 +347,17 @@ void add_claims(Operations* all) {
 void add_stores(Operations* all) {
     all->push_back({.name = "Read", .act = read_all});
     all->push_back({.name = "OpenStore", .act = open_store, .is_attached = false});
-    all->push_back(
-        {.name = "OpenThatGrowsTheTable", .act = open_store, .before = open_other_participants, .is_attached = false});
-    all->push_back({.name = "OpenThatReaps", .act = open_store, .before = corpse<overwrite_other, kAfterCas>,
+    all->push_back({.name = "OpenThatGrowsTheTable",
+                    .act = open_store,
+                    .before = open_other_participants,
+                    .is_attached = false});
+    all->push_back({.name = "OpenThatReaps",
+                    .act = open_store,
+                    .before = corpse<overwrite_other, kAfterCas>,
                     .is_attached = false});
     all->push_back({.name = "OpenSession", .act = open_session});
-    all->push_back({.name = "OpenSessionThatGrowsTheTable", .act = open_session, .before = open_other_sessions});
+    all->push_back(
+        {.name = "OpenSessionThatGrowsTheTable", .act = open_session, .before = open_other_sessions});
     all->push_back({.name = "CloseSession", .act = close_session, .prepare = commit_twice});
     all->push_back({.name = "CloseStore", .act = close_store, .prepare = commit_twice});
 }
@@ -359,7 +382,8 @@ void add_reaping(Operations* all) {
         {"ReapReachableNode", corpse<insert_colliding, kBeforeInsert, 2>},
         {"ReapTwo", two_dead},
     };
-    for (const auto& [name, meanwhile] : remains) all->push_back({.name = name, .act = reap, .meanwhile = meanwhile});
+    for (const auto& [name, meanwhile] : remains)
+        all->push_back({.name = name, .act = reap, .meanwhile = meanwhile});
 }
 
 }  // namespace

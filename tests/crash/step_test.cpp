@@ -1,9 +1,11 @@
-// Death between any two instructions of any public call. Property, after each: the survivor reads the old value or the new one,
-// commits, claims and inserts; `check` is clean, every block is accounted for, nothing of the dead is left after the reaping.
+// Death between any two instructions of any public call. Property, after each: the survivor reads the old
+// value or the new one, commits, claims and inserts; `check` is clean, every block is accounted for,
+// nothing of the dead is left after the reaping.
 //
-// Calls of up to kInstructionsMax instructions are killed after every one of them; longer ones after every store to the segment,
-// locked instruction and system call. Calls that are not on the hot path are thinned in the ordinary run (every seventh
-// instruction beside those with an effect); KEYSTILE_STEP_ALL=1 takes all.
+// Calls of up to kInstructionsMax instructions are killed after every one of them; longer ones after every
+// store to the segment, locked instruction and system call. Calls that are not on the hot path are thinned
+// in the ordinary run (every seventh instruction beside those with an effect); KEYSTILE_STEP_ALL=1 takes
+// all.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -23,9 +25,10 @@ namespace {
 
 constexpr std::size_t kInstructionsMax = 5'000;
 constexpr std::size_t kStride = 7;
-constexpr std::size_t kScanEvery = 16;  // the full scan opens the store anew; in between the checks without that
+constexpr std::size_t kScanEvery =
+    16;  // the full scan opens the store anew; in between the checks without that
 
-// ---- What the victim has in hand ------------------------------------------------------------------------------------------
+// ---- What the victim has in hand ------------------------------------------------------------------------
 
 struct Victim {
     const TestStore& store;
@@ -36,7 +39,8 @@ struct Victim {
     ks_key key{};
 
     void attach() {
-        if (open_small(store.url(), 0, &opened) != KS_OK || ks_session_open(opened, &session) != KS_OK) ::_exit(90);
+        if (open_small(store.url(), 0, &opened) != KS_OK || ks_session_open(opened, &session) != KS_OK)
+            ::_exit(90);
         (void)ks_get(session, bytes("k"), nullptr, 0, nullptr, &seen);
     }
 };
@@ -44,7 +48,7 @@ struct Victim {
 struct Call {
     const char* name;
     void (*act)(Victim& v);
-    void (*prepare)(Victim& v) = nullptr;         // by the victim, attached
+    void (*prepare)(Victim& v) = nullptr;                                // by the victim, attached
     void (*before)(const TestStore&, ks_store*, ks_session*) = nullptr;  // by the survivor
     bool is_hot = false;
     bool is_attached = true;
@@ -108,91 +112,143 @@ int nothing(void*, const ks_entry*) {
 }
 
 const Call kCalls[] = {
-    {.name = "get", .act = [](Victim& v) {
-         char buffer[64];
-         (void)ks_get(v.session, bytes("k"), buffer, sizeof buffer, nullptr, nullptr);
-     }},
-    {.name = "get_k", .act = [](Victim& v) {
-         char buffer[64];
-         (void)ks_get_k(v.session, v.key, buffer, sizeof buffer, nullptr, nullptr);
-     }, .prepare = resolve},
-    {.name = "get_many", .act = [](Victim& v) {
-         ks_get_item items[2]{};
-         items[0].key = bytes("k");
-         items[1].key = bytes("none");
-         (void)ks_get_many(v.session, items, 2);
-     }},
-    {.name = "resolve_new", .act = [](Victim& v) { (void)ks_resolve(v.session, bytes("new"), &v.key); }, .is_hot = true},
-    {.name = "resolve_new_long", .act = [](Victim& v) { (void)ks_resolve(v.session, bytes(long_key), &v.key); },
+    {.name = "get",
+     .act =
+         [](Victim& v) {
+             char buffer[64];
+             (void)ks_get(v.session, bytes("k"), buffer, sizeof buffer, nullptr, nullptr);
+         }},
+    {.name = "get_k",
+     .act =
+         [](Victim& v) {
+             char buffer[64];
+             (void)ks_get_k(v.session, v.key, buffer, sizeof buffer, nullptr, nullptr);
+         },
+     .prepare = resolve},
+    {.name = "get_many",
+     .act =
+         [](Victim& v) {
+             ks_get_item items[2]{};
+             items[0].key = bytes("k");
+             items[1].key = bytes("none");
+             (void)ks_get_many(v.session, items, 2);
+         }},
+    {.name = "resolve_new",
+     .act = [](Victim& v) { (void)ks_resolve(v.session, bytes("new"), &v.key); },
+     .is_hot = true},
+    {.name = "resolve_new_long",
+     .act = [](Victim& v) { (void)ks_resolve(v.session, bytes(long_key), &v.key); },
      .is_hot = true},
     {.name = "commit", .act = commit, .is_hot = true},
     {.name = "commit_with_spare", .act = commit, .prepare = commit_twice, .is_hot = true},
     {.name = "commit_k", .act = commit_k, .prepare = resolve, .is_hot = true},
     {.name = "commit_refused", .act = commit, .prepare = [](Victim& v) { v.seen.version += 1; }},
-    {.name = "commit_new", .act = [](Victim& v) {
-         (void)ks_commit(v.session, bytes("new"), {0, 0}, bytes("victim"), nullptr, nullptr);
-     }, .is_hot = true},
-    {.name = "commit_run", .act = [](Victim& v) {
-         (void)ks_commit(v.session, bytes("k"), v.seen, bytes(forty_kilobytes), nullptr, nullptr);
-     }},
-    {.name = "overwrite_run", .act = commit, .prepare = [](Victim& v) {
-         (void)ks_commit(v.session, bytes("k"), v.seen, bytes(forty_kilobytes), nullptr, nullptr);
-         (void)ks_get(v.session, bytes("k"), nullptr, 0, nullptr, &v.seen);
-     }},
-    {.name = "delete", .act = [](Victim& v) { (void)ks_delete(v.session, bytes("k"), v.seen, nullptr, nullptr); },
+    {.name = "commit_new",
+     .act =
+         [](Victim& v) {
+             (void)ks_commit(v.session, bytes("new"), {0, 0}, bytes("victim"), nullptr, nullptr);
+         },
      .is_hot = true},
-    {.name = "commit_granted", .act = [](Victim& v) {
-         const ks_commit_options options = under(&v.grant, 0);
-         (void)ks_commit(v.session, bytes("k"), v.grant.stamp, bytes("victim"), &options, nullptr);
-     }, .prepare = take, .is_hot = true},
-    {.name = "commit_and_release", .act = [](Victim& v) {
-         const ks_commit_options options = under(&v.grant, KS_COMMIT_RELEASE);
-         (void)ks_commit(v.session, bytes("k"), v.grant.stamp, bytes("victim"), &options, nullptr);
-     }, .prepare = take, .is_hot = true},
+    {.name = "commit_run",
+     .act =
+         [](Victim& v) {
+             (void)ks_commit(v.session, bytes("k"), v.seen, bytes(forty_kilobytes), nullptr, nullptr);
+         }},
+    {.name = "overwrite_run",
+     .act = commit,
+     .prepare =
+         [](Victim& v) {
+             (void)ks_commit(v.session, bytes("k"), v.seen, bytes(forty_kilobytes), nullptr, nullptr);
+             (void)ks_get(v.session, bytes("k"), nullptr, 0, nullptr, &v.seen);
+         }},
+    {.name = "delete",
+     .act = [](Victim& v) { (void)ks_delete(v.session, bytes("k"), v.seen, nullptr, nullptr); },
+     .is_hot = true},
+    {.name = "commit_granted",
+     .act =
+         [](Victim& v) {
+             const ks_commit_options options = under(&v.grant, 0);
+             (void)ks_commit(v.session, bytes("k"), v.grant.stamp, bytes("victim"), &options, nullptr);
+         },
+     .prepare = take,
+     .is_hot = true},
+    {.name = "commit_and_release",
+     .act =
+         [](Victim& v) {
+             const ks_commit_options options = under(&v.grant, KS_COMMIT_RELEASE);
+             (void)ks_commit(v.session, bytes("k"), v.grant.stamp, bytes("victim"), &options, nullptr);
+         },
+     .prepare = take,
+     .is_hot = true},
     {.name = "claim", .act = take, .is_hot = true},
     {.name = "claim_of_the_dead", .act = take, .before = a_dead_owner, .is_hot = true},
-    {.name = "renew", .act = [](Victim& v) { (void)ks_renew(v.session, &v.grant, 0, nullptr); }, .prepare = take,
+    {.name = "renew",
+     .act = [](Victim& v) { (void)ks_renew(v.session, &v.grant, 0, nullptr); },
+     .prepare = take,
      .is_hot = true},
-    {.name = "release", .act = [](Victim& v) { (void)ks_release(v.session, &v.grant, nullptr); }, .prepare = take,
+    {.name = "release",
+     .act = [](Victim& v) { (void)ks_release(v.session, &v.grant, nullptr); },
+     .prepare = take,
      .is_hot = true},
-    {.name = "reclaim", .act = [](Victim& v) {
-         (void)ks_reclaim(v.session, bytes("k"), v.grant.stamp.epoch, KS_RECLAIM_LIVE, nullptr);
-     }, .prepare = take, .is_hot = true},
-    {.name = "grant_format_and_parse", .act = [](Victim& v) {
-         char token[KS_TOKEN_SIZE];
-         (void)ks_grant_format(&v.grant, token, sizeof token);
-         (void)ks_grant_parse(v.session, bytes("k"), token, &v.grant);
-     }, .prepare = [](Victim& v) {
-         take_detached(v);
-     }},
-    {.name = "watch_a_change", .act = [](Victim& v) { (void)ks_watch(v.session, bytes("k"), {0, 0}, 0, nullptr); }},
-    {.name = "list", .act = [](Victim& v) { (void)ks_list(v.session, {nullptr, 0}, KS_LIST_ALL, nothing, nullptr); }},
-    {.name = "stat", .act = [](Victim& v) {
-         ks_stats stats{};
-         stats.struct_size = sizeof stats;
-         (void)ks_stat(v.opened, &stats);
-     }},
-    {.name = "participants", .act = [](Victim& v) {
-         (void)ks_participants(v.opened, [](void*, const ks_participant*) { return 0; }, nullptr);
-     }},
+    {.name = "reclaim",
+     .act =
+         [](Victim& v) {
+             (void)ks_reclaim(v.session, bytes("k"), v.grant.stamp.epoch, KS_RECLAIM_LIVE, nullptr);
+         },
+     .prepare = take,
+     .is_hot = true},
+    {.name = "grant_format_and_parse",
+     .act =
+         [](Victim& v) {
+             char token[KS_TOKEN_SIZE];
+             (void)ks_grant_format(&v.grant, token, sizeof token);
+             (void)ks_grant_parse(v.session, bytes("k"), token, &v.grant);
+         },
+     .prepare = [](Victim& v) { take_detached(v); }},
+    {.name = "watch_a_change",
+     .act = [](Victim& v) { (void)ks_watch(v.session, bytes("k"), {0, 0}, 0, nullptr); }},
+    {.name = "list",
+     .act = [](Victim& v) { (void)ks_list(v.session, {nullptr, 0}, KS_LIST_ALL, nothing, nullptr); }},
+    {.name = "stat",
+     .act =
+         [](Victim& v) {
+             ks_stats stats{};
+             stats.struct_size = sizeof stats;
+             (void)ks_stat(v.opened, &stats);
+         }},
+    {.name = "participants",
+     .act =
+         [](Victim& v) {
+             (void)ks_participants(v.opened, [](void*, const ks_participant*) { return 0; }, nullptr);
+         }},
     {.name = "reap", .act = [](Victim& v) { (void)ks_reap(v.opened, nullptr); }},
-    {.name = "reap_a_dead_one", .act = [](Victim& v) { (void)open_small(v.store.url(), KS_OPEN_MUST_EXIST, &v.opened); },
-     .before = a_dead_committer, .is_attached = false},
+    {.name = "reap_a_dead_one",
+     .act = [](Victim& v) { (void)open_small(v.store.url(), KS_OPEN_MUST_EXIST, &v.opened); },
+     .before = a_dead_committer,
+     .is_attached = false},
     {.name = "check", .act = [](Victim& v) { (void)ks_check(v.opened, nullptr, nullptr, nullptr); }},
-    {.name = "session_open", .act = [](Victim& v) { (void)ks_session_open(v.opened, &v.session); }, .is_hot = true},
-    {.name = "session_close", .act = [](Victim& v) { ks_session_close(v.session); }, .prepare = commit_twice,
+    {.name = "session_open",
+     .act = [](Victim& v) { (void)ks_session_open(v.opened, &v.session); },
+     .is_hot = true},
+    {.name = "session_close",
+     .act = [](Victim& v) { ks_session_close(v.session); },
+     .prepare = commit_twice,
      .is_hot = true},
     {.name = "default_session", .act = [](Victim& v) { (void)ks_default_session(v.opened); }},
-    {.name = "open", .act = [](Victim& v) { (void)open_small(v.store.url(), KS_OPEN_MUST_EXIST, &v.opened); },
+    {.name = "open",
+     .act = [](Victim& v) { (void)open_small(v.store.url(), KS_OPEN_MUST_EXIST, &v.opened); },
      .is_attached = false},
-    {.name = "create", .act = [](Victim& v) { (void)open_small(v.store.url(), 0, &v.opened); }, .is_attached = false,
+    {.name = "create",
+     .act = [](Victim& v) { (void)open_small(v.store.url(), 0, &v.opened); },
+     .is_attached = false,
      .has_store = false},
     {.name = "close", .act = [](Victim& v) { ks_close(v.opened); }, .prepare = commit_twice},
-    {.name = "destroy", .act = [](Victim& v) { (void)ks_destroy(v.store.url().c_str(), KS_DESTROY_FORCE); },
+    {.name = "destroy",
+     .act = [](Victim& v) { (void)ks_destroy(v.store.url().c_str(), KS_DESTROY_FORCE); },
      .is_attached = false},
 };
 
-// ---- The segment, as the survivor has it mapped -----------------------------------------------------------------------------
+// ---- The segment, as the survivor has it mapped ---------------------------------------------------------
 
 class Snapshot {
 public:
@@ -224,7 +280,7 @@ private:
     std::vector<char> bytes_;
 };
 
-// ---- The survivor -------------------------------------------------------------------------------------------------------------
+// ---- The survivor ---------------------------------------------------------------------------------------
 
 std::string survive_destroy(const TestStore& store) {
     ks_store* again = nullptr;
@@ -257,7 +313,8 @@ std::string survive(ks_store* store, ks_session* session) {
     const ks_status read = ks_get(session, bytes("k"), value.data(), value.size(), &size, &seen);
     value.resize(size);
     demand(read == KS_OK || read == KS_NOT_FOUND, "k cannot be read");
-    const bool is_known = value == "first" || value == "victim" || value == forty_kilobytes || read == KS_NOT_FOUND;
+    const bool is_known =
+        value == "first" || value == "victim" || value == forty_kilobytes || read == KS_NOT_FOUND;
     demand(is_known, "k has a value that nobody committed");
     demand((seen.version == 1) == (value == "first"), "version and value of k belong to different commits");
     ks_grant grant{};
@@ -266,7 +323,8 @@ std::string survive(ks_store* store, ks_session* session) {
     wait.wait_ns = KS_FOREVER;
     demand(ks_claim(session, bytes("k"), &wait, &grant, nullptr) == KS_OK, "k cannot be claimed");
     demand(ks_release(session, &grant, nullptr) == KS_OK, "k cannot be released");
-    for (const std::string_view key : {std::string_view("k"), std::string_view("new"), std::string_view(long_key)}) {
+    for (const std::string_view key :
+         {std::string_view("k"), std::string_view("new"), std::string_view(long_key)}) {
         demand(put(session, key, "survivor") == KS_OK, "a key cannot be committed");
     }
     return wrong + check_now(store);
@@ -325,7 +383,8 @@ TEST_P(Step, DeathAfterAnyInstructionIsSurvived) {
     }
     const std::size_t length = path.address.size();
     ASSERT_GT(length, 1u);
-    const bool is_all = length <= kInstructionsMax && (call.is_hot || std::getenv("KEYSTILE_STEP_ALL") != nullptr);
+    const bool is_all =
+        length <= kInstructionsMax && (call.is_hot || std::getenv("KEYSTILE_STEP_ALL") != nullptr);
     const bool is_thinned = length <= kInstructionsMax && !is_all;
     std::size_t kills = 0, strays = 0;
     for (std::size_t n = 0; n < length; ++n) {
@@ -334,17 +393,19 @@ TEST_P(Step, DeathAfterAnyInstructionIsSurvived) {
         const std::string wrong = run(call, &path, n, &is_there);
         ++kills;
         if (!is_there) ++strays;
-        ASSERT_EQ(wrong, "") << call.name << ", killed after " << n << " of " << length - 1 << " instructions";
+        ASSERT_EQ(wrong, "") << call.name << ", killed after " << n << " of " << length - 1
+                             << " instructions";
     }
-    std::printf("%s: %zu instructions, %zu deaths, %zu of them elsewhere\n", call.name, length - 1, kills, strays);
+    std::printf("%s: %zu instructions, %zu deaths, %zu of them elsewhere\n", call.name, length - 1, kills,
+                strays);
     RecordProperty("instructions", static_cast<int>(length - 1));
     RecordProperty("deaths", static_cast<int>(kills));
-    EXPECT_LE(strays * 20, kills) << "the path is not the same in each run: deaths where they were not meant to be";
+    EXPECT_LE(strays * 20, kills)
+        << "the path is not the same in each run: deaths where they were not meant to be";
 }
 
-INSTANTIATE_TEST_SUITE_P(Calls, Step, ::testing::ValuesIn(kCalls), [](const auto& info) {
-    return std::string(info.param.name);
-});
+INSTANTIATE_TEST_SUITE_P(Calls, Step, ::testing::ValuesIn(kCalls),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace
 

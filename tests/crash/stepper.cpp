@@ -26,7 +26,8 @@ const unsigned char* code(std::uint64_t address) {
     return reinterpret_cast<const unsigned char*>(address);
 }
 
-// Enough of x86-64 to see `lock` among the prefixes, an `xchg` with memory (locked by itself), and `syscall`.
+// Enough of x86-64 to see `lock` among the prefixes, an `xchg` with memory (locked by itself), and
+// `syscall`.
 bool is_locked_or_system_call(std::uint64_t address) {
     const unsigned char* at = code(address);
     constexpr unsigned char kPrefixes[] = {0x66, 0x67, 0xF2, 0xF3, 0x2E, 0x36, 0x3E, 0x26, 0x64, 0x65};
@@ -130,7 +131,8 @@ Path record_path(Traced& child, const std::function<bool()>& has_changed) {
     (void)has_changed();
     while (child.is_at_begin()) {
         const std::uint64_t address = child.instruction();
-        const bool is_repeating = !path.address.empty() && path.address.back() == address;  // rep movsb stops in each turn
+        const bool is_repeating =
+            !path.address.empty() && path.address.back() == address;  // rep movsb stops in each turn
         if (!is_repeating) {
             path.address.push_back(address);
             path.is_effect.push_back(is_effect);
@@ -153,8 +155,8 @@ bool kill_after(Traced& child, const Path& path, std::size_t n) {
     }
     std::size_t anchor = n;
     while (anchor > 0 && (times[path.address[anchor]] != 1 || is_in_vdso(path.address[anchor]))) --anchor;
-    // From there to the same passing of the instruction as in the recording: what lies in between may differ (the kernel's
-    // clock takes one turn more, a number has one digit more).
+    // From there to the same passing of the instruction as in the recording: what lies in between may
+    // differ (the kernel's clock takes one turn more, a number has one digit more).
     const auto from = path.address.begin() + static_cast<std::ptrdiff_t>(anchor);
     const auto to = path.address.begin() + static_cast<std::ptrdiff_t>(n) + 1;
     auto passings = std::count(from, to, path.address[n]);

@@ -1,7 +1,8 @@
 // Single-stepping a process through one call, and killing it between two instructions.
 //
-// The call's path is recorded once by ptrace, instruction by instruction. To kill a later child after N instructions it runs at
-// full speed to a breakpoint at an instruction before N that the path passes only once, and is stepped from there.
+// The call's path is recorded once by ptrace, instruction by instruction. To kill a later child after N
+// instructions it runs at full speed to a breakpoint at an instruction before N that the path passes only
+// once, and is stepped from there.
 #pragma once
 
 #include <sys/types.h>
@@ -22,8 +23,8 @@ public:
     ~Traced();  // kills it
 
     bool is_at_begin() const noexcept { return is_stopped_; }
-    std::uint64_t instruction() const;  // address of the next one
-    bool step();                        // false: the call is over (or the process)
+    std::uint64_t instruction() const;   // address of the next one
+    bool step();                         // false: the call is over (or the process)
     bool run_to(std::uint64_t address);  // true: it stands there; false: the call ended before
     void kill();
 
@@ -41,7 +42,8 @@ struct Path {
 // has_changed: has the segment changed since it was last asked?
 Path record_path(Traced& child, const std::function<bool()>& has_changed);
 
-// Kill a fresh child after n instructions. False: it did not come by there (its path differed), and was killed at its end.
+// Kill a fresh child after n instructions. False: it did not come by there (its path differed), and was
+// killed at its end.
 bool kill_after(Traced& child, const Path& path, std::size_t n);
 
 }  // namespace keystile::testing

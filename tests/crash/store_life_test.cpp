@@ -119,7 +119,8 @@ TEST(StoreLife, ADestroyerStoppedBeforeTheUnlinkDoesNotTakeTheNextStoreOfThatNam
     EXPECT_EQ(scan(store.url()), "") << "the new store is gone";
 }
 
-// A waiter that really sleeps, and a waker that dies before the system call: the waiter looks again by itself.
+// A waiter that really sleeps, and a waker that dies before the system call: the waiter looks again by
+// itself.
 TEST(StoreLife, AWaiterWhoseWakerWasKilledWakesByItself) {
     const TestStore store;
     const Attached self(store.url());

@@ -40,14 +40,15 @@ Actor attach(World& world) {
     return actor;
 }
 
-// ---- Survivors: their own work, on the victim's key and on others -------------------------------------------------------
+// ---- Survivors: their own work, on the victim's key and on others ---------------------------------------
 
-#define SURVIVOR_CHECK(condition)                                                                         \
-    do {                                                                                                  \
-        if (!(condition)) {                                                                               \
-            std::fprintf(stderr, "survivor, line %d: not so: %s (%s)\n", __LINE__, #condition, ks_last_error()); \
-            return 1;                                                                                     \
-        }                                                                                                 \
+#define SURVIVOR_CHECK(condition)                                                              \
+    do {                                                                                       \
+        if (!(condition)) {                                                                    \
+            std::fprintf(stderr, "survivor, line %d: not so: %s (%s)\n", __LINE__, #condition, \
+                         ks_last_error());                                                     \
+            return 1;                                                                          \
+        }                                                                                      \
     } while (false)
 
 // Read, change, commit until it is done (the watchdog ends it otherwise). KS_HELD ends it if may_be_held.
@@ -99,7 +100,8 @@ int work(Actor& actor, char letter, bool may_be_held) {
 
     int listed = 0;
     const auto on_entry = [](void* user, const ks_entry*) { return ++*static_cast<int*>(user), 0; };
-    SURVIVOR_CHECK(ks_list(actor.session, {nullptr, 0}, KS_LIST_ALL, on_entry, &listed) == KS_OK && listed >= 4);
+    SURVIVOR_CHECK(ks_list(actor.session, {nullptr, 0}, KS_LIST_ALL, on_entry, &listed) == KS_OK &&
+                   listed >= 4);
     ks_get_item items[2] = {};
     items[0].key = bytes(key);
     items[1].key = bytes("other");
@@ -129,7 +131,7 @@ void survive(World& world, bool may_be_held) {
     }
 }
 
-// ---- One cell -----------------------------------------------------------------------------------------------------------
+// ---- One cell -------------------------------------------------------------------------------------------
 
 int play_victim(World& world, const Child::Line& line, const std::vector<Step>& steps) {
     Actor actor = world.op.is_attached ? attach(world) : Actor{world};
@@ -147,8 +149,10 @@ int play_victim(World& world, const Child::Line& line, const std::vector<Step>& 
     return 0;
 }
 
-// Steps up to and with the one that ends (or stops) the victim at points[index]; empty for an index beyond: undisturbed.
-std::vector<Step> steps_to(const Operation& op, const std::vector<std::string>& points, std::size_t index, int signal) {
+// Steps up to and with the one that ends (or stops) the victim at points[index]; empty for an index beyond:
+// undisturbed.
+std::vector<Step> steps_to(const Operation& op, const std::vector<std::string>& points, std::size_t index,
+                           int signal) {
     std::vector<Step> steps;
     std::size_t from = 0;
     if (!op.pause_at.empty()) {
@@ -166,8 +170,10 @@ std::vector<Step> steps_to(const Operation& op, const std::vector<std::string>& 
 
 // The victim, forked and past its pause. Whatever comes next was armed by `steps`.
 // *seen_out: the key's stamp just before the victim set out (again).
-std::unique_ptr<Child> start_victim(World& world, Actor& self, const std::vector<Step>& steps, ks_stamp* seen_out) {
-    auto victim = std::make_unique<Child>([&](const Child::Line& line) { return play_victim(world, line, steps); });
+std::unique_ptr<Child> start_victim(World& world, Actor& self, const std::vector<Step>& steps,
+                                    ks_stamp* seen_out) {
+    auto victim =
+        std::make_unique<Child>([&](const Child::Line& line) { return play_victim(world, line, steps); });
     if (!victim->await_ready()) world.note("the victim ended before its operation");
     if (world.op.meanwhile != nullptr) world.op.meanwhile(self);
     *seen_out = self.stamp_of(world.key());
@@ -196,11 +202,13 @@ void judge_history(World& world, ks_stamp before, std::uint32_t commits_of_the_d
     const ks_stamp now = self.stamp_of(world.key());
     const std::uint64_t should = before.version + world.shared.commits + commits_of_the_dead;
     if (now.version != should) {
-        world.note("version " + std::to_string(now.version) + ", but " + std::to_string(should) + " commits were OK");
+        world.note("version " + std::to_string(now.version) + ", but " + std::to_string(should) +
+                   " commits were OK");
     }
     const auto* const epochs = world.shared.epoch;
     const std::uint32_t count = std::min<std::uint32_t>(world.shared.claims, 64);
-    if (std::set<std::uint64_t>(epochs, epochs + count).size() != count) world.note("one epoch had two owners");
+    if (std::set<std::uint64_t>(epochs, epochs + count).size() != count)
+        world.note("one epoch had two owners");
     ks_close(self.store);
 }
 
@@ -294,7 +302,8 @@ World::~World() {
     ::munmap(&shared, sizeof shared);
 }
 
-void World::corpse(ks_status (*act)(Actor&), std::string_view point, int occurrence, void (*prepare)(Actor&)) {
+void World::corpse(ks_status (*act)(Actor&), std::string_view point, int occurrence,
+                   void (*prepare)(Actor&)) {
     Child child([&](const Child::Line&) {
         Actor actor = attach(*this);
         if (prepare != nullptr) prepare(actor);
@@ -369,8 +378,10 @@ std::string stopped_at(const Operation& op, const std::vector<std::string>& poin
     // It lives: nothing of its is reaped.
     Actor reaper = attach(world);
     std::uint64_t buried = 0;
-    if (ks_reap(reaper.store, &buried) != KS_OK || buried != 0) world.note("a stopped process was taken for dead");
-    if (ks_check(reaper.store, nullptr, nullptr, nullptr) != KS_OK) world.note("check, beside a stopped process");
+    if (ks_reap(reaper.store, &buried) != KS_OK || buried != 0)
+        world.note("a stopped process was taken for dead");
+    if (ks_check(reaper.store, nullptr, nullptr, nullptr) != KS_OK)
+        world.note("check, beside a stopped process");
     ks_close(reaper.store);
 
     victim->resume();
@@ -378,7 +389,8 @@ std::string stopped_at(const Operation& op, const std::vector<std::string>& poin
         world.note("the victim went on, and ended with " + std::to_string(ended));
     }
     const auto status = static_cast<ks_status>(world.shared.victim_status);
-    const bool is_true = is_done ? status == op.if_done : status == op.if_not_done || status == op.if_not_done_either;
+    const bool is_true =
+        is_done ? status == op.if_done : status == op.if_not_done || status == op.if_not_done_either;
     if (!is_true) world.note(std::string("the victim went on, and was told ") + ks_status_name(status));
     end_helpers(world);
     judge_history(world, before, 0);

@@ -1,4 +1,5 @@
-// The crash matrix: one victim in one operation, killed or stopped at one place; survivors; and what must then be true.
+// The crash matrix: one victim in one operation, killed or stopped at one place; survivors; and what must
+// then be true.
 #pragma once
 
 #include <functional>
@@ -15,8 +16,8 @@ namespace keystile::testing {
 
 // What processes tell each other about the cell they are in; in memory shared by all forked from the test.
 struct Shared {
-    std::uint32_t commits;       // OK commits and deletes of the cell's key by anybody who lived to tell
-    std::uint32_t claims;        // OK claims of it, with their epochs
+    std::uint32_t commits;  // OK commits and deletes of the cell's key by anybody who lived to tell
+    std::uint32_t claims;   // OK claims of it, with their epochs
     std::uint64_t epoch[64];
     std::uint32_t victim_ended;  // the victim came back from its operation
     std::int32_t victim_status;
@@ -42,14 +43,15 @@ struct Actor {
 
 struct Operation {
     const char* name;
-    ks_status (*act)(Actor& victim);          // killed or stopped somewhere in here
-    void (*before)(Actor& self) = nullptr;    // by the test's own process, before the victim exists
-    void (*prepare)(Actor& victim) = nullptr;  // by the victim, before its points count
-    void (*meanwhile)(Actor& self) = nullptr;  // by the test's own process, after that
-    std::string_view pause_at = "";            // the victim first stops here …
+    ks_status (*act)(Actor& victim);              // killed or stopped somewhere in here
+    void (*before)(Actor& self) = nullptr;        // by the test's own process, before the victim exists
+    void (*prepare)(Actor& victim) = nullptr;     // by the victim, before its points count
+    void (*meanwhile)(Actor& self) = nullptr;     // by the test's own process, after that
+    std::string_view pause_at = "";               // the victim first stops here …
     void (*while_paused)(Actor& self) = nullptr;  // … and this happens
     std::string_view key = "k";
-    // From this point on (its first passing) the effect on the key has taken place; "" = there is none to look for.
+    // From this point on (its first passing) the effect on the key has taken place; "" = there is none to
+    // look for.
     std::string_view done_at = "";
     bool (*is_done)(Actor& self, ks_stamp before) = nullptr;
     std::uint32_t commits = 0;  // of the victim on the key, once done
@@ -57,8 +59,8 @@ struct Operation {
     ks_status if_done = KS_OK;
     ks_status if_not_done = KS_OK;
     ks_status if_not_done_either = KS_OK;
-    bool holds_key = false;    // while it is stopped others may be told KS_HELD
-    bool is_attached = true;   // else it opens the store itself, in act
+    bool holds_key = false;   // while it is stopped others may be told KS_HELD
+    bool is_attached = true;  // else it opens the store itself, in act
 };
 
 const std::vector<Operation>& operations();
@@ -90,8 +92,8 @@ public:
 // The points that the operation passes, in order (with repetitions), when nobody disturbs it.
 std::vector<std::string> points_of(const Operation& op);
 
-// One cell: at the `index`-th of those points the victim is killed (or stopped for the time that others work). Empty, or what
-// went wrong.
+// One cell: at the `index`-th of those points the victim is killed (or stopped for the time that others
+// work). Empty, or what went wrong.
 std::string killed_at(const Operation& op, const std::vector<std::string>& points, std::size_t index);
 std::string stopped_at(const Operation& op, const std::vector<std::string>& points, std::size_t index);
 

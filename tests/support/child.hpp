@@ -1,7 +1,7 @@
 // A forked process that a test stops, kills and waits for. No waiting for time: pipes and waitpid only.
 //
-// The child dies with the test (parent-death signal) and after kWatchdogSeconds of its own (alarm), so that a hang is a
-// failure with a name and not a silent timeout.
+// The child dies with the test (parent-death signal) and after kWatchdogSeconds of its own (alarm), so that
+// a hang is a failure with a name and not a silent timeout.
 #pragma once
 
 #include <sys/types.h>
@@ -53,7 +53,8 @@ private:
 // For a run that is nothing but a number: forks, waits, answers the exit status.
 int run_in_child(const std::function<int()>& run);
 
-// Is the process asleep in a futex call? (asks /proc; for tests that must kill a waker whose waiter really sleeps)
+// Is the process asleep in a futex call? (asks /proc; for tests that must kill a waker whose waiter really
+// sleeps)
 bool is_asleep_in_futex(pid_t pid);
 
 }  // namespace keystile::testing

@@ -63,7 +63,8 @@ std::vector<std::string> names_in_engine(const char* macro) {
         std::stringstream text;
         text << std::ifstream(entry.path()).rdbuf();
         const std::string all = text.str();
-        for (auto it = std::sregex_iterator(all.begin(), all.end(), use); it != std::sregex_iterator(); ++it) {
+        for (auto it = std::sregex_iterator(all.begin(), all.end(), use); it != std::sregex_iterator();
+             ++it) {
             names.insert((*it)[1]);
         }
     }

@@ -9,7 +9,8 @@
 
 namespace keystile::testing {
 
-// At the `occurrence`-th passing (1 = first, counted from the step before on) of the point, this process gets the signal.
+// At the `occurrence`-th passing (1 = first, counted from the step before on) of the point, this process
+// gets the signal.
 struct Step {
     std::string point;
     int occurrence = 1;
@@ -20,7 +21,8 @@ struct Step {
 void arm(std::vector<Step> steps);
 // Neither signals nor records any more.
 void disarm();
-// Every point this process passes from now on is written down in memory that a forked child shares with its parent.
+// Every point this process passes from now on is written down in memory that a forked child shares with its
+// parent.
 void record();
 std::vector<std::string> recorded();  // what was passed since the last forget_record()
 void forget_record();

@@ -52,7 +52,8 @@ void create_small(const std::string& url) {
         std::fprintf(stderr, "cannot create %s: %s, %s\n", url.c_str(), ks_status_name(s), ks_last_error());
         std::abort();
     }
-    store->store->segment.header().hash_seed = kSeed;  // before the first key; whoever opens the store from now on reads it
+    store->store->segment.header().hash_seed =
+        kSeed;  // before the first key; whoever opens the store from now on reads it
     ks_close(store);
 }
 
@@ -121,12 +122,15 @@ std::string expect_equal(const char* what, std::uint64_t is, std::uint64_t shoul
 ks_check_report check(ks_store* store, std::string* wrong) {
     ks_check_report report{};
     report.struct_size = sizeof report;
-    const auto tell = [](void* user, const char* text) { *static_cast<std::string*>(user) += std::string(text) + "\n"; };
+    const auto tell = [](void* user, const char* text) {
+        *static_cast<std::string*>(user) += std::string(text) + "\n";
+    };
     const ks_status checked = ks_check(store, tell, wrong, &report);
     if (checked != KS_OK) *wrong += std::string("check: ") + ks_status_name(checked) + "\n";
     *wrong += expect_equal("problems", report.problems, 0);
     *wrong += expect_equal("blocks not reaped", report.blocks_unreaped, 0);
-    *wrong += expect_equal("live, free and kept blocks", report.blocks_live + report.blocks_free + report.blocks_in_flight,
+    *wrong += expect_equal("live, free and kept blocks",
+                           report.blocks_live + report.blocks_free + report.blocks_in_flight,
                            count_blocks(store->store->segment));
     return report;
 }
@@ -151,7 +155,8 @@ std::string scan(const std::string& url) {
 
     const Segment& segment = store->store->segment;
     Census census{segment, {}, {}};
-    if (visit_all(segment, Visitor{&census, Census::on_slot, Census::on_node}) != Status::kOk) wrong += "index: corrupt\n";
+    if (visit_all(segment, Visitor{&census, Census::on_slot, Census::on_node}) != Status::kOk)
+        wrong += "index: corrupt\n";
     wrong += census.wrong;
     wrong += expect_equal("live blocks", report.blocks_live, census.blocks.size());
     wrong += expect_equal("open sessions", count_open_sessions(segment), 0);

@@ -12,7 +12,8 @@ inline ks_bytes bytes(std::string_view text) noexcept {
     return {text.data(), text.size()};
 }
 
-// A name of this process's own, destroyed with the object, whatever is left of it. Small: 256 root cells, 32 MiB at most.
+// A name of this process's own, destroyed with the object, whatever is left of it. Small: 256 root cells,
+// 32 MiB at most.
 class TestStore {
 public:
     TestStore();
@@ -30,7 +31,8 @@ private:
 // How tests open a small store (flags: KS_OPEN_…).
 ks_status open_small(const std::string& url, std::uint32_t flags, ks_store** store_out);
 
-// Make it, with a hash seed that is the same in every run: so each run takes the same path through the index.
+// Make it, with a hash seed that is the same in every run: so each run takes the same path through the
+// index.
 void create_small(const std::string& url);
 
 // An attached store with one session; ends the process with a message if that fails.
@@ -44,9 +46,10 @@ public:
     ks_session* session = nullptr;
 };
 
-// Open the store, reap, check. Empty, or what is wrong, a line each. Demands: ks_check KS_OK with 0 problems; nothing
-// unreaped; nothing in flight (so: no session but the scan's own may be open); live and free blocks make up all blocks there
-// are; live blocks are exactly those of the keys: values, long keys, index nodes; no two keys share one.
+// Open the store, reap, check. Empty, or what is wrong, a line each. Demands: ks_check KS_OK with 0
+// problems; nothing unreaped; nothing in flight (so: no session but the scan's own may be open); live and
+// free blocks make up all blocks there are; live blocks are exactly those of the keys: values, long keys,
+// index nodes; no two keys share one.
 std::string scan(const std::string& url);
 
 // The same of a store that is open here, beside its sessions: in flight is then what they keep.
