@@ -70,8 +70,9 @@ BlockGrant allocate_slow(Lane& lane, std::uint64_t bytes, Holding kind) noexcept
 
 Status open_chunk(Segment& segment, std::uint64_t use, std::uint64_t* index_out) noexcept {
     auto& hint = segment.header().next_chunk.value;
-    for (std::uint64_t index = peek(hint);
-         ;) {  // ends at chunk_count, which only grows up to the segment's end
+    const std::uint64_t hinted = peek(hint);
+    std::uint64_t index = hinted <= segment.chunk_count() ? hinted : 0;
+    for (;;) {  // ends at chunk_count, which only grows up to the segment's end
         if (index >= segment.chunk_count()) {
             if (const Status s = segment.grow_arena(index + 1); s != Status::kOk) return s;
             continue;

@@ -25,6 +25,12 @@ public:
         find_shared_blocks();
         std::sort(reachable_.begin(), reachable_.end());
         for (std::uint64_t i = 0, count = segment_.chunk_count(); i < count; ++i) check_chunk(i);
+        for (std::uint64_t pair = 0; pair < segment_.regions().home_pairs; ++pair) {
+            if (!segment_.has_home(pair)) continue;
+            const Ref home = segment_.ref_of(segment_.home(pair));
+            check_slot_state(home);
+            check_slot_state(home + static_cast<Ref>(sizeof(shm::Slot) / kRefUnit));
+        }
         return report_.problems == 0 ? Status::kOk : Status::kCorrupt;
     }
 
@@ -125,7 +131,7 @@ private:
             const auto [ref, slot] = values_[i];
             if (values_[i - 1].first != ref) continue;
             const auto names_it = [&](Ref place) {
-                const auto* it = segment_.at<shm::Slot>(place);
+                const auto* it = segment_.slot_at(place);
                 return it != nullptr && load_word(*it).ref() == ref;
             };
             // One of them may have let it go before the other took it.
@@ -205,7 +211,7 @@ private:
     }
 
     void check_slot_state(Ref ref) {
-        const auto* slot = segment_.at<shm::Slot>(ref);
+        const auto* slot = segment_.slot_at(ref);
         if (slot == nullptr) return;
         const std::uint64_t state = peek(slot->state);
         if (tag_of(state) == Tag::kFree) return;

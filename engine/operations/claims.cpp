@@ -8,6 +8,13 @@ namespace keystile::engine {
 
 namespace {
 
+// An odd word and the record that was read after it (C2). kOk: they match. kBusy: the word has moved since.
+// kCorrupt: it has not, and no step of the protocol leaves such a pair.
+Status match(const shm::Slot& slot, SlotWord word, const ClaimRecord& record) noexcept {
+    if (record.epoch == word.epoch()) return Status::kOk;
+    return load_word(slot) == word ? Status::kCorrupt : Status::kBusy;
+}
+
 std::uint64_t deadline_for(std::uint64_t lease_ns) noexcept {
     if (lease_ns == 0) return 0;
     const std::uint64_t deadline_us = boottime_us() + (lease_ns + 999) / 1000;
@@ -93,12 +100,7 @@ Status meet_claim(Session& session, shm::Slot& slot, SlotWord word, Owner* owner
     const Store& store = *session.store;
     const Word128 seen = ld16(&slot.claim);
     const ClaimRecord record = unpack_claim(seen);
-    if (record.epoch != word.epoch()) {
-        // The word was read first, so its record can only be newer (C2). An older one, with the word still
-        // there, is damage.
-        const bool is_moved = record.epoch > word.epoch() || load_word(slot).epoch() != word.epoch();
-        return is_moved ? Status::kBusy : Status::kCorrupt;
-    }
+    if (const Status s = match(slot, word, record); s != Status::kOk) return s;
     if (is_over(store, record)) {
         const Status s = reclaim_step(slot, seen);
         if (s != Status::kOk) return s;
@@ -142,9 +144,9 @@ Status check_ticket(const Session& session, const Grant& grant, Receipt* receipt
     return receipt_out->now.epoch() > grant.epoch ? Status::kFenced : Status::kGrant;
 }
 
-Status check_record(const shm::Slot& slot, const Grant& grant) noexcept {
+Status check_record(const shm::Slot& slot, SlotWord word, const Grant& grant) noexcept {
     const ClaimRecord record = unpack_claim(ld16(&slot.claim));
-    if (record.epoch != grant.epoch) return Status::kBusy;
+    if (const Status s = match(slot, word, record); s != Status::kOk) return s;
     const bool is_named = record.session == grant.session && record.generation == grant.generation;
     return is_named || !KEYSTILE_GUARD("claim.ticket") ? Status::kOk : Status::kGrant;
 }
@@ -161,11 +163,10 @@ Status renew(Session& session, const Grant& grant, std::uint64_t lease_ns, Recei
         }
         const Word128 seen = ld16(&grant.slot->claim);
         const ClaimRecord record = unpack_claim(seen);
-        if (record.epoch != grant.epoch) {
-            if (record.epoch < grant.epoch) return Status::kCorrupt;
-            continue;
+        if (const Status s = check_record(*grant.slot, word, grant); s != Status::kOk) {
+            if (s == Status::kBusy) continue;
+            return s;
         }
-        if (const Status s = check_record(*grant.slot, grant); s == Status::kGrant) return s;
         if (record.is_reclaimed && KEYSTILE_GUARD("claim.mark_stops_renewal")) {
             if (const Status s = reclaim_step(*grant.slot, seen); s != Status::kOk && s != Status::kBusy)
                 return s;
@@ -183,7 +184,7 @@ Status release(Session& session, const Grant& grant, Receipt* receipt_out) noexc
     for (;;) {  // lock-free
         const SlotWord word = load_word(*grant.slot);
         if (word.epoch() != grant.epoch) break;  // told below
-        const Status s = check_record(*grant.slot, grant);
+        const Status s = check_record(*grant.slot, word, grant);
         if (s == Status::kBusy) continue;
         if (s != Status::kOk) return s;
         break;
@@ -212,8 +213,10 @@ Status reclaim(Session& session, shm::Slot& slot, std::uint64_t epoch, bool is_f
         if (word.epoch() != epoch) return is_begun ? Status::kOk : Status::kFenced;
         const Word128 seen = ld16(&slot.claim);
         const ClaimRecord record = unpack_claim(seen);
-        if (record.epoch < word.epoch()) return Status::kCorrupt;
-        if (record.epoch != word.epoch()) continue;
+        if (const Status s = match(slot, word, record); s != Status::kOk) {
+            if (s == Status::kBusy) continue;
+            return s;
+        }
         if (!is_forced && !is_over(store, record)) {
             describe(store, record, &receipt_out->owner);
             return Status::kHeld;

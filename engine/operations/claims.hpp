@@ -33,12 +33,12 @@ Status release(Session& session, const Grant& grant, Receipt* receipt_out) noexc
 Status reclaim(Session& session, shm::Slot& slot, std::uint64_t epoch, bool is_forced,
                Receipt* receipt_out) noexcept;
 
-// May this session use the ticket at all? (E9: knowing an odd epoch is not enough.) kOk, kGrant, or kFenced (its claim
-// is over, whoever's it was); receipt: the word now.
+// May this session use the ticket at all? (E9: knowing an odd epoch is not enough.) kOk, kGrant, or kFenced
+// (its claim is over, whoever's it was); receipt: the word now.
 Status check_ticket(const Session& session, const Grant& grant, Receipt* receipt_out) noexcept;
 // The word is at grant.epoch: does the record name the ticket's owner? kOk, kGrant, kBusy (the word has
 // moved: look again).
-Status check_record(const shm::Slot& slot, const Grant& grant) noexcept;
+Status check_record(const shm::Slot& slot, SlotWord word, const Grant& grant) noexcept;
 
 // The word read as odd. kBusy: it was over and is reclaimed now, or moved: look again. kHeld: *owner_out.
 // kCorrupt.

@@ -29,20 +29,18 @@ struct CommitRequest {
 [[gnu::cold]] Status refuse(Session& session, Status status, SlotWord word, BlockGrant fresh,
                             Receipt* receipt_out) noexcept;
 
-// The word is not as the caller saw it, or he has a grant. kOk: go on. kBusy: look again. Else the answer.
-[[gnu::noinline]] Status judge_granted(shm::Slot& slot, SlotWord word, const Grant& grant,
-                                       std::uint64_t version) noexcept;
+// The word is not simply what the caller saw, or he has a grant: the whole precedence. kOk: go on. kBusy:
+// look again.
+[[gnu::noinline]] Status judge(Session& session, shm::Slot& slot, SlotWord word, Stamp seen,
+                               const Grant* grant, Receipt* receipt_out) noexcept;
 
-// Precedence without a grant: version moved, live claim, epoch moved.
-inline Status judge_optimistic(Session& session, shm::Slot& slot, SlotWord word, Stamp seen,
-                               Receipt* receipt_out) noexcept {
-    if (word.version() != seen.version) [[unlikely]]
-        return Status::kConflict;
-    if (session.store->token_of(word.epoch()) == seen.epoch && !is_claimed(word.epoch())) [[likely]]
-        return Status::kOk;
-    if (is_claimed(word.epoch())) return meet_claim(session, slot, word, &receipt_out->owner);
-    const bool is_never_written = word.version() == 0 && seen.epoch == 0;
-    return is_never_written || !KEYSTILE_GUARD("commit.epoch") ? Status::kOk : Status::kFenced;
+// CLEAN, at exactly this version and this even epoch, and not the last version: compared packed, without
+// unpacking.
+inline bool is_as_seen(SlotWord word, Stamp seen, std::uint64_t token_base) noexcept {
+    const std::uint64_t epoch = seen.epoch - token_base;
+    const Word128 want = SlotWord(seen.version, epoch, 0).raw();
+    return ((word.raw().hi ^ want.hi) | ((word.raw().lo ^ want.lo) >> 32)) == 0 && !is_claimed(epoch) &&
+           epoch <= kEpochMax && seen.version < kVersionMax;
 }
 
 // The block that carries the value, published and not reachable yet.
@@ -99,17 +97,12 @@ inline void arm_line(shm::Lane& line, Ref slot, Ref old_ref, std::uint64_t old_c
     BlockGrant fresh;
     for (;;) {  // lock-free: another turn only if the word moved
         const SlotWord word = load_word(slot);
-        if (word.is_intent()) [[unlikely]]
-            return refuse(session, Status::kCorrupt, word, fresh, receipt_out);
-        const Status judged = request.grant != nullptr
-                                  ? judge_granted(slot, word, *request.grant, request.seen.version)
-                                  : judge_optimistic(session, slot, word, request.seen, receipt_out);
-        if (judged != Status::kOk) [[unlikely]] {
+        const bool is_plain =
+            request.grant == nullptr && is_as_seen(word, request.seen, session.store->token_base);
+        if (!is_plain) [[unlikely]] {
+            const Status judged = judge(session, slot, word, request.seen, request.grant, receipt_out);
             if (judged == Status::kBusy) continue;
-            return refuse(session, judged, word, fresh, receipt_out);
-        }
-        if (word.version() == kVersionMax) [[unlikely]] {
-            return refuse(session, Status::kExhausted, word, fresh, receipt_out);
+            if (judged != Status::kOk) return refuse(session, judged, word, fresh, receipt_out);
         }
 
         std::uint64_t old_ctl = 0;

@@ -12,8 +12,9 @@ ReadResult read_slow(const Segment& segment, const shm::Slot& slot, void* buf,
         if (block == nullptr) return {Status::kCorrupt, w, 0};
         const BlockContent content = unpack_content(peek(block->head.content));
         const bool is_tombstone = (content.flags & kTombstone) != 0;
-        const bool is_readable = content.kind == BlockKind::kValue && content.size <= kValueBytesMax &&
-                                 content.size <= segment.bytes_from(w.ref()) - sizeof(shm::Block);
+        const bool is_readable =
+            content.kind == BlockKind::kValue && content.size <= kValueBytesMax &&
+            segment.at<shm::Block>(w.ref(), sizeof(shm::Block) + content.size) != nullptr;
         const bool is_copied = !is_tombstone && is_readable && content.size <= capacity;
         if (is_copied) copy_out(buf, block->payload, content.size);
         // order[read.validate.slow]: acquire fence, as read.validate; partner: arena.fill's release fence.

@@ -17,6 +17,11 @@ void read_batch(const Store& store, ReadItem* items, std::size_t count) noexcept
     shm::Slot* slots[kBatch];
     for (std::size_t i = 0; i < count; ++i) {
         hashes[i] = hash_of(items[i].key, store.hash_seed);
+        const std::uint64_t pair = segment.home_pair_of(hashes[i]);
+        if (segment.has_home(pair)) {
+            __builtin_prefetch(segment.home(pair));
+            __builtin_prefetch(segment.home(pair) + 1);
+        }
         __builtin_prefetch(&segment.root()[hashes[i] & mask]);
     }
     for (std::size_t i = 0; i < count; ++i) {  // where the root already names a slot, fetch its line

@@ -32,12 +32,12 @@ bool is_of(std::uint64_t ctl, std::uint32_t session) noexcept {
 }
 
 bool is_value_reachable(const Segment& segment, const shm::BlockHead& head) noexcept {
-    const auto* slot = segment.at<shm::Slot>(static_cast<Ref>(peek(head.place)));
+    const auto* slot = segment.slot_at(static_cast<Ref>(peek(head.place)));
     return slot != nullptr && load_word(*slot).ref() == segment.ref_of(&head);
 }
 
 bool is_key_block_reachable(const Segment& segment, const shm::BlockHead& head) noexcept {
-    const auto* slot = segment.at<shm::Slot>(static_cast<Ref>(peek(head.place)));
+    const auto* slot = segment.slot_at(static_cast<Ref>(peek(head.place)));
     if (slot == nullptr || inline_length_of(peek(slot->turn)) != 0) return false;
     return unpack_key_place(peek(slot->key[1])).ref == segment.ref_of(&head) &&
            tag_of(peek(slot->state)) != Tag::kFree && is_slot_reachable(segment, *slot);
@@ -46,8 +46,8 @@ bool is_key_block_reachable(const Segment& segment, const shm::BlockHead& head) 
 // The block that a commit of the dead session replaced, if it did: nobody else may know that it is free.
 void repair_line(Segment& segment, const Remains& remains) noexcept {
     if (remains.old_ctl == 0 || remains.old_ref == 0) return;
-    const auto* slot = segment.at<shm::Slot>(remains.slot);
-    if (slot == nullptr) return;
+    const auto* slot = segment.slot_at(remains.slot);
+    if (slot == nullptr || segment.at<shm::BlockHead>(remains.old_ref) == nullptr) return;
     const bool is_in_place = load_word(*slot).ref() == remains.old_ref;
     if (is_in_place && KEYSTILE_GUARD("reaper.line_reachable")) return;
     KEYSTILE_CRASH_POINT("operations.reap.before_line");
@@ -69,8 +69,8 @@ void reap_run(Segment& segment, Ref ref, std::uint32_t session) noexcept {
     release_run(segment, ref, id_of(use));
 }
 
-// A block that a holding of the dead session names: reachable, or to be freed. What it is now is told by the block: one
-// that was allocated as a key may have been freed and be a value today.
+// A block that a holding of the dead session names: reachable, or to be freed. What it is now is told by the
+// block: one that was allocated as a key may have been freed and be a value today.
 void reap_block(Segment& segment, Ref ref, std::uint32_t session) noexcept {
     const auto* head = ref != 0 ? segment.at<shm::BlockHead>(ref) : nullptr;
     if (head == nullptr) return;
@@ -78,17 +78,21 @@ void reap_block(Segment& segment, Ref ref, std::uint32_t session) noexcept {
     // order[reaper.ctl]: acquire. Partner: arena.allocate and arena.publish: the header is this id's.
     const std::uint64_t ctl = head->ctl.load(memory_order_acquire);
     if (!is_of(ctl, session)) return;
-    // HELD: it was never made reachable, its header may be its predecessor's. PUBLISHED: ask the one place that may
-    // name it.
+    // HELD: it was never made reachable, its header may be its predecessor's. PUBLISHED: ask the one place
+    // that may name it.
     const bool is_in_use = tag_of(ctl) == Tag::kPublished && is_block_reachable(segment, *head);
     if (is_in_use && KEYSTILE_GUARD("reaper.reachable")) return;
     KEYSTILE_CRASH_POINT("operations.reap.before_block");
     free_exact(segment, nullptr, ref, ctl);
 }
 
+bool is_slot_place(const Segment& segment, Ref ref) noexcept {
+    return segment.is_home(ref) || peek(segment.chunk(segment.chunk_of(ref))->use) == fixed_use(kSlotsUse);
+}
+
 void reap_slot(Segment& segment, Ref ref, std::uint32_t session) noexcept {
-    auto* slot = ref != 0 ? segment.at<shm::Slot>(ref) : nullptr;
-    if (slot == nullptr || peek(segment.chunk(segment.chunk_of(ref))->use) != fixed_use(kSlotsUse)) return;
+    auto* slot = ref != 0 ? segment.slot_at(ref) : nullptr;
+    if (slot == nullptr || !is_slot_place(segment, ref)) return;
     // order[reaper.slot]: acquire. Partner: slots.take.
     std::uint64_t state = slot->state.load(memory_order_acquire);
     if (tag_of(state) != Tag::kHeld || session_of(id_of(state)) != session) return;

@@ -14,7 +14,8 @@ namespace keystile::engine {
 // Look at up to `looks` participants and reap those that are dead. Returns how many were buried.
 std::uint32_t reap_dead(Segment& segment, ParticipantId self_id, std::uint32_t looks) noexcept;
 
-// Does the one place that may name this published block, by its own kind, name it? For the reaper and for `check`.
+// Does the one place that may name this published block, by its own kind, name it? For the reaper and for
+// `check`.
 bool is_block_reachable(const Segment& segment, const shm::BlockHead& head) noexcept;
 
 }  // namespace keystile::engine

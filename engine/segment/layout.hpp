@@ -32,6 +32,7 @@ inline constexpr std::uint32_t kSessionsMax = 32768;
 inline constexpr std::uint32_t kRingCells = 64 * 1024;
 inline constexpr std::uint32_t kRootBitsMin = 8;
 inline constexpr std::uint32_t kRootBitsMax = 30;
+inline constexpr std::uint32_t kHomeBitsMax = 24;  // 1 GiB of home slots
 inline constexpr std::size_t kLabelBytes = 32;
 inline constexpr std::size_t kKeyBytesMax = 1024;
 inline constexpr std::size_t kKeyBytesInline = 16;
@@ -218,7 +219,8 @@ constexpr std::uint64_t layout_fingerprint() noexcept {
                                    offsetof(shm::BlockHead, place),
                                    sizeof(shm::Node),
                                    shm::kNodeCells,
-                                   sizeof(shm::Chunk)};
+                                   sizeof(shm::Chunk),
+                                   kHomeBitsMax};
     for (const std::uint64_t fact : facts) hash = (hash ^ fact) * 0x100000001B3u;
     return hash;
 }
@@ -226,7 +228,8 @@ constexpr std::uint64_t layout_fingerprint() noexcept {
 // Where the regions lie: a pure function of two numbers in the header, so a reader recomputes instead of
 // trusting.
 struct Regions {
-    std::uint64_t participants, sessions, ring, root, chunks, arena;  // offsets
+    std::uint64_t participants, sessions, ring, root, home_map, homes, chunks, arena;  // offsets
+    std::uint64_t home_pairs;  // pairs of slots, a power of two
     std::uint64_t chunk_count;
     std::uint64_t segment_bytes;
 };
@@ -242,7 +245,13 @@ constexpr Regions regions_of(std::uint64_t segment_bytes, std::uint32_t root_bit
     r.sessions = r.participants + round_up(kParticipantsMax * sizeof(shm::Participant), kPageBytes);
     r.ring = r.sessions + round_up(kSessionsMax * sizeof(shm::Session), kPageBytes);
     r.root = r.ring + round_up(kRingCells * sizeof(Word128), kPageBytes);
-    r.chunks = r.root + round_up(8ull << root_bits, kPageBytes);
+    r.home_map = r.root + round_up(8ull << root_bits, kPageBytes);
+    // As many home slots as keys are expected (half the root's cells), in pairs that share two neighbouring
+    // lines.
+    r.home_pairs = 1ull << ((root_bits < kHomeBitsMax + 1 ? root_bits - 1 : kHomeBitsMax) - 1);
+    const std::uint64_t home_bytes = r.home_pairs * 2 * sizeof(shm::Slot);
+    r.homes = r.home_map + round_up((home_bytes / kPageBytes + 7) / 8, kPageBytes);
+    r.chunks = r.homes + home_bytes;
     const std::uint64_t left = segment_bytes > r.chunks ? segment_bytes - r.chunks : 0;
     const std::uint64_t table = round_up(left / kChunkBytes * sizeof(shm::Chunk), kPageBytes);
     r.arena = round_up(r.chunks + table, kChunkBytes);

@@ -89,6 +89,7 @@ Status Segment::create(const std::string& folder, const std::string& path,
                  {regions.participants, participants_bytes},
                  {regions.sessions, sessions_bytes},
                  {regions.root, 8ull << root_bits},
+                 {regions.home_map, regions.homes - regions.home_map},
                  {regions.chunks, kPageBytes},
                  {regions.arena, kFirstArenaBytes}};
     for (const auto& range : first) {
@@ -223,6 +224,18 @@ Status Segment::grow_sessions(std::uint32_t count) noexcept {
     const std::uint64_t records = std::min<std::uint64_t>(round_up(count, kFirstRecords), kSessionsMax);
     const std::uint64_t bytes = records * sizeof(shm::Session);
     return grow(header().sessions, regions_.sessions, bytes, kSessionsMax * sizeof(shm::Session));
+}
+
+Status Segment::grow_home(std::uint64_t pair) noexcept {
+    if (is_read_only_) return Status::kReadOnly;
+    const std::uint64_t page = pair / kPairsPerPage;
+    const Status s = allocate_range(file_, regions_.homes + page * kPageBytes, kPageBytes);
+    if (s != Status::kOk) return s;
+    KEYSTILE_CRASH_POINT("segment.grow_home.before_bit");
+    // order[segment.home_map]: release. Pairs with has_home. A crash before: the next inserter allocates the
+    //   page again.
+    home_map()[page / 64].fetch_or(1ull << (page % 64), memory_order_release);
+    return Status::kOk;
 }
 
 Status Segment::grow_arena(std::uint64_t chunks) noexcept {

@@ -50,6 +50,34 @@ public:
     shm::Chunk* chunk(std::uint64_t index) const noexcept {
         return reinterpret_cast<shm::Chunk*>(base_ + regions_.chunks) + index;
     }
+    // Home slots: where a key's slot lies if there is room, so that a lookup finds it without the index.
+    // Allocated page by page; a pair of a page that is not allocated is not touched.
+    std::uint64_t home_pair_of(std::uint64_t hash) const noexcept { return hash & (regions_.home_pairs - 1); }
+    bool has_home(std::uint64_t pair) const noexcept {
+        const std::uint64_t page = pair / kPairsPerPage;
+        // order[segment.home_map.load]: acquire. Partner: grow_home: what the bit stands for was allocated
+        //   before.
+        return ((home_map()[page / 64].load(memory_order_acquire) >> (page % 64)) & 1u) != 0;
+    }
+    shm::Slot* home(std::uint64_t pair) const noexcept {
+        return reinterpret_cast<shm::Slot*>(base_ + regions_.homes) + pair * 2;
+    }
+    Status grow_home(std::uint64_t pair) noexcept;
+    // A slot by its ref: in the arena or at a home; nullptr if the ref is crooked or leads to nothing
+    // allocated.
+    shm::Slot* slot_at(Ref ref) const noexcept {
+        if (ref % (sizeof(shm::Slot) / kRefUnit) != 0) return nullptr;
+        const std::uint64_t offset = ref * kRefUnit;
+        if (offset - regions_.homes < regions_.chunks - regions_.homes) {
+            const std::uint64_t pair = (offset - regions_.homes) / (2 * sizeof(shm::Slot));
+            return has_home(pair) ? at_checked<shm::Slot>(ref) : nullptr;
+        }
+        return at<shm::Slot>(ref);
+    }
+    bool is_home(Ref ref) const noexcept {
+        return ref * kRefUnit - regions_.homes < regions_.chunks - regions_.homes;
+    }
+
     // How many records of each are allocated (and so may be touched).
     std::uint32_t participant_count() const noexcept;
     std::uint32_t session_count() const noexcept;
@@ -84,7 +112,7 @@ public:
         const std::uint64_t known = peek(arena_known_);
         if (offset < known) [[likely]]
             return known - offset;
-        return is_allocated(ref * kRefUnit, 1) ? peek(arena_known_) - offset : 0;
+        return 0;
     }
     // Without a look at the bounds: for refs that this process checked before (slots and blocks never go
     // away).
@@ -107,6 +135,10 @@ public:
     Status grow_arena(std::uint64_t chunks) noexcept;
 
 private:
+    static constexpr std::uint64_t kPairsPerPage = kPageBytes / (2 * sizeof(shm::Slot));
+    shm::Atomic64* home_map() const noexcept {
+        return reinterpret_cast<shm::Atomic64*>(base_ + regions_.home_map);
+    }
     bool is_allocated(std::uint64_t offset, std::uint64_t bytes) const noexcept;
     Status grow(shm::Limit& limit, std::uint64_t region, std::uint64_t bytes,
                 std::uint64_t bytes_max) noexcept;

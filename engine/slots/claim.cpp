@@ -33,8 +33,10 @@ Status claim_step(shm::Slot& slot, SlotWord word, ClaimRecord wanted) noexcept {
     const ClaimRecord record = unpack_claim(seen);
     SlotWord now;
     bool is_ours = false;
-    if (record.epoch > even + 1 && KEYSTILE_GUARD("claim.record_grows"))
-        return Status::kBusy;  // our word is old
+    if (record.epoch > even + 1 && KEYSTILE_GUARD("claim.record_grows")) {
+        return load_word(slot) == word ? Status::kCorrupt
+                                       : Status::kBusy;  // our word is old, or the record cannot be
+    }
     if (record.epoch == even + 1) {
         KEYSTILE_CRASH_POINT("slots.claim.before_help");
         const Status s =

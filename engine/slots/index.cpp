@@ -14,7 +14,7 @@ Status walk_chain(const Segment& segment, KeyBytes key, std::uint64_t hash, Foun
         // order[index.chain.find]: acquire. Partner: insert's CAS of next: the slot it names is complete.
         const Ref next = found->slot->next.load(memory_order_acquire);
         if (next == 0) return Status::kNotFound;
-        auto* slot = segment.at<shm::Slot>(next);
+        auto* slot = segment.slot_at(next);
         if (slot == nullptr) return Status::kCorrupt;
         found->slot = slot;
     }
@@ -33,7 +33,7 @@ Found walk(const Segment& segment, KeyBytes key, std::uint64_t hash) noexcept {
         const Cell cell = unpack_cell(found.cell_word);
         if (found.cell_word == 0) return found;
         if (cell.type == CellType::kSlot) {
-            found.slot = segment.at<shm::Slot>(cell.ref);
+            found.slot = segment.slot_at(cell.ref);
             found.status = found.slot == nullptr       ? Status::kCorrupt
                            : cell.tag == tag_for(hash) ? walk_chain(segment, key, hash, &found)
                                                        : Status::kNotFound;
@@ -76,8 +76,10 @@ Status visit_all(const Segment& segment, const Visitor& visitor) noexcept {
     struct Level {
         shm::Atomic64* cells;
         std::uint64_t next, count;
+        std::uint64_t prefix;  // the hash bits that lead here …
+        std::uint32_t depth;   // … and how many
     };
-    Level stack[1 + kHashBits / kNodeBits] = {{segment.root(), 0, 1ull << segment.root_bits()}};
+    Level stack[1 + kHashBits / kNodeBits] = {{segment.root(), 0, 1ull << segment.root_bits(), 0, 0}};
     int top = 0;
     Status status = Status::kOk;
     while (top >= 0) {
@@ -88,23 +90,26 @@ Status visit_all(const Segment& segment, const Visitor& visitor) noexcept {
         }
         // order[index.visit]: acquire. Partner: insert's CAS of the cell. Read once: a cell is either its
         //   slot or its node.
-        const Cell cell = unpack_cell(level.cells[level.next++].load(memory_order_acquire));
+        const Cell cell = unpack_cell(level.cells[level.next].load(memory_order_acquire));
+        const std::uint64_t prefix = level.prefix | (level.next << level.depth);
+        const std::uint32_t depth = level.depth == 0 ? segment.root_bits() : level.depth + kNodeBits;
+        ++level.next;
         if (cell.type == CellType::kEmpty) continue;
         if (cell.type == CellType::kNode) {
             auto* node = segment.at<shm::Node>(cell.ref);
-            const bool is_too_deep =
-                segment.root_bits() + static_cast<std::uint32_t>(top) * kNodeBits >= kHashBits;
-            if (node == nullptr || is_too_deep) {
+            // A node says where it belongs; so even damaged cells cannot make a loop of the tree.
+            if (node == nullptr || depth >= kHashBits || peek(node->head.place) != depth ||
+                ((peek(node->head.version) ^ prefix) & ((1ull << depth) - 1)) != 0) {
                 status = Status::kCorrupt;
                 continue;
             }
             if (visitor.visit_node != nullptr) visitor.visit_node(visitor.user, *node);
-            stack[++top] = {node->cell, 0, shm::kNodeCells};
+            stack[++top] = {node->cell, 0, shm::kNodeCells, prefix, depth};
             continue;
         }
         Ref ref = cell.type == CellType::kSlot ? cell.ref : 0;
         for (int i = 0; i <= kChainMax; ++i) {
-            auto* slot = segment.at<shm::Slot>(ref);
+            auto* slot = segment.slot_at(ref);
             if (slot == nullptr || i == kChainMax) {
                 status = Status::kCorrupt;
                 break;

@@ -14,7 +14,7 @@ struct SlotGrant {
 };
 
 bool try_take(Lane& lane, Ref ref, SlotGrant* grant_out, Status* status_out) noexcept {
-    auto* slot = lane.segment().at<shm::Slot>(ref);
+    auto* slot = lane.segment().slot_at(ref);
     if (slot == nullptr) return false;
     std::uint64_t state = peek(slot->state);
     if (tag_of(state) != Tag::kFree) return false;
@@ -37,7 +37,7 @@ bool try_take(Lane& lane, Ref ref, SlotGrant* grant_out, Status* status_out) noe
 }
 
 // A slot nobody uses: the shared hint walks through the slot chunks, so slots lie densely whoever takes them.
-Status take_slot(Lane& lane, SlotGrant* grant_out) noexcept {
+Status take_slot_anywhere(Lane& lane, SlotGrant* grant_out) noexcept {
     Segment& segment = lane.segment();
     auto& hint = segment.header().next_slot.value;
     Status status = Status::kOk;
@@ -71,6 +71,19 @@ Status take_slot(Lane& lane, SlotGrant* grant_out) noexcept {
     }
 }
 
+// At home if there is room (H1).
+Status take_slot(Lane& lane, std::uint64_t hash, SlotGrant* grant_out) noexcept {
+    Segment& segment = lane.segment();
+    const std::uint64_t pair = segment.home_pair_of(hash);
+    Status status = Status::kOk;
+    if (segment.has_home(pair) || segment.grow_home(pair) == Status::kOk) {
+        const Ref home = segment.ref_of(segment.home(pair));
+        if (try_take(lane, home, grant_out, &status) || try_take(lane, home + kSlotUnits, grant_out, &status))
+            return status;
+    }
+    return take_slot_anywhere(lane, grant_out);
+}
+
 void give_back(SlotGrant grant) noexcept {
     // order[slots.give_back]: release. Nobody ever saw the slot; partner: the next try_take. A crash before:
     //   the reaper.
@@ -97,7 +110,7 @@ Status fill_long_key(Lane& lane, KeyBytes key, std::uint64_t hash, shm::Slot* sl
 
 Status take_and_fill(Lane& lane, KeyBytes key, std::uint64_t hash, SlotGrant* slot_out,
                      BlockGrant* key_out) noexcept {
-    if (const Status s = take_slot(lane, slot_out); s != Status::kOk) return s;
+    if (const Status s = take_slot(lane, hash, slot_out); s != Status::kOk) return s;
     shm::Slot& slot = *slot_out->slot;
     poke(slot.next, 0u);
     if (!key.is_inline()) {
@@ -151,7 +164,9 @@ Status try_place(Lane& lane, const Found& at, std::uint64_t hash, SlotGrant gran
     StoredKey present;
     if (!read_key(lane.segment(), *at.slot, &present)) return Status::kCorrupt;
     const std::uint64_t present_hash = hash_of(present.bytes(), lane.segment().header().hash_seed);
+    if (unpack_cell(at.cell_word).tag != tag_for(present_hash)) return Status::kCorrupt;
     if (present_hash != hash) {
+        if (at.depth_bits >= kHashBits) return Status::kCorrupt;  // different hashes part before
         const Status s = split(lane, at, present_hash);
         return s == Status::kOk ? Status::kBusy : s;
     }
