@@ -64,7 +64,7 @@ std::vector<const Operation*> all_operations() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Operations, CrashMatrix, ::testing::ValuesIn(all_operations()),
-                         [](const auto& info) { return std::string(info.param->name); });
+                         [](const auto& test) { return std::string(test.param->name); });
 
 // Points of operations that make or end a whole store: store_life_test.cpp.
 const std::set<std::string> kOfStoreLife = {"segment.create.before_link", "segment.destroy.before_unlink"};

@@ -328,8 +328,8 @@ TEST_P(GuardMatters, ItsScenarioHoldsWithItAndFailsWithoutIt) {
     EXPECT_NE(without, 0) << "with " << guard.name << " off";
 }
 
-INSTANTIATE_TEST_SUITE_P(Guards, GuardMatters, ::testing::ValuesIn(kGuards), [](const auto& info) {
-    std::string name = info.param.name;
+INSTANTIATE_TEST_SUITE_P(Guards, GuardMatters, ::testing::ValuesIn(kGuards), [](const auto& test) {
+    std::string name = test.param.name;
     std::replace(name.begin(), name.end(), '.', '_');
     return name;
 });

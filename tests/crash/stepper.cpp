@@ -131,15 +131,13 @@ Path record_path(Traced& child, const std::function<bool()>& has_changed) {
     (void)has_changed();
     while (child.is_at_begin()) {
         const std::uint64_t address = child.instruction();
-        const bool is_repeating =
-            !path.address.empty() && path.address.back() == address;  // rep movsb stops in each turn
-        if (!is_repeating) {
-            path.address.push_back(address);
-            path.is_effect.push_back(is_effect);
-        }
+        path.address.push_back(address);
+        path.is_effect.push_back(is_effect);
         if (*code(address) == kBreak) break;  // the end mark
         const bool is_special = is_locked_or_system_call(address);
-        if (!child.step()) break;
+        bool is_on = child.step();
+        while (is_on && child.instruction() == address) is_on = child.step();  // `rep` stops in each turn
+        if (!is_on) break;
         is_effect = is_special || has_changed();
     }
     return path;

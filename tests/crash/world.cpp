@@ -240,23 +240,23 @@ std::size_t done_index(const Operation& op, const std::vector<std::string>& poin
 }  // namespace
 
 ks_stamp Actor::stamp_of(std::string_view key) const {
-    ks_stamp seen{};
-    (void)ks_get(session, bytes(key), nullptr, 0, nullptr, &seen);
-    return seen;
+    ks_stamp stamp{};
+    (void)ks_get(session, bytes(key), nullptr, 0, nullptr, &stamp);
+    return stamp;
 }
 
 ks_status Actor::put(std::string_view key, std::string_view value) const {
     return ks_commit(session, bytes(key), stamp_of(key), bytes(value), nullptr, nullptr);
 }
 
-ks_status Actor::commit(std::string_view key, ks_stamp seen, std::string_view value) {
-    const ks_status s = ks_commit(session, bytes(key), seen, bytes(value), nullptr, nullptr);
+ks_status Actor::commit(std::string_view key, ks_stamp stamp, std::string_view value) {
+    const ks_status s = ks_commit(session, bytes(key), stamp, bytes(value), nullptr, nullptr);
     if (s == KS_OK && key == world.key()) add(world.shared.commits);
     return s;
 }
 
-ks_status Actor::erase(std::string_view key, ks_stamp seen) {
-    const ks_status s = ks_delete(session, bytes(key), seen, nullptr, nullptr);
+ks_status Actor::erase(std::string_view key, ks_stamp stamp) {
+    const ks_status s = ks_delete(session, bytes(key), stamp, nullptr, nullptr);
     if (s == KS_OK && key == world.key()) add(world.shared.commits);
     return s;
 }
@@ -266,8 +266,8 @@ ks_status Actor::commit_granted(std::string_view key, std::string_view value, bo
     options.struct_size = sizeof options;
     options.grant = &grant;
     options.flags = is_releasing ? KS_COMMIT_RELEASE : 0;
-    const ks_stamp seen{stamp_of(key).version, grant.stamp.epoch};
-    const ks_status s = ks_commit(session, bytes(key), seen, bytes(value), &options, nullptr);
+    const ks_stamp stamp{stamp_of(key).version, grant.stamp.epoch};
+    const ks_status s = ks_commit(session, bytes(key), stamp, bytes(value), &options, nullptr);
     if (s == KS_OK && key == world.key()) add(world.shared.commits);
     return s;
 }

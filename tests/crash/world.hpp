@@ -34,9 +34,9 @@ struct Actor {
     ks_stamp seen{};  // of the cell's key, read before the operation began
 
     ks_stamp stamp_of(std::string_view key) const;
-    ks_status put(std::string_view key, std::string_view value) const;              // get, commit once
-    ks_status commit(std::string_view key, ks_stamp seen, std::string_view value);  // counted
-    ks_status erase(std::string_view key, ks_stamp seen);                           // counted
+    ks_status put(std::string_view key, std::string_view value) const;               // get, commit once
+    ks_status commit(std::string_view key, ks_stamp stamp, std::string_view value);  // counted
+    ks_status erase(std::string_view key, ks_stamp stamp);                           // counted
     ks_status commit_granted(std::string_view key, std::string_view value, bool is_releasing);
     ks_status claim(std::string_view key, std::uint64_t lease_ns = 0);  // counted; into `grant`
 };
