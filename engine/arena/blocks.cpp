@@ -68,6 +68,14 @@ BlockGrant allocate_slow(Lane& lane, std::uint64_t bytes, Holding kind) noexcept
     }
 }
 
+BlockGrant allocate_larger(Lane& lane, std::uint64_t bytes, Holding kind) noexcept {
+    for (SizeClass size_class = class_of(bytes) + 1; size_class < kClasses; ++size_class) {
+        const BlockGrant grant = allocate(lane, bytes_of(size_class), kind);
+        if (grant.status != Status::kFull) return grant;
+    }
+    return allocate_run(lane, kClassBytesMax + 1, kind);
+}
+
 Status open_chunk(Segment& segment, std::uint64_t use, std::uint64_t* index_out) noexcept {
     auto& hint = segment.header().next_chunk.value;
     const std::uint64_t hinted = peek(hint);
