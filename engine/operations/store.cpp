@@ -29,8 +29,8 @@ Status open_store(const std::string& folder, const std::string& file, const Segm
     }
     if (joined != Status::kOk) return joined;
     close_on_fork(segment.file().fd());
-    // The first chunk holds the smallest blocks: tombstones, so that keys can be deleted when nothing else is left. (Two
-    // first openers may open one each; without room nothing is lost yet.)
+    // The first chunk holds the smallest blocks: tombstones, so that keys can be deleted when nothing else is
+    // left. (Two first openers may open one each; without room nothing is lost yet.)
     std::uint64_t first_chunk = 0;
     if (peek(segment.chunk(0)->use) == 0)
         open_chunk(segment, fixed_use(class_of(sizeof(shm::Block)) + 1), &first_chunk);
