@@ -86,7 +86,7 @@ void reclaim(const Globals& globals, const ReclaimOptions& options) {
     Store store = Store::attach(globals.store, "reclaim");
     Json members;
     add_key(members, key);
-    const ks_stamp now = read_stamp(store.session(), key).stamp;
+    const ks_stamp now = watched_stamp(store.session(), key, read_stamp(store.session(), key));
     if (!options.epoch && now.epoch % 2 == 0) {
         add_stamp(members, now);
         members["reclaimed"] = false;

@@ -30,6 +30,9 @@ struct Entry {
 int collect(void* user, const ks_entry* entry) {
     auto& entries = *static_cast<std::vector<Entry>*>(user);
     entries.push_back({{static_cast<const char*>(entry->key.data), entry->key.size}, *entry});
+    // The stamp of a key that was never written is zero whatever happened to it: show the claim's epoch.
+    if (entry->stamp.version == 0 && entry->is_claimed != 0)
+        entries.back().facts.stamp.epoch = entry->owner.epoch;
     return 0;
 }
 
@@ -44,6 +47,7 @@ Json entry_json(const Entry& entry) {
 }
 
 void print_table(const std::vector<Entry>& entries) {
+    if (entries.empty()) return;
     Table table({"KEY", "VERSION", "EPOCH", "SIZE", "CLAIMED BY"}, {1, 2, 3});
     for (const auto& [key, facts] : entries) {
         const bool has_value = facts.is_deleted == 0 && facts.stamp.version != 0;

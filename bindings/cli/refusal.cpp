@@ -36,19 +36,18 @@ ExitCode exit_code_of(ks_status status) {
 }
 
 Failure fault(ks_status status, std::string_view what) {
-    std::string message = fmt::format("{}: {}", what, ks_last_error());
+    const std::string_view said = ks_last_error();
+    const bool is_named = said.find(what) != std::string_view::npos;
+    std::string message = is_named ? std::string(said) : fmt::format("{}: {}", what, said);
     switch (status) {
         case KS_E_NO_STORE:
             message += fmt::format("; make it with: keystile create --store {}", what);
             break;
         case KS_E_IN_USE:
-            message += "; see who with `keystile stat`, or use --force";
+            message += "; `keystile stat` shows who, --force does it all the same";
             break;
         case KS_E_GRANT:
             message += "; a token works for the key and store it was given out for";
-            break;
-        case KS_E_URL:
-            message += "; a store's URL looks like shm:NAME";
             break;
         default:
             break;

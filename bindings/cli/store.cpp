@@ -77,6 +77,14 @@ ks_session* Store::session() {
 Read read_value(ks_session* session, std::string_view key) {
     return read(session, key, std::string(kFirstBuffer, '\0'));
 }
+ks_stamp watched_stamp(ks_session* session, std::string_view key, const Read& seen) {
+    if (seen.stamp.version != 0) return seen.stamp;
+    ks_stamp now{};
+    const ks_status status = ks_watch(session, bytes_of(key), seen.stamp, 0, &now);
+    if (status < 0) throw fault(status, escaped(key));
+    return status == KS_OK ? now : seen.stamp;
+}
+
 Read read_stamp(ks_session* session, std::string_view key) {
     return read(session, key, {});
 }

@@ -44,6 +44,10 @@ struct Read {
 Read read_value(ks_session* session, std::string_view key);
 Read read_stamp(ks_session* session, std::string_view key);  // the same without copying the value
 
+// What watching compares with. For a key that was never written a read says zero, whatever happened to its
+// epoch; this says the epoch, too.
+ks_stamp watched_stamp(ks_session* session, std::string_view key, const Read& seen);
+
 ExitCode exit_code_of(ks_status status);
 void require_url(const std::string& url);
 

@@ -85,7 +85,7 @@ void add_store_commands(CLI::App& app, const Globals& globals) {
     add_number(create_command, "--expected-keys", options->expected_keys,
                "Sizes the index; more keys are fine [65536]");
     add_size(create_command, "--max-bytes", options->max_bytes,
-             "Limit of the store's size, 4M to 128G [64G]");
+             "Limit of the store's size, 32M to 128G [64G]");
     create_command->add_option("--group", options->group, "Mode 0660 for this group instead of 0600")
         ->type_name("GROUP");
     create_command->add_flag("--prefault", options->prefault, "Touch the first memory now");

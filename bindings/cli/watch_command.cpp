@@ -28,6 +28,17 @@ struct WatchOptions {
     bool wants_value = false;
 };
 
+// Value and stamp of one moment, the epoch of a key without value included.
+Read read_now(ks_session* session, const std::string& key, bool wants_value) {
+    for (;;) {  // again only if the key was written for the first time just now
+        Read now = wants_value ? read_value(session, key) : read_stamp(session, key);
+        const ks_stamp stamp = watched_stamp(session, key, now);
+        if (stamp.version != now.stamp.version) continue;
+        now.stamp = stamp;
+        return now;
+    }
+}
+
 const char* event_name(ks_stamp before, const Read& now) {
     if (before.version != now.stamp.version) return now.is_found ? "put" : "delete";
     if (before.epoch == now.stamp.epoch) return "same";
@@ -55,7 +66,7 @@ void watch(const Globals& globals, const WatchOptions& options) {
     const uint64_t timeout = options.timeout_ns.value_or(KS_FOREVER);
     const uint64_t count = options.once ? 1 : options.count.value_or(UINT64_MAX);
     const auto given = options.since.stamp();
-    ks_stamp seen = given ? *given : read_stamp(session, key).stamp;
+    ks_stamp seen = given ? *given : read_now(session, key, false).stamp;
 
     for (uint64_t changes = 0; changes < count; ++changes) {
         const uint64_t passed = now_ns() - start;
@@ -72,7 +83,7 @@ void watch(const Globals& globals, const WatchOptions& options) {
                           details};
         }
         if (status != KS_OK) throw fault(status, escaped(key));
-        const Read after = options.wants_value ? read_value(session, key) : read_stamp(session, key);
+        const Read after = read_now(session, key, options.wants_value);
         print_change(globals, key, seen, after, options.wants_value);
         seen = after.stamp;
     }

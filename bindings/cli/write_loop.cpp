@@ -10,6 +10,7 @@
 namespace keystile::cli {
 namespace {
 
+constexpr uint64_t kLatestNs = 1'000'000;      // so much later than the lease it is surely over
 constexpr uint64_t kLivenessNs = 200'000'000;  // an owner's death wakes nobody: look this often
 
 bool is_claimed(ks_stamp stamp) {
@@ -27,7 +28,7 @@ void WriteLoop::await_free(uint64_t epoch, uint64_t deadline_ns) const {
         const uint64_t now = now_ns();
         if (now >= deadline_ns) throw refusal(KS_TIMEOUT, key, receipt, false);
         const uint64_t left =
-            std::min({deadline_ns - now, receipt.owner.lease_left_ns + 1'000'000, kLivenessNs});
+            std::min({deadline_ns - now, receipt.owner.lease_left_ns, kLivenessNs}) + kLatestNs;
         ks_stamp ignored{};
         const ks_status waited = ks_watch(session, bytes_of(key), receipt.stamp, left, &ignored);
         if (waited < 0) throw fault(waited, escaped(key));
@@ -35,18 +36,19 @@ void WriteLoop::await_free(uint64_t epoch, uint64_t deadline_ns) const {
 }
 
 ks_receipt WriteLoop::run(bool needs_value, const Commit& commit) const {
-    const uint64_t now = now_ns();
-    const uint64_t deadline_ns = wait_ns > KS_FOREVER - now ? KS_FOREVER : now + wait_ns;
+    const uint64_t start = now_ns();
+    const uint64_t deadline_ns = wait_ns > KS_FOREVER - start ? KS_FOREVER : start + wait_ns;
     for (uint64_t tries = 0; tries < tries_max;) {
         const Read seen = needs_value ? read_value(session, key) : read_stamp(session, key);
-        if (grant == nullptr && is_claimed(seen.stamp)) {
-            await_free(seen.stamp.epoch, deadline_ns);  // before the work, not after it in vain
+        const ks_stamp now = watched_stamp(session, key, seen);
+        if (grant == nullptr && is_claimed(now)) {
+            await_free(now.epoch, deadline_ns);  // before the work, not after it in vain
             continue;
         }
         ks_receipt receipt{};
         if (grant != nullptr &&
-            seen.stamp.epoch != grant->stamp.epoch) {  // lost for ever: the work would be in vain
-            receipt.stamp = seen.stamp;
+            now.epoch != grant->stamp.epoch) {  // lost for ever: the work would be in vain
+            receipt.stamp = now;
             throw refusal(KS_FENCED, key, receipt, true);
         }
         const ks_status status = commit(seen, receipt);
