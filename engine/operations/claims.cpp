@@ -80,7 +80,8 @@ Status try_claim(Session& session, shm::Slot& slot, const ClaimRequest& request,
         }
         if (word.epoch() + 3 > kEpochMax) return Status::kExhausted;  // room for the claim and its end
         const ClaimRecord wanted = record_for(session, request);
-        const Status stepped = claim_step(slot, word, wanted);
+        SlotWord now;
+        const Status stepped = claim_step(slot, word, wanted, &now);
         if (stepped == Status::kBusy) {
             session.lane.count(shm::kRetries);
             continue;
@@ -88,7 +89,7 @@ Status try_claim(Session& session, shm::Slot& slot, const ClaimRequest& request,
         if (stepped != Status::kOk) return stepped;
         wake(slot);
         *grant_out = {&slot, word.epoch() + 1, wanted.session, wanted.generation};
-        receipt_out->now = {load_word(slot).version(), word.epoch() + 1, 0};
+        receipt_out->now = now;
         session.lane.count(shm::kClaims);
         return Status::kOk;
     }

@@ -43,7 +43,8 @@ inline bool is_as_seen(SlotWord word, Stamp seen, std::uint64_t token_base) noex
            epoch <= kEpochMax && seen.version < kVersionMax;
 }
 
-// A full store can be emptied: a tombstone takes any free block, and what it replaces is free for the next one.
+// A full store can be emptied: a tombstone takes any free block, and what it replaces is free for the next
+// one.
 [[gnu::cold]] inline BlockGrant allocate_tombstone(Lane& lane) noexcept {
     return allocate_larger(lane, sizeof(shm::Block), other_value(lane.spare.holding));
 }

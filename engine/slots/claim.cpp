@@ -26,12 +26,11 @@ Status step_epoch(shm::Slot& slot, std::uint64_t epoch, SlotWord* word_out, bool
 
 }  // namespace
 
-Status claim_step(shm::Slot& slot, SlotWord word, ClaimRecord wanted) noexcept {
+Status claim_step(shm::Slot& slot, SlotWord word, ClaimRecord wanted, SlotWord* now_out) noexcept {
     const std::uint64_t even = word.epoch();
     KEYSTILE_CRASH_POINT("slots.claim.before_record");
     const Word128 seen = ld16(&slot.claim);
     const ClaimRecord record = unpack_claim(seen);
-    SlotWord now;
     bool is_ours = false;
     if (record.epoch > even + 1 && KEYSTILE_GUARD("claim.record_grows")) {
         return load_word(slot) == word ? Status::kCorrupt
@@ -39,8 +38,8 @@ Status claim_step(shm::Slot& slot, SlotWord word, ClaimRecord wanted) noexcept {
     }
     if (record.epoch == even + 1) {
         KEYSTILE_CRASH_POINT("slots.claim.before_help");
-        const Status s =
-            step_epoch(slot, even, &now, &is_ours);  // somebody bid, and may be dead: help, then look again
+        const Status s = step_epoch(slot, even, now_out,
+                                    &is_ours);  // somebody bid, and may be dead: help, then look again
         return s == Status::kOk ? Status::kBusy : s;
     }
     wanted.epoch = even + 1;
@@ -50,9 +49,9 @@ Status claim_step(shm::Slot& slot, SlotWord word, ClaimRecord wanted) noexcept {
     //   next claimer helps and then reclaims.
     if (!cas16(&slot.claim, seen, pack(wanted))) return Status::kBusy;
     KEYSTILE_CRASH_POINT("slots.claim.after_bid");
-    if (const Status s = step_epoch(slot, even, &now, &is_ours); s != Status::kOk) return s;
+    if (const Status s = step_epoch(slot, even, now_out, &is_ours); s != Status::kOk) return s;
     // At e+1, by us or a helper: ours. Beyond: it was ours and is lost already.
-    return now.epoch() == even + 1 ? Status::kOk : Status::kBusy;
+    return now_out->epoch() == even + 1 ? Status::kOk : Status::kBusy;
 }
 
 Status reclaim_step(shm::Slot& slot, Word128 seen) noexcept {

@@ -41,8 +41,9 @@ constexpr ClaimRecord unpack_claim(Word128 w) noexcept {
 // One step each; kBusy: something moved, look again from the start. `word` and `record` are what was read, in
 // that order.
 
-// The word is even: become the next owner, or help who bid before us. kOk: word is now at record.epoch, ours.
-Status claim_step(shm::Slot& slot, SlotWord word, ClaimRecord wanted) noexcept;
+// The word is even: become the next owner, or help who bid before us. kOk: ours; *now_out is the word
+// as it was when it became so, or soon after, at our epoch.
+Status claim_step(shm::Slot& slot, SlotWord word, ClaimRecord wanted, SlotWord* now_out) noexcept;
 
 // The word is odd and the record matches it: end that ownership. kOk: the epoch has moved on (by us or
 // another).

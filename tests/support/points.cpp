@@ -10,7 +10,6 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <regex>
 #include <set>
 #include <sstream>
 
@@ -55,7 +54,7 @@ void on_point(const char* name) {
 
 std::vector<std::string> names_in_engine(const char* macro) {
     const auto engine = (std::filesystem::path(__FILE__).parent_path() / "../../engine").lexically_normal();
-    const std::regex use(std::string(macro) + R"re(\(\s*"([a-z_.]+)"\s*\))re");
+    const std::string use = std::string(macro) + "(\"";
     std::set<std::string> names;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(engine)) {
         const auto kind = entry.path().extension();
@@ -63,9 +62,9 @@ std::vector<std::string> names_in_engine(const char* macro) {
         std::stringstream text;
         text << std::ifstream(entry.path()).rdbuf();
         const std::string all = text.str();
-        for (auto it = std::sregex_iterator(all.begin(), all.end(), use); it != std::sregex_iterator();
-             ++it) {
-            names.insert((*it)[1]);
+        for (std::size_t at = all.find(use); at != std::string::npos; at = all.find(use, at)) {
+            at += use.size();
+            names.insert(all.substr(at, all.find('"', at) - at));
         }
     }
     return {names.begin(), names.end()};

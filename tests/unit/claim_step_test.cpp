@@ -15,13 +15,14 @@ struct Fixture {
     }
     ClaimRecord record() const { return unpack_claim(ld16(&slot.claim)); }
     std::uint64_t epoch() const { return load_word(slot).epoch(); }
+    SlotWord now;
 };
 
 constexpr ClaimRecord kMe{3, 9, 0, false, 0};
 
 TEST(ClaimStep, AFreeKeyIsClaimedAtTheNextOddEpoch) {
     Fixture f({5, 2, 7}, {});
-    EXPECT_EQ(claim_step(f.slot, load_word(f.slot), kMe), Status::kOk);
+    EXPECT_EQ(claim_step(f.slot, load_word(f.slot), kMe, &f.now), Status::kOk);
     EXPECT_EQ(f.epoch(), 3u);
     EXPECT_EQ(f.record().epoch, 3u);
     EXPECT_EQ(f.record().session, 3u);
@@ -30,14 +31,14 @@ TEST(ClaimStep, AFreeKeyIsClaimedAtTheNextOddEpoch) {
 
 TEST(ClaimStep, ABidOfSomebodyElseIsHelpedAndNotOverwritten) {
     Fixture f({5, 2, 7}, {1, 1, 3, false, 0});
-    EXPECT_EQ(claim_step(f.slot, load_word(f.slot), kMe), Status::kBusy);
+    EXPECT_EQ(claim_step(f.slot, load_word(f.slot), kMe, &f.now), Status::kBusy);
     EXPECT_EQ(f.epoch(), 3u);
     EXPECT_EQ(f.record().session, 1u);
 }
 
 TEST(ClaimStep, AnOldWordBidsForNothing) {
     Fixture f({5, 5, 7}, {1, 1, 5, false, 0});
-    EXPECT_EQ(claim_step(f.slot, SlotWord(5, 2, 7), kMe), Status::kBusy);
+    EXPECT_EQ(claim_step(f.slot, SlotWord(5, 2, 7), kMe, &f.now), Status::kBusy);
     EXPECT_EQ(f.record().epoch, 5u);
     EXPECT_EQ(f.epoch(), 5u);
 }
@@ -74,9 +75,9 @@ TEST(ReclaimStep, DoneTwiceMovesTheEpochOnce) {
 TEST(ReleaseEpoch, EndsExactlyThatClaim) {
     Fixture f({5, 3, 7}, {1, 1, 3, false, 0});
     SlotWord now;
-    EXPECT_EQ(release_epoch(f.slot, 3, &now), Status::kOk);
+    EXPECT_EQ(release_epoch(f.slot, 3, &f.now), Status::kOk);
     EXPECT_EQ(now.epoch(), 4u);
-    EXPECT_EQ(release_epoch(f.slot, 3, &now), Status::kFenced);
+    EXPECT_EQ(release_epoch(f.slot, 3, &f.now), Status::kFenced);
     EXPECT_EQ(f.epoch(), 4u);
 }
 
