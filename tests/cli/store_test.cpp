@@ -1,0 +1,91 @@
+// create, destroy, check, and what every command says when the store is not as it should be.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "command.hpp"
+
+namespace keystile::test {
+namespace {
+
+using CliStore = CliTest;
+
+std::string segment_of(const std::string& url) {
+    return "/dev/shm/keystile." + url.substr(4);
+}
+
+TEST_F(CliStore, CreatingTwiceIsFineUnlessExclusive) {
+    EXPECT_EQ(ok({"create"}), "exists already: " + store_ + "\n");
+    EXPECT_EQ(run({"create", "--json"}).json()["created"], false);
+    expect_fails({"create", "--exclusive"}, 10, "conflict");
+    EXPECT_EQ(run({"create", "--exclusive", "--json"}).json()["code"], "KS_E_EXISTS");
+    ok({"destroy"});
+    EXPECT_EQ(run({"create", "--json", "--max-bytes", "64M", "--expected-keys", "100"}).json()["created"],
+              true);
+    expect_fails({"create", "--max-bytes", "lots"}, 64, "usage");
+    expect_fails({"create", "--group", "no such group"}, 64, "usage");
+}
+
+TEST_F(CliStore, NoCommandButCreateMakesAStore) {
+    ok({"destroy"});
+    for (const Words& words :
+         {Words{"get", "k"}, Words{"put", "k", "--value", "x", "--create"}, Words{"claim", "k"}, Words{"ls"},
+          Words{"stat"}, Words{"check"}, Words{"watch", "k"}, Words{"destroy"}, Words{"reclaim", "k"},
+          Words{"del", "k", "--force"}}) {
+        expect_fails(words, 66, "no_store");
+    }
+    EXPECT_NE(run({"get", "k"}).err.find("keystile create"), std::string::npos);
+}
+
+TEST_F(CliStore, AStoreInUseIsDestroyedByForceOnly) {
+    ok({"put", "k", "--value", "x", "--create"});
+    Running watcher({binary(), "watch", "k", "--version", "0", "--epoch", "0"}, environment());
+    watcher.next_line();
+    expect_fails({"destroy"}, 12, "held");
+    ok({"destroy", "--force"});
+    expect_fails({"get", "k"}, 66, "no_store");
+}
+
+TEST_F(CliStore, AHealthyStoreChecksClean) {
+    ok({"put", "k", "--value", "x", "--create"});
+    ok({"claim", "k", "--lease", "1h"});
+    const auto json = run({"check", "--json"}).json();
+    EXPECT_EQ(json["status"], "ok");
+    EXPECT_EQ(json["keys"], 1);
+    EXPECT_EQ(json["claimed"], 1);
+    EXPECT_EQ(json["problems"].size(), 0u);
+    EXPECT_NE(ok({"check"}).find("consistent"), std::string::npos);
+}
+
+TEST_F(CliStore, ADamagedSegmentIsUnusable) {
+    ASSERT_EQ(truncate(segment_of(store_).c_str(), 100), 0);
+    expect_fails({"get", "k"}, 65, "unusable");
+    expect_fails({"check"}, 65, "unusable");
+    const int file = open(segment_of(store_).c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC);
+    ASSERT_EQ(write(file, "a letter", 8), 8);
+    close(file);
+    expect_fails({"ls"}, 65, "unusable");
+    expect_fails({"destroy"}, 65, "unusable");
+    unlink(segment_of(store_).c_str());
+}
+
+TEST_F(CliStore, TheStoreMustBeNamed) {
+    const std::string store = std::exchange(store_, "");
+    expect_fails({"get", "k"}, 64, "usage");
+    EXPECT_NE(run({"get", "k"}).err.find("--store"), std::string::npos);
+    ok({"put", "k", "--value", "x", "--create", "--store", store});
+    EXPECT_EQ(ok({"--store", store, "get", "k"}), "x");
+    expect_fails({"--store", "demo", "get", "k"}, 64, "usage");
+    expect_fails({"--store", "ftp:demo", "get", "k"}, 64, "usage");
+    store_ = store;
+}
+
+TEST_F(CliStore, AFullOutputIsAFaultNotASuccess) {
+    ok({"put", "k", "--value", "x", "--create"});
+    EXPECT_EQ(shell("keystile get k > /dev/full").exit_code, 70);
+    EXPECT_EQ(shell("keystile get k --json > /dev/full").exit_code, 70);
+    EXPECT_EQ(shell("keystile claim k > /dev/full").exit_code, 70);
+    ok({"claim", "k"});  // the claim whose token nobody got was given back
+}
+
+}  // namespace
+}  // namespace keystile::test
