@@ -25,11 +25,17 @@ Take ClaimHandout::take(uint32_t chunk, uint64_t wait_ns) {
         default:  // KS_TIMEOUT, KS_BUSY
             return Take::busy;
     }
+    seen_ = grant_.stamp;
     if (is_done(key_)) {  // finished between the look and the claim
         answer_of(ks_release(context_.lane.session(), &grant_, nullptr), "ks_release");
         return Take::done;
     }
-    return Take::taken;
+    return write_taken() ? Take::taken : Take::busy;
+}
+
+// For people who look into the store, and for the supervisor: the stamp of a key without a value has no epoch.
+bool ClaimHandout::write_taken() {
+    return commit_under_claim(taken_value(context_.worker), 0);
 }
 
 bool ClaimHandout::is_done(std::string_view key) {
@@ -48,15 +54,20 @@ bool ClaimHandout::renew_if_due() {
 }
 
 bool ClaimHandout::finish(uint64_t words) {
+    return commit_under_claim(done_value(context_.worker, words), KS_COMMIT_RELEASE);
+}
+
+// False: told KS_FENCED.
+bool ClaimHandout::commit_under_claim(const std::string& value, uint32_t flags) {
     ks_commit_options options{};
     options.struct_size = sizeof options;
-    options.flags = KS_COMMIT_RELEASE;
+    options.flags = flags;
     options.grant = &grant_;
     ks_receipt receipt{};
-    const std::string value = done_value(context_.worker, words);
     for (;;) {
-        switch (context_.ledger.commit(key_, grant_.stamp, value, &options, receipt)) {
+        switch (context_.ledger.commit(key_, seen_, value, &options, receipt)) {
             case KS_OK:
+                seen_ = receipt.stamp;
                 return true;
             case KS_FENCED:
                 context_.score.fenced.add();

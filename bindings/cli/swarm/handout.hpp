@@ -47,11 +47,14 @@ public:
 
 private:
     bool is_done(std::string_view key);
+    bool write_taken();
+    bool commit_under_claim(const std::string& value, uint32_t flags);
 
     HandoutContext context_;
     std::string key_;
     std::string value_;
     ks_grant grant_{};
+    ks_stamp seen_{};
     uint64_t renewed_ns_ = 0;
 };
 

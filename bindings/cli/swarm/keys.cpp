@@ -45,8 +45,12 @@ std::string done_value(uint32_t worker, uint64_t words) {
     return fmt::format("{}{}: {} words", kDone, worker, words);
 }
 
-std::string taken_value(uint32_t worker, uint64_t deadline_ns) {
-    return fmt::format("{}{}{}{}", kTaken, worker, kUntil, deadline_ns);
+std::string taken_value(uint32_t worker) {
+    return fmt::format("{}{}", kTaken, worker);
+}
+
+std::string taken_until_value(uint32_t worker, uint64_t deadline_ns) {
+    return fmt::format("{}{}{}", taken_value(worker), kUntil, deadline_ns);
 }
 
 ChunkState parse_chunk_value(std::string_view value) {

@@ -1,8 +1,9 @@
 // The keys of a swarm, and the value of a chunk's key: what has become of the chunk, as text for people.
 //
 //   word/THE WORD   see word_value.hpp        notes   see notes.hpp
-//   chunk/00017     "done by worker 2: 341 words"; unguarded also "taken by worker 2 until 8123456789", a
-//                   deadline on CLOCK_BOOTTIME in ns. (With claims, the claim alone says who has it.)
+//   chunk/00017     "taken by worker 2", later "done by worker 2: 341 words". Who has the chunk is said by the
+//                   claim on the key, not by this value; unguarded there is no claim, so the value says it:
+//                   "taken by worker 2 until 8123456789", a deadline on CLOCK_BOOTTIME in ns.
 #pragma once
 
 #include <cstdint>
@@ -22,13 +23,14 @@ std::optional<uint32_t> chunk_of_key(std::string_view key);
 
 struct ChunkState {
     bool is_done = false;
-    bool is_taken = false;
+    bool is_taken = false;  // until a deadline
     uint32_t worker = 0;
     uint64_t deadline_ns = 0;
 };
 
 std::string done_value(uint32_t worker, uint64_t words);
-std::string taken_value(uint32_t worker, uint64_t deadline_ns);
+std::string taken_value(uint32_t worker);
+std::string taken_until_value(uint32_t worker, uint64_t deadline_ns);
 ChunkState parse_chunk_value(std::string_view value);  // anything else: neither taken nor done
 
 }  // namespace keystile::cli::swarm

@@ -30,7 +30,8 @@ std::vector<Hold> Lookout::holds() const {
 bool Lookout::is_over(const Hold& hold) const {
     const std::string key = chunk_key(hold.chunk);
     if (!is_unguarded_) {
-        return lane_.stamp_of(key).epoch != hold.epoch;
+        const ks_stamp now = lane_.stamp_of(key);
+        return now.version != 0 && now.epoch != hold.epoch;  // its heir wrote that it took it
     }
     std::string value;
     lane_.read(key, value);
@@ -53,8 +54,7 @@ uint32_t Lookout::count_done(uint32_t end) {
 }
 
 bool Lookout::is_untouched(uint32_t chunk) const {
-    const ks_stamp stamp = lane_.stamp_of(chunk_key(chunk));
-    return stamp.version == 0 && stamp.epoch == 0;
+    return lane_.stamp_of(chunk_key(chunk)).version == 0;
 }
 
 }  // namespace keystile::cli::swarm

@@ -23,7 +23,7 @@ Take PlainHandout::take(uint32_t chunk, uint64_t wait_ns) {
 
 void PlainHandout::write_taken() {
     renewed_ns_ = monotonic_ns();
-    context_.ledger.overwrite(key_, taken_value(context_.worker, boottime_ns() + context_.lease_ns));
+    context_.ledger.overwrite(key_, taken_until_value(context_.worker, boottime_ns() + context_.lease_ns));
 }
 
 bool PlainHandout::renew_if_due() {

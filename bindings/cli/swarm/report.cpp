@@ -50,9 +50,9 @@ std::string heading(const Options& options, const Text& text, const Outcome& out
     if (text.files.size() > 1) {
         files += fmt::format(" and {} more", text.files.size() - 1);
     }
-    std::string lines = fmt::format("swarm: {}\n", options.is_unguarded
-                                                       ? "plain read-then-write, nobody guards (--unguarded)"
-                                                       : "every commit guarded, chunks handed out by claims");
+    std::string lines =
+        fmt::format("{}\n", options.is_unguarded ? "plain read-then-write, nobody guards (--unguarded)"
+                                                 : "every commit guarded, chunks handed out by claims");
     lines +=
         fmt::format("text: {}, {} bytes, {} chunks · seed {} · lease {}", files, grouped(text.bytes.size()),
                     grouped(outcome.chunks), options.seed, duration(options.lease_ns));

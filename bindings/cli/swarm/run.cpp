@@ -20,13 +20,11 @@ namespace keystile::cli::swarm {
 namespace {
 
 constexpr uint64_t kChunksWanted =
-    800;  // enough that stops and kills spread, few enough that each is real work
+    800;  // enough to spread stops and kills, few enough that each is real work
 constexpr uint64_t kChunkBytesMin = 1024;
 constexpr uint64_t kChunksMax = 100'000;  // the notes carry a bit of each, and are rewritten as often
-constexpr uint32_t kKeptBackPerDeed = 8;  // tries that a late stop has
 constexpr uint64_t kStepNs = 1'000'000;
-constexpr uint64_t kSilentSteps =
-    60'000;  // a watchdog against our own bugs: a minute, and two leases, without a commit
+constexpr uint64_t kSilentSteps = 60'000;  // and two leases without a commit: a watchdog against our own bugs
 
 std::vector<Chunk> make_chunks(const Options& options, const Text& text) {
     const uint64_t automatic = std::max(text.bytes.size() / kChunksWanted, kChunkBytesMin);
@@ -79,10 +77,7 @@ public:
           saboteur_(options, static_cast<uint32_t>(chunks.size()), crew_, board_, lookout_) {}
 
     Outcome run(const Interrupt& interrupt) {
-        const auto all = static_cast<uint32_t>(chunks_.size());
-        // On a fast machine the stops and kills would come too late: the last chunks wait for them.
-        kept_back_ = std::min(all / 2, kKeptBackPerDeed * (options_.stops + options_.kills));
-        board_.open_up_to(all - kept_back_);
+        saboteur_.step(false);
         const uint64_t begin_ns = monotonic_ns();
         crew_.go();
         watch(interrupt);
@@ -96,11 +91,7 @@ private:
         ProgressBar bar(!options_.is_quiet && !options_.is_json);
         while (crew_.collect(), !crew_.is_over()) {
             throw_if_ended(interrupt);
-            const bool is_idle = is_out_of_work();
-            saboteur_.step(share_done(is_idle), is_idle);
-            if (saboteur_.stops_left() == 0 && saboteur_.kills_left() == 0) {
-                board_.open_up_to(static_cast<uint32_t>(chunks_.size()));
-            }
+            saboteur_.step(is_out_of_work());
             bar.draw(board_.chunks_done(), chunks_.size(), crew_);
             watch_silence();
             nap(kStepNs);
@@ -115,12 +106,6 @@ private:
         const uint32_t frozen = crew_.count(Condition::frozen);
         return board_.chunks_done() + frozen + crew_.count(Condition::killed) >= open &&
                lookout_.count_done(open) + frozen >= open;
-    }
-
-    double share_done(bool is_idle) const {
-        const auto first = static_cast<uint32_t>(chunks_.size()) - kept_back_;
-        const bool is_late = is_idle || board_.open_chunks() > first;
-        return is_late ? 1.0 : static_cast<double>(board_.chunks_done()) / static_cast<double>(first);
     }
 
     void throw_if_ended(const Interrupt& interrupt) const {
@@ -158,7 +143,6 @@ private:
     Lane lane_;
     Lookout lookout_;
     Saboteur saboteur_;
-    uint32_t kept_back_ = 0;
     uint64_t silent_steps_ = 0;
     uint64_t commits_before_ = 0;
 };

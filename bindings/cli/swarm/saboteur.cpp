@@ -3,15 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
 
 namespace keystile::cli::swarm {
 namespace {
 
-// Not at the very start, when no worker has anything, and not so late that nothing is left to redo.
-constexpr double kEarliest = 0.05;
-constexpr double kLatest = 0.85;
-constexpr uint64_t kTakingNsMax = 50'000'000;  // an idle worker looks for chunks again within 20 ms
+constexpr uint32_t kMargin = 32;              // chunks beyond a deed: some ms of work for a few workers
+constexpr uint64_t kLookNs = 200'000;         // between two looks whether the chunk was taken
+constexpr uint64_t kLookNsMax = 100'000'000;  // an idle worker looks for chunks every 20 ms
 
 }  // namespace
 
@@ -22,37 +20,20 @@ Saboteur::Saboteur(const Options& options, uint32_t chunks, Crew& crew, Scoreboa
       lookout_(lookout),
       chunks_(chunks),
       is_unguarded_(options.is_unguarded),
-      random_(options.seed),
-      stops_(plan(options.stops)),
-      kills_(plan(options.kills)),
+      plan_(make_plan(options, chunks)),
       victims_(crew.size()) {}
 
-std::vector<Saboteur::Deed> Saboteur::plan(uint32_t count) {
-    std::vector<Deed> deeds(count);
-    for (Deed& deed : deeds) {
-        const double share = static_cast<double>(random_() >> 11) * 0x1p-53;  // 53 bits: uniform in [0, 1)
-        deed.due_at = kEarliest + share * (kLatest - kEarliest);
-        deed.order.resize(crew_.size());
-        std::iota(deed.order.begin(), deed.order.end(), 0u);
-        for (size_t left = deed.order.size(); left > 1; --left) {
-            std::swap(deed.order[left - 1], deed.order[random_() % left]);
-        }
-    }
-    std::sort(deeds.begin(), deeds.end(), [](const Deed& a, const Deed& b) { return a.due_at > b.due_at; });
-    return deeds;
-}
-
-void Saboteur::step(double share_done, bool is_idle) {
+void Saboteur::step(bool is_idle) {
     for (uint32_t number = 0; number < crew_.size(); ++number) {
         look_after(number);
     }
-    const bool can_hand_out = is_idle && board_.open_chunks() < chunks_;
-    if (!stops_.empty() && share_done >= stops_.back().due_at && try_stop(stops_.back(), can_hand_out)) {
-        stops_.pop_back();
+    if (is_due(plan_.stops, is_idle) && try_stop(plan_.stops.back(), is_idle)) {
+        plan_.stops.pop_back();
     }
-    if (!kills_.empty() && share_done >= kills_.back().due_at && try_kill(kills_.back())) {
-        kills_.pop_back();
+    if (is_due(plan_.kills, is_idle) && try_kill(plan_.kills.back())) {
+        plan_.kills.pop_back();
     }
+    board_.open_up_to(std::max(board_.open_chunks(), gate()));
 }
 
 void Saboteur::look_after(uint32_t number) {
@@ -67,46 +48,66 @@ void Saboteur::look_after(uint32_t number) {
                     number, victim.hold.chunk, frozen_ms));
 }
 
-// Stops all for a moment, looks who holds what, and lets go all but the victim. If nobody has anything to do, a
-// chunk that was kept back is handed out in between, when only those run who may become the victim.
+bool Saboteur::is_due(const std::vector<Deed>& deeds, bool is_idle) const {
+    return !deeds.empty() && board_.open_chunks() != 0 &&
+           (is_idle || board_.chunks_done() >= deeds.back().due_at);
+}
+
+// How many chunks to hand out for now. The last ones wait for the deeds that come late: a stop needs one to be met
+// at, and nobody can be killed who has gone home.
+uint32_t Saboteur::gate() const {
+    const uint32_t no_deed = chunks_;
+    const uint32_t next_stop = plan_.stops.empty() ? no_deed : plan_.stops.back().due_at;
+    const uint32_t next_kill = plan_.kills.empty() ? no_deed : plan_.kills.back().due_at;
+    const uint32_t margin = std::max(kMargin, 2 * crew_.size());
+    const uint32_t kept_back = stops_left() + (plan_.kills.empty() ? 0 : 1);
+    return std::min(std::min(next_stop, next_kill) + margin, chunks_ - kept_back);
+}
+
+// Stops all for a moment, looks who holds what, and lets go all but the victim.
 bool Saboteur::try_stop(const Deed& deed, bool is_idle) {
-    std::vector<uint32_t> eligible;
-    std::vector<uint32_t> stopped;
+    std::vector<uint32_t> candidates;
+    std::vector<uint32_t> others;
     for (const uint32_t number : deed.order) {
         if (crew_.condition(number) == Condition::running) {
-            (victims_[number].was_stopped ? stopped : eligible).push_back(number);
+            (victims_[number].was_stopped ? others : candidates).push_back(number);
         }
     }
-    if (eligible.empty() || eligible.size() + stopped.size() < 2) {
+    const bool is_hopeless = is_idle && board_.open_chunks() == chunks_;
+    if (candidates.empty() || candidates.size() + others.size() < 2 || is_hopeless) {
         return false;
     }
-    stopped = crew_.freeze(stopped);
+    others = crew_.freeze(others);
     if (is_idle) {
         hand_out_one();
     }
-    eligible = crew_.freeze(eligible);
-    stopped.insert(stopped.end(), eligible.begin(), eligible.end());
-    const std::optional<uint32_t> victim = choose_victim(eligible);
-    for (const uint32_t number : stopped) {
-        if (number != victim) {
-            crew_.wake(number);
+    candidates = crew_.freeze(candidates);
+    const std::optional<uint32_t> victim = choose_victim(candidates);
+    board_.go_slow(board_.is_slow() && !victim);
+    for (const std::vector<uint32_t>& frozen : {others, candidates}) {
+        for (const uint32_t number : frozen) {
+            if (number != victim) {
+                crew_.wake(number);
+            }
         }
     }
     return victim.has_value();
 }
 
 void Saboteur::hand_out_one() {
+    board_.go_slow(true);
     const uint32_t chunk = board_.open_chunks();
     board_.open_up_to(chunk + 1);
-    const uint64_t begin_ns = monotonic_ns();
-    while (lookout_.is_untouched(chunk) && monotonic_ns() - begin_ns < kTakingNsMax) {
+    for (uint64_t waited_ns = 0; lookout_.is_untouched(chunk) && waited_ns < kLookNsMax;
+         waited_ns += kLookNs) {
+        nap(kLookNs);
     }
 }
 
-// The first of them who holds a chunk. All are stopped.
-std::optional<uint32_t> Saboteur::choose_victim(const std::vector<uint32_t>& eligible) {
+// The first of them who holds a chunk.
+std::optional<uint32_t> Saboteur::choose_victim(const std::vector<uint32_t>& frozen) {
     const std::vector<Hold> holds = lookout_.holds();
-    for (const uint32_t number : eligible) {
+    for (const uint32_t number : frozen) {
         const auto hold =
             std::find_if(holds.begin(), holds.end(), [&](const Hold& h) { return h.worker == number; });
         if (hold != holds.end()) {

@@ -1,21 +1,23 @@
-// Stops and kills workers, as the options ask, at moments that the seed chooses.
+// Stops and kills workers, as planned.
 //
-// A stop: SIGSTOP a worker; if it holds a chunk, leave it frozen until somebody else took the chunk from it,
-// then SIGCONT. A kill: SIGKILL, whatever the worker is doing. Moments are shares of the work done, not of
-// time: the same seed picks the same shares and, as far as the machine lets it, the same workers. Each worker
-// is stopped at most once, and one worker always runs.
+// A stop: SIGSTOP a worker that holds a chunk, leave it frozen until somebody else took the chunk from it, then
+// SIGCONT. A kill: SIGKILL, whatever the worker is doing. Each worker is stopped at most once, and one worker
+// always goes on.
+//
+// No deed may be missed because the workers were too fast: chunks are handed out only so far beyond the next deed
+// that nobody idles as long as this process gets its share of the processor (gate()). Does it not, the workers run
+// dry; then a stop hands out one chunk and has the workers go in slow motion until somebody is met holding it.
 #pragma once
 
 #include <cstdint>
 #include <optional>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "swarm/crew.hpp"
+#include "swarm/deeds.hpp"
 #include "swarm/lookout.hpp"
 #include "swarm/scoreboard.hpp"
-#include "swarm/swarm_options.hpp"
 
 namespace keystile::cli::swarm {
 
@@ -23,12 +25,12 @@ class Saboteur {
 public:
     Saboteur(const Options& options, uint32_t chunks, Crew& crew, Scoreboard& board, const Lookout& lookout);
 
-    // Does what is due when this share (0..1) of the work is done, and wakes who has lost his chunk. `is_idle`:
-    // none of the chunks handed out is left to do, so a stop that is due must hand out one of those kept back.
-    void step(double share_done, bool is_idle);
+    // Does what is due, wakes who has lost his chunk, hands out chunks up to the next deed. `is_idle`: none of the
+    // chunks handed out is left to do. Call it once before the start.
+    void step(bool is_idle);
 
-    uint32_t stops_left() const { return static_cast<uint32_t>(stops_.size()); }
-    uint32_t kills_left() const { return static_cast<uint32_t>(kills_.size()); }
+    uint32_t stops_left() const { return static_cast<uint32_t>(plan_.stops.size()); }
+    uint32_t kills_left() const { return static_cast<uint32_t>(plan_.kills.size()); }
     bool was_stopped(uint32_t number) const { return victims_[number].was_stopped; }
     bool was_told_fenced(uint32_t number) const;  // since it was stopped
 
@@ -36,10 +38,6 @@ public:
     const std::vector<std::string>& events() const { return events_; }
 
 private:
-    struct Deed {
-        double due_at = 0;            // the share done
-        std::vector<uint32_t> order;  // whom to try first
-    };
     struct Victim {
         bool was_stopped = false;
         Hold hold;
@@ -47,12 +45,13 @@ private:
         uint64_t fenced_before = 0;
     };
 
-    std::vector<Deed> plan(uint32_t count);
+    void look_after(uint32_t number);
+    bool is_due(const std::vector<Deed>& deeds, bool is_idle) const;
+    uint32_t gate() const;
     bool try_stop(const Deed& deed, bool is_idle);
     void hand_out_one();
-    std::optional<uint32_t> choose_victim(const std::vector<uint32_t>& eligible);
+    std::optional<uint32_t> choose_victim(const std::vector<uint32_t>& frozen);
     bool try_kill(const Deed& deed);
-    void look_after(uint32_t number);
     bool can_kill(uint32_t number) const;
 
     Crew& crew_;
@@ -60,9 +59,7 @@ private:
     const Lookout& lookout_;
     uint32_t chunks_;
     bool is_unguarded_;
-    std::mt19937_64 random_;
-    std::vector<Deed> stops_;  // the next one last
-    std::vector<Deed> kills_;
+    Plan plan_;
     std::vector<Victim> victims_;  // one per worker
     std::vector<std::string> events_;
 };

@@ -19,7 +19,7 @@ Scoreboard::Scoreboard(uint32_t workers) : bytes_(sizeof(WorkerScore) * (size_t{
     auto* first = static_cast<WorkerScore*>(memory_);
     std::uninitialized_value_construct_n(first, workers);
     workers_ = {first, workers};
-    open_chunks_ = std::construct_at(reinterpret_cast<Counter*>(first + workers));
+    control_ = std::construct_at(reinterpret_cast<Control*>(first + workers));
 }
 
 Scoreboard::~Scoreboard() {

@@ -2,8 +2,8 @@
 // out.
 //
 // Made by the supervisor before it forks (an anonymous shared mapping), so a killed worker's numbers stay
-// readable. Each WorkerScore has one writer, its worker. All atomics are statistics, but for `open_chunks`;
-// that is advice: a worker that sees an old number takes a chunk a moment later.
+// readable. Each WorkerScore has one writer, its worker. All atomics are statistics or advice to the workers, so
+// relaxed is enough: a worker that sees an old number of chunks takes the next one a moment later.
 #pragma once
 
 #include <array>
@@ -49,14 +49,22 @@ public:
     std::span<WorkerScore> workers() const { return workers_; }
     uint64_t chunks_done() const;
 
-    // Chunks from this number on are not handed out yet.
-    uint32_t open_chunks() const { return static_cast<uint32_t>(open_chunks_->get()); }
-    void open_up_to(uint32_t count) { open_chunks_->add(uint64_t{count} - open_chunks_->get()); }
+    // Advice to the workers. Chunks from open_chunks() on are not handed out yet; slow motion is a nap after
+    // each word.
+    uint32_t open_chunks() const { return control_->open_chunks.load(std::memory_order_relaxed); }
+    void open_up_to(uint32_t count) { control_->open_chunks.store(count, std::memory_order_relaxed); }
+    bool is_slow() const { return control_->is_slow.load(std::memory_order_relaxed); }
+    void go_slow(bool is_slow) { control_->is_slow.store(is_slow, std::memory_order_relaxed); }
 
 private:
+    struct Control {
+        std::atomic<uint32_t> open_chunks{0};
+        std::atomic<bool> is_slow{false};
+    };
+
     void* memory_ = nullptr;
     size_t bytes_ = 0;
-    Counter* open_chunks_ = nullptr;
+    Control* control_ = nullptr;
     std::span<WorkerScore> workers_;
 };
 

@@ -1,0 +1,164 @@
+// keystile swarm: what it proves, what it refuses, and that it leaves nothing behind.
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "../../bindings/cli/swarm/latency_histogram.hpp"
+#include "command.hpp"
+
+namespace keystile::test {
+namespace {
+
+using cli::swarm::LatencyHistogram;
+using nlohmann::json;
+
+class CliSwarm : public CliTest {
+protected:
+    // Few words, many chunks: every worker writes every key all the time.
+    std::string hot_text() const {
+        const std::string file = testing::TempDir() + "hot-" + std::to_string(getpid()) + ".txt";
+        std::ofstream stream(file);
+        for (int line = 0; line < 300; ++line) {
+            stream << "the cat and the dog and the cat's kittens and the dog's puppies, all in all\n";
+        }
+        return file;
+    }
+
+    json swarm(Words arguments) const {
+        arguments.insert(arguments.begin(), "swarm");
+        arguments.push_back("--json");
+        const Outcome outcome = run(arguments);
+        EXPECT_EQ(outcome.exit_code, 0) << outcome.out << outcome.err;
+        return outcome.json();
+    }
+
+    void expect_usage(Words arguments, const std::string& word) const {
+        arguments.insert(arguments.begin(), "swarm");
+        const Outcome outcome = run(arguments);
+        EXPECT_EQ(outcome.exit_code, 64) << outcome.out << outcome.err;
+        EXPECT_NE(outcome.err.find(word), std::string::npos) << outcome.err;
+    }
+};
+
+std::vector<std::string> temporary_stores_of(pid_t pid) {
+    std::vector<std::string> names;
+    const std::string prefix = "keystile.swarm-" + std::to_string(pid) + "-";
+    for (const auto& entry : std::filesystem::directory_iterator("/dev/shm")) {
+        if (entry.path().filename().string().starts_with(prefix)) {
+            names.push_back(entry.path().filename().string());
+        }
+    }
+    return names;
+}
+
+TEST_F(CliSwarm, NothingIsLostWhileWorkersAreStoppedAndKilled) {
+    const json result = swarm({"--workers", "4", "--stop", "2", "--kill", "2", "--lease", "50ms"});
+    EXPECT_GT(result["expected"], 280'000);
+    EXPECT_EQ(result["found"], result["expected"]);
+    EXPECT_EQ(result["lost"], 0);
+    EXPECT_EQ(result["doubled"], 0);
+    EXPECT_EQ(result["misplaced"], 0);
+    EXPECT_EQ(result["noted"], result["chunks"]);
+    EXPECT_EQ(result["stopped"], 2);
+    EXPECT_EQ(result["killed"], 2);
+    EXPECT_GE(result["fenced"], 2);  // a busy machine may hold up others for longer than their lease
+    EXPECT_GE(result["commits"], result["chunks"]);
+    EXPECT_GT(result["p50_ns"], 0);
+    EXPECT_GE(result["p99_ns"], result["p50_ns"]);
+    EXPECT_GT(result["elapsed_s"], 0.0);
+    EXPECT_EQ(result["events"].size(), 4);
+}
+
+TEST_F(CliSwarm, TheSameWorkLosesWordsOnlyWithoutTheGuard) {
+    const std::string text = hot_text();
+    const Words work = {"--workers", "4", "--input", text, "--chunk-bytes", "128", "--think", "100us"};
+    const json guarded = swarm(work);
+    EXPECT_EQ(guarded["lost"], 0);
+    EXPECT_EQ(guarded["doubled"], 0);
+    EXPECT_GT(guarded["conflicts"], 0);
+    EXPECT_GE(guarded["retries"], guarded["conflicts"]);
+
+    Words unguarded_work = work;
+    unguarded_work.push_back("--unguarded");
+    const json unguarded = swarm(unguarded_work);
+    EXPECT_EQ(unguarded["expected"], guarded["expected"]);
+    EXPECT_GT(unguarded["lost"], 0);
+    EXPECT_EQ(unguarded["found"].get<int64_t>(), unguarded["expected"].get<int64_t>() -
+                                                     unguarded["lost"].get<int64_t>() +
+                                                     unguarded["doubled"].get<int64_t>());
+    EXPECT_EQ(unguarded["conflicts"], 0);
+}
+
+TEST_F(CliSwarm, AStoreThatWasNamedIsLeftForReading) {
+    const std::string text = hot_text();
+    const Words arguments = {"swarm",     "--store", store_,          "--input", text,
+                             "--workers", "2",       "--chunk-bytes", "512"};
+    const std::string table = ok(arguments);
+    EXPECT_NE(table.find("lost updates"), std::string::npos) << table;
+    EXPECT_NE(table.find("Nothing is lost"), std::string::npos) << table;
+    EXPECT_EQ(ok({"get", "chunk/00000"}).substr(0, 15), "done by worker ");
+    EXPECT_EQ(ok({"get", "notes"}).substr(0, 6), "noted ");
+    EXPECT_NE(ok({"ls", "word/"}).find("word/cat's"), std::string::npos);
+
+    const Outcome again = run(arguments);  // its keys would be counted twice
+    EXPECT_EQ(again.exit_code, 64);
+    EXPECT_NE(again.err.find("already"), std::string::npos) << again.err;
+}
+
+TEST_F(CliSwarm, TheStoreOfTheEnvironmentIsNotTouched) {
+    ok({"swarm", "--input", hot_text(), "--workers", "1", "--quiet"});
+    EXPECT_EQ(ok({"ls"}), "");
+}
+
+TEST_F(CliSwarm, WhatCannotBeDoneIsRefused) {
+    const std::string text = hot_text();
+    expect_usage({"--workers", "4", "--stop", "4"}, "--stop");
+    expect_usage({"--workers", "4", "--kill", "4"}, "--kill");
+    expect_usage({"--workers", "0"}, "--workers");
+    expect_usage({"--workers", "many"}, "--workers");
+    expect_usage({"--lease", "1ms"}, "--lease");
+    expect_usage({"--chunk-bytes", "1"}, "--chunk-bytes");
+    expect_usage({"--input", "/nowhere/at all"}, "/nowhere/at all");
+    expect_usage({"--input", testing::TempDir()}, "directory");
+    expect_usage({"--input", "/dev/null"}, "empty");
+    expect_usage({"--input", text, "--chunk-bytes", "16K", "--stop", "1"}, "--chunk-bytes");
+}
+
+TEST_F(CliSwarm, InterruptedItLeavesNoStore) {
+    Running swarm({binary(), "swarm", "--think", "1ms", "--quiet"}, environment());
+    while (temporary_stores_of(swarm.pid()).empty()) {
+        std::this_thread::yield();
+    }
+    swarm.signal(SIGINT);
+    EXPECT_EQ(swarm.wait(), 128 + SIGINT);
+    EXPECT_TRUE(temporary_stores_of(swarm.pid()).empty());
+}
+
+TEST(LatencyHistogram, QuantilesAreAtMostOneThirtySecondTooHigh) {
+    LatencyHistogram histogram;
+    EXPECT_EQ(histogram.quantile_ns(0.5), 0);
+    for (uint64_t ns = 1; ns <= 100'000; ++ns) {
+        histogram.record(ns * 7);
+    }
+    for (const double quantile : {0.01, 0.5, 0.99, 0.999, 1.0}) {
+        const double exact = quantile * 700'000;
+        EXPECT_GE(static_cast<double>(histogram.quantile_ns(quantile)), exact * 0.9999);
+        EXPECT_LE(static_cast<double>(histogram.quantile_ns(quantile)), exact * 33 / 32 + 7);
+    }
+}
+
+TEST(LatencyHistogram, EveryDurationHasABucketThatEndsBehindIt) {
+    for (unsigned shift = 0; shift < 40; ++shift) {
+        for (const uint64_t ns :
+             {uint64_t{1} << shift, (uint64_t{1} << shift) - 1, (uint64_t{3} << shift) / 2}) {
+            const size_t bucket = LatencyHistogram::index_of(ns);
+            EXPECT_GE(LatencyHistogram::largest_in(bucket), ns);
+            EXPECT_TRUE(bucket == 0 || LatencyHistogram::largest_in(bucket - 1) < ns) << ns;
+        }
+    }
+    EXPECT_EQ(LatencyHistogram::index_of(UINT64_MAX), LatencyHistogram::kBuckets - 1);
+}
+
+}  // namespace
+}  // namespace keystile::test
