@@ -213,7 +213,8 @@ private:
     void check_slot_state(Ref ref) {
         const auto* slot = segment_.slot_at(ref);
         if (slot == nullptr) return;
-        const std::uint64_t state = peek(slot->state);
+        // order[check.slot]: acquire. Partner: slots.placed: the key of a placed slot is complete.
+        const std::uint64_t state = slot->state.load(memory_order_acquire);
         if (tag_of(state) == Tag::kFree) return;
         if (tag_of(state) == Tag::kPublished) {
             if (!is_slot_reachable(segment_, *slot))

@@ -38,9 +38,11 @@ bool is_value_reachable(const Segment& segment, const shm::BlockHead& head) noex
 
 bool is_key_block_reachable(const Segment& segment, const shm::BlockHead& head) noexcept {
     const auto* slot = segment.slot_at(static_cast<Ref>(peek(head.place)));
-    if (slot == nullptr || inline_length_of(peek(slot->turn)) != 0) return false;
-    return unpack_key_place(peek(slot->key[1])).ref == segment.ref_of(&head) &&
-           tag_of(peek(slot->state)) != Tag::kFree && is_slot_reachable(segment, *slot);
+    // order[reaper.key]: acquire. Partner: slots.take and slots.placed: the key is the one of that state.
+    if (slot == nullptr || tag_of(slot->state.load(memory_order_acquire)) == Tag::kFree) return false;
+    return inline_length_of(peek(slot->turn)) == 0 &&
+           unpack_key_place(peek(slot->key[1])).ref == segment.ref_of(&head) &&
+           is_slot_reachable(segment, *slot);
 }
 
 // The block that a commit of the dead session replaced, if it did: nobody else may know that it is free.

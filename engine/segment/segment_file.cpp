@@ -45,6 +45,16 @@ std::uint64_t count_below(const shm::Limit& limit, std::uint64_t unit, std::uint
     return std::min(limit.bytes.load(memory_order_acquire) / unit, count_max);
 }
 
+// The same file through an open file of its own. A mapping keeps its open file alive in a forked child, and with it the
+// liveness lock, for as long as the child lives: so the mapping must not come from the descriptor that carries the lock.
+Status open_again(const File& file, const std::string& path, Access access, File* file_out) noexcept {
+    const std::string self = "/proc/self/fd/" + std::to_string(file.fd());
+    if (open_file(self, access, file_out) == Status::kOk) return Status::kOk;
+    const Status s = open_file(path, access, file_out);  // no /proc here
+    if (s != Status::kOk) return s;
+    return is_at_path(file, path) && is_at_path(*file_out, path) ? Status::kOk : Status::kNoStore;
+}
+
 void fill_header(shm::Header& header, std::uint32_t root_bits, std::uint64_t segment_bytes) noexcept {
     header.layout_version = kLayoutVersion;
     header.root_bits = root_bits;
@@ -148,8 +158,11 @@ Status Segment::attach(const SegmentOptions& options) noexcept {
     const Access access = is_read_only_ ? Access::kReadOnly : Access::kReadWrite;
     if (const Status s = open_file(path_, access, &file_); s != Status::kOk) return s;
     if (const Status s = validate(); s != Status::kOk) return s;
-    if (const Status s = Mapping::map(file_, access, regions_.segment_bytes, &mapping_); s != Status::kOk)
+    File mapped;
+    if (const Status s = open_again(file_, path_, access, &mapped); s != Status::kOk) return s;
+    if (const Status s = Mapping::map(mapped, access, regions_.segment_bytes, &mapping_); s != Status::kOk) {
         return s;
+    }
     base_ = mapping_.base();
     if (chunk_count() == 0) return Status::kCorrupt;
     poke(arena_known_, chunk_count() * kChunkBytes);
