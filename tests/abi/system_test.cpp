@@ -154,21 +154,35 @@ TEST(Full, NoRoomForAStoreLeavesNothing) {
     }));
 }
 
+// Whatever the size of the values that filled it: each key of a full store can be deleted, and the last be
+// written anew.
 TEST(Full, TheStoresOwnSizeEnds) {
-    const FreshUrl fresh;
-    ks_open_options options{};
-    options.struct_size = sizeof options;
-    options.max_bytes = 32u << 20;
-    ks_store* store = nullptr;
-    ks_session* session = nullptr;
-    ASSERT_EQ(ks_open(fresh.url().c_str(), &options, &store), KS_OK);
-    ASSERT_EQ(ks_session_open(store, &session), KS_OK);
-    const std::string value(10000, 'x');
-    ks_status status = KS_OK;
-    for (int i = 0; status == KS_OK; ++i) status = abi_test::put(session, "key " + std::to_string(i), value);
-    EXPECT_EQ(status, KS_E_FULL);
-    EXPECT_EQ(ks_check(store, nullptr, nullptr, nullptr), KS_OK);
-    ks_close(store);
+    for (const std::size_t size : {0u, 1000u, 8000u, 100000u}) {
+        const FreshUrl fresh;
+        ks_open_options options{};
+        options.struct_size = sizeof options;
+        options.max_bytes = 32u << 20;
+        options.expected_keys = 20000;
+        ks_store* store = nullptr;
+        ks_session* session = nullptr;
+        ASSERT_EQ(ks_open(fresh.url().c_str(), &options, &store), KS_OK);
+        ASSERT_EQ(ks_session_open(store, &session), KS_OK);
+        const auto key = [](int number) { return "key " + std::to_string(number); };
+        const std::string value(size, 'x');
+        int count = 0;
+        ks_status status = KS_OK;
+        while ((status = abi_test::put(session, key(count), value)) == KS_OK) ++count;
+        EXPECT_EQ(status, KS_E_FULL);
+        ASSERT_GT(count, 100);
+        EXPECT_EQ(ks_check(store, nullptr, nullptr, nullptr), KS_OK);
+        for (int i = 0; i < count; ++i) {
+            const ks_stamp seen = abi_test::stamp_of(session, key(i));
+            ASSERT_EQ(ks_delete(session, abi_test::bytes(key(i)), seen, nullptr, nullptr), KS_OK) << key(i);
+        }
+        EXPECT_EQ(abi_test::put(session, key(count - 1), value), KS_OK) << size;
+        EXPECT_EQ(ks_check(store, nullptr, nullptr, nullptr), KS_OK);
+        ks_close(store);
+    }
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they live on address space
