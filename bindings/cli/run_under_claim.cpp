@@ -45,22 +45,26 @@ private:
     timer_t timer_{};
 };
 
-// The terminal, if this process may lend it: standard input and output of the foreground job, so no
-// pager behind us.
+// The terminal, if this process may lend it: standard input and output of the foreground job, so no pager behind
+// us. Whoever else has it, a shell that sent us to the background for one, keeps it.
 class Terminal {
 public:
     Terminal()
-        : is_ours_(isatty(STDIN_FILENO) != 0 && isatty(STDOUT_FILENO) != 0 &&
-                   tcgetpgrp(STDIN_FILENO) == getpgrp()) {
+        : is_ours_(isatty(STDIN_FILENO) != 0 && isatty(STDOUT_FILENO) != 0 && is_foreground(getpgrp())) {
         if (is_ours_) std::signal(SIGTTOU, SIG_IGN);  // taking it back comes from the background
     }
     bool is_ours() const { return is_ours_; }
-    void lend(pid_t group) const {
-        if (is_ours_) tcsetpgrp(STDIN_FILENO, group);
+    void lend(pid_t group) const { pass(getpgrp(), group); }
+    void take_back(pid_t group) const { pass(group, getpgrp()); }
+    void take_back_from_the_dead() const {
+        if (is_ours_) tcsetpgrp(STDIN_FILENO, getpgrp());
     }
-    void take_back() const { lend(getpgrp()); }
 
 private:
+    static bool is_foreground(pid_t group) { return tcgetpgrp(STDIN_FILENO) == group; }
+    void pass(pid_t from, pid_t to) const {
+        if (is_ours_ && is_foreground(from)) tcsetpgrp(STDIN_FILENO, to);
+    }
     bool is_ours_;
 };
 
@@ -96,7 +100,7 @@ bool has_ended(pid_t pid, const Terminal& terminal, int& wait_status) {
     while (waitpid(pid, &wait_status, WNOHANG | WUNTRACED) == pid) {
         if (!WIFSTOPPED(wait_status)) return true;
         if (!terminal.is_ours()) continue;
-        terminal.take_back();
+        terminal.take_back(pid);
         raise(SIGSTOP);
         terminal.lend(pid);
         kill(-pid, SIGCONT);
@@ -118,7 +122,7 @@ RunEnd run_under_claim(ks_session* session, const ks_grant& grant, uint64_t leas
 
     const pid_t pid = spawn(cmd, environment, before, terminal);
     if (pid < 0) {
-        terminal.take_back();
+        terminal.take_back_from_the_dead();  // it was lent before the command could not be executed
         fmt::print(stderr, "keystile: {}: {}\n", escaped(cmd.front()), strerror(-pid));
         end.wait_status = W_EXITCODE(pid == -ENOENT ? 127 : 126, 0);
     }
@@ -140,7 +144,7 @@ RunEnd run_under_claim(ks_session* session, const ks_grant& grant, uint64_t leas
         }
     }
     if (end.was_stopped) kill(-pid, SIGKILL);  // whoever of its group outlived it
-    terminal.take_back();
+    if (pid > 0) terminal.take_back(pid);
     if (end.lost == KS_OK) end.lost = ks_release(session, &grant, &end.receipt);
     return end;
 }

@@ -29,13 +29,6 @@ std::string content_of(int file) {
     return content;
 }
 
-std::vector<char*> pointers(Words& words) {
-    std::vector<char*> all;
-    for (std::string& word : words) all.push_back(word.data());
-    all.push_back(nullptr);
-    return all;
-}
-
 // Its files become the child's standard input, output and error; -1 leaves ours.
 pid_t spawn(Words argv, Words environment, int in, int out, int err) {
     posix_spawn_file_actions_t actions;
@@ -60,6 +53,13 @@ int exit_code_of(pid_t pid) {
 }
 
 }  // namespace
+
+std::vector<char*> pointers(Words& words) {
+    std::vector<char*> all;
+    for (std::string& word : words) all.push_back(word.data());
+    all.push_back(nullptr);
+    return all;
+}
 
 std::string binary() {
     const char* const given = getenv("KEYSTILE_CLI_PATH");

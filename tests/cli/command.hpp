@@ -62,6 +62,7 @@ protected:
 };
 
 std::string binary();
+std::vector<char*> pointers(Words& words);  // for posix_spawn, closed by a null
 
 // Epochs of a volatile store count from its incarnation, 1, in the upper bits: the n-th change of ownership.
 constexpr uint64_t epoch_of(uint64_t changes) {
