@@ -76,10 +76,12 @@ public:
     // Dense over the arena: neighbours in it are neighbours here.
     std::uint64_t number_of(const engine::shm::Slot& slot) const noexcept {
         const auto offset = static_cast<std::uint64_t>(reinterpret_cast<const std::byte*>(&slot) - base());
-        return (offset - segment_.regions().arena) / sizeof(engine::shm::Slot);
+        return (offset - segment_.regions().homes) / sizeof(engine::shm::Slot);
     }
     std::uint64_t numbers() const noexcept {
-        return segment_.chunk_count() * engine::kChunkBytes / sizeof(engine::shm::Slot);
+        const engine::Regions& at = segment_.regions();
+        return (at.arena - at.homes + segment_.chunk_count() * engine::kChunkBytes) /
+               sizeof(engine::shm::Slot);
     }
 
 private:

@@ -76,8 +76,8 @@ inline bool is_as_seen(SlotWord word, Stamp seen, std::uint64_t token_base) noex
 // whose life is over (a won commit freed or kept that block, a lost one cleared the line), and such a line
 // hits nothing.
 inline void arm_line(shm::Lane& line, Ref slot, Ref old_ref, std::uint64_t old_ctl) noexcept {
-    if (!KEYSTILE_GUARD(
-            "commit.line_order")) {  // the mutant: a new id beside the slot of the commit before (E5)
+    // With the guard off: a new id beside the slot of the commit before (E5).
+    if (!KEYSTILE_GUARD("commit.line_order")) {
         poke(line.old_ref, old_ref);
         poke(line.old_ctl, old_ctl);
         KEYSTILE_CRASH_POINT("operations.commit.inside_line");

@@ -45,8 +45,9 @@ std::uint64_t count_below(const shm::Limit& limit, std::uint64_t unit, std::uint
     return std::min(limit.bytes.load(memory_order_acquire) / unit, count_max);
 }
 
-// The same file through an open file of its own. A mapping keeps its open file alive in a forked child, and with it the
-// liveness lock, for as long as the child lives: so the mapping must not come from the descriptor that carries the lock.
+// The same file through an open file of its own. A mapping keeps its open file alive in a forked child, and
+// with it the liveness lock, for as long as the child lives: so the mapping must not come from the descriptor
+// that carries the lock.
 Status open_again(const File& file, const std::string& path, Access access, File* file_out) noexcept {
     const std::string self = "/proc/self/fd/" + std::to_string(file.fd());
     if (open_file(self, access, file_out) == Status::kOk) return Status::kOk;

@@ -7,6 +7,8 @@ namespace {
 
 constexpr std::uint32_t kSlotsPerChunk = kChunkBytes / sizeof(shm::Slot);
 constexpr Ref kSlotUnits = sizeof(shm::Slot) / kRefUnit;
+constexpr std::uint64_t kNeighbours =
+    4;  // pairs tried, the home itself first: a power of two, inside one page
 
 struct SlotGrant {
     shm::Slot* slot = nullptr;
@@ -77,9 +79,12 @@ Status take_slot(Lane& lane, std::uint64_t hash, SlotGrant* grant_out) noexcept 
     const std::uint64_t pair = segment.home_pair_of(hash);
     Status status = Status::kOk;
     if (segment.has_home(pair) || segment.grow_home(pair) == Status::kOk) {
-        const Ref home = segment.ref_of(segment.home(pair));
-        if (try_take(lane, home, grant_out, &status) || try_take(lane, home + kSlotUnits, grant_out, &status))
-            return status;
+        // The neighbours in the same page are not found without the index, but else their gaps would stay.
+        for (std::uint64_t near = 0; near < kNeighbours; ++near) {
+            const Ref home = segment.ref_of(segment.home(pair ^ near));
+            if (try_take(lane, home, grant_out, &status)) return status;
+            if (try_take(lane, home + kSlotUnits, grant_out, &status)) return status;
+        }
     }
     return take_slot_anywhere(lane, grant_out);
 }

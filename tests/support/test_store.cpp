@@ -45,7 +45,8 @@ ks_status open_small(const std::string& url, std::uint32_t flags, ks_store** sto
 }
 
 void create_small(const std::string& url) {
-    constexpr std::uint64_t kSeed = 0x6B657973;  // any
+    // Of the two pages of home slots, "k" and "other" lie in one and "new" in the other, which is not there yet.
+    constexpr std::uint64_t kSeed = 0x6B657975;
     ks_store* store = nullptr;
     const ks_status s = open_small(url, KS_OPEN_MUST_CREATE, &store);
     if (s != KS_OK) {

@@ -75,9 +75,9 @@ TEST(ReclaimStep, DoneTwiceMovesTheEpochOnce) {
 TEST(ReleaseEpoch, EndsExactlyThatClaim) {
     Fixture f({5, 3, 7}, {1, 1, 3, false, 0});
     SlotWord now;
-    EXPECT_EQ(release_epoch(f.slot, 3, &f.now), Status::kOk);
+    EXPECT_EQ(release_epoch(f.slot, 3, &now), Status::kOk);
     EXPECT_EQ(now.epoch(), 4u);
-    EXPECT_EQ(release_epoch(f.slot, 3, &f.now), Status::kFenced);
+    EXPECT_EQ(release_epoch(f.slot, 3, &now), Status::kFenced);
     EXPECT_EQ(f.epoch(), 4u);
 }
 

@@ -58,8 +58,8 @@ TEST_F(Index, KeysThatShareManyHashBitsPartSomewhereBelow) {
 }
 
 TEST_F(Index, KeysOfOneHashAreChained) {
-    // The hash of "k", forced upon another: the index asks nobody but its caller what a new key's hash is. A third one is
-    // linked by hand.
+    // The hash of "k", forced upon another: the index asks nobody but its caller what a new key's hash is.
+    // A third one is linked by hand.
     const std::uint64_t equal = hash("k");
     shm::Slot* const slots[] = {insert("k"), insert("other", equal), insert("third, longer than 16 bytes")};
     EXPECT_EQ(peek(slots[0]->next), segment().ref_of(slots[1]));
