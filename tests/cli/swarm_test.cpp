@@ -122,7 +122,7 @@ TEST_F(CliSwarm, WhatCannotBeDoneIsRefused) {
     expect_usage({"--input", "/nowhere/at all"}, "/nowhere/at all");
     expect_usage({"--input", testing::TempDir()}, "directory");
     expect_usage({"--input", "/dev/null"}, "empty");
-    expect_usage({"--input", text, "--chunk-bytes", "16K", "--stop", "1"}, "--chunk-bytes");
+    expect_usage({"--input", text, "--chunk-bytes", "16K", "--stop", "2"}, "--chunk-bytes");
 }
 
 TEST_F(CliSwarm, InterruptedItLeavesNoStore) {
