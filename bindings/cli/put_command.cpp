@@ -52,8 +52,9 @@ constexpr const char* kWhatWasSeen =
 std::string read_all(FILE* input, const std::string& name) {
     std::string bytes;
     char chunk[64 * 1024];
-    while (const size_t count = fread(chunk, 1, sizeof chunk, input)) {
-        bytes.append(chunk, count);
+    while (feof(input) == 0 &&
+           ferror(input) == 0) {  // a terminal's end of file must be typed once, not twice
+        bytes.append(chunk, fread(chunk, 1, sizeof chunk, input));
         if (bytes.size() > KS_VALUE_SIZE_MAX)
             throw Failure{ExitCode::usage, name + ": a value has at most 16 MiB"};
     }

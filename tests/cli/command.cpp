@@ -103,7 +103,7 @@ Running::Running(const Words& argv, const Words& environment) {
 
 Running::~Running() {
     close(out_);
-    if (pid_ < 0) return;
+    if (pid_ <= 0) return;
     kill(pid_, SIGKILL);
     exit_code_of(pid_);
 }
@@ -124,6 +124,7 @@ std::string Running::next_line() {
 }
 
 void Running::signal(int number) const {
+    ASSERT_GT(pid_, 0) << "not running";  // kill(-1) is a signal to everybody
     EXPECT_EQ(kill(pid_, number), 0);
 }
 

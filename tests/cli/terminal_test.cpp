@@ -77,6 +77,14 @@ TEST_F(CliTerminal, CtrlCReachesCmdAndTheClaimIsReleased) {
     ok({"claim", "k"});
 }
 
+TEST_F(CliTerminal, AValueIsTypedUntilCtrlD) {
+    start({"put", "k", "--create"});
+    read_until("Ctrl-D");
+    type("typed\n\x04");
+    EXPECT_EQ(wait(), 0);
+    EXPECT_EQ(ok({"get", "k"}), "typed\n");
+}
+
 TEST_F(CliTerminal, AValueIsShownWithALineEndAndItsStamp) {
     ok({"put", "k", "--value", "hello", "--create"});
     start({"get", "k"});
