@@ -38,8 +38,8 @@ constexpr ClaimRecord unpack_claim(Word128 w) noexcept {
             (w.lo >> 40) | ((w.hi & 0x7FFFu) << 24), ((w.hi >> 15) & 1u) != 0, w.hi >> 16};
 }
 
-// One step each; kBusy: something moved, look again from the start. `word` and `record` are what was read, in
-// that order.
+// One step each; kBusy: something moved, look again from the start. `word` and `seen` (the record) are what
+// was read, in that order.
 
 // The word is even: become the next owner, or help who bid before us. kOk: ours; *now_out is the word
 // as it was when it became so, or soon after, at our epoch.
@@ -47,12 +47,12 @@ Status claim_step(shm::Slot& slot, SlotWord word, ClaimRecord wanted, SlotWord* 
 
 // The word is odd and the record matches it: end that ownership. kOk: the epoch has moved on (by us or
 // another).
-Status reclaim_step(shm::Slot& slot, Word128 record) noexcept;
+Status reclaim_step(shm::Slot& slot, Word128 seen) noexcept;
 
 // The claim at this odd epoch ends with a CAS of the word alone. kOk, or kFenced: it was over already.
 Status release_epoch(shm::Slot& slot, std::uint64_t epoch, SlotWord* word_out) noexcept;
 
 // A new deadline for exactly this unmarked record. kOk, kBusy.
-Status renew_step(shm::Slot& slot, Word128 record, std::uint64_t deadline_us) noexcept;
+Status renew_step(shm::Slot& slot, Word128 seen, std::uint64_t deadline_us) noexcept;
 
 }  // namespace keystile::engine
