@@ -92,10 +92,13 @@ std::string table_of(const Options& options, const Text& text, const Outcome& ou
         row("workers", grouped(options.workers), fmt::format("done after {}", duration(outcome.elapsed_ns)));
     lines += row("commits", grouped(outcome.commits));
     lines += row("commits/s", grouped(static_cast<uint64_t>(rate)));
-    lines += row("conflicts", grouped(outcome.conflicts), "commits that came second");
-    lines += row("retries", grouped(outcome.retries), "values read and computed again");
-    lines += row("held", grouped(outcome.held), "chunks that another worker had");
-    lines += row("fenced", grouped(outcome.fenced), "commits of workers that had lost their chunk");
+    const bool is_told = !options.is_unguarded;
+    lines +=
+        row("conflicts", grouped(outcome.conflicts), is_told ? "commits that came second" : "nobody is told");
+    lines += row("retries", grouped(outcome.retries), is_told ? "values read and computed again" : "");
+    lines += row("held", grouped(outcome.held), is_told ? "chunks that another worker had" : "");
+    lines += row("fenced", grouped(outcome.fenced),
+                 is_told ? "commits of who had lost his chunk" : "nobody is told");
     lines += row("stopped", grouped(outcome.stopped), "SIGSTOP until the chunk was taken over");
     lines += row("killed", grouped(outcome.killed), "SIGKILL");
     lines += row("redone", grouped(outcome.already_in), "words found counted already, left alone");
