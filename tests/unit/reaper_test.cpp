@@ -1,4 +1,5 @@
-// The reaper on remains written by hand: a participant whose process is gone, its session, what the session names.
+// The reaper on remains written by hand: a participant whose process is gone, its session, what the session
+// names.
 #include <sys/wait.h>
 #include <unistd.h>
 

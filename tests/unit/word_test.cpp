@@ -1,4 +1,5 @@
-// The slot word and the claim record: what is packed comes out again, and each legal step changes what it should.
+// The slot word and the claim record: what is packed comes out again, and each legal step changes what it
+// should.
 #include <gtest/gtest.h>
 
 #include "slots/slots.hpp"
