@@ -7,10 +7,8 @@
 
 #include "commands.hpp"
 #include "help.hpp"
-#include "text.hpp"
-#if __has_include("swarm/swarm.hpp")
 #include "swarm/swarm.hpp"
-#endif
+#include "text.hpp"
 
 namespace keystile::cli {
 namespace {
@@ -115,9 +113,7 @@ int run(const CommandLine& line) {
     add_list_command(app, globals);
     add_stat_command(app, globals);
     add_check_command(app, globals);
-#if __has_include("swarm/swarm.hpp")
     add_swarm_command(app, exit_code);
-#endif
     for (CLI::App* const command : app.get_subcommands({})) command->group("Commands");
 
     if (line.has_dashes && line.cmd.empty()) {
