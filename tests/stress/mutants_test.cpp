@@ -23,6 +23,9 @@ constexpr int kRoundsMax = 12;
 class StressMutant : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(StressMutant, IsNoticed) {
+#if defined(__SANITIZE_THREAD__)
+    GTEST_SKIP() << "a tenth of the calls in the same time: too few to notice for sure";
+#endif
     const std::uint64_t seed =
         number_from_env("KEYSTILE_STRESS_SEED", static_cast<std::uint64_t>(::time(nullptr)));
     std::printf("KEYSTILE_STRESS_SEED=%llu\n", static_cast<unsigned long long>(seed));
