@@ -4,7 +4,7 @@
 //   CC=clang-19 CXX=clang++-19 cmake -S . -B build/fuzz -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo
 //       -DKEYSTILE_LIBFUZZER=ON -DKEYSTILE_CLI=OFF -DKEYSTILE_BENCH=OFF
 //   ninja -C build/fuzz keystile_segment_fuzzer
-//   build/fuzz/bin/keystile_segment_fuzzer -timeout=20 -max_len=512 CORPUS
+//   build/fuzz/bin/keystile_segment_fuzzer -timeout=20 -max_len=512 -len_control=0 CORPUS
 //
 // Input: 2 bytes {moment, seed of the calls}, then 12 bytes a change: {list of words : 1, flip or set : 1, index in the
 // list : 2, value : 8}. Empty in every other build: the folder's test program compiles all that lies here.
