@@ -74,8 +74,10 @@ std::string verdict(const Options& options, const Outcome& outcome) {
     if (!options.is_unguarded) {
         return "Nothing is lost, nothing is counted twice, every word stands where it is listed.\n";
     }
-    return fmt::format("Lost: {} words and {} of {} notes; no worker was told.\n", grouped(audit.lost),
-                       grouped(outcome.chunks - audit.noted), grouped(outcome.chunks));
+    return fmt::format(
+        "Lost: {} words and {} of {} notes, and no worker was told. A late write takes with it\n"
+        "all that was written since its writer had read.\n",
+        grouped(audit.lost), grouped(outcome.chunks - audit.noted), grouped(outcome.chunks));
 }
 
 }  // namespace
