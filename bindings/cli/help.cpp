@@ -22,7 +22,7 @@ std::string HelpFormatter::make_option_opts(const CLI::Option* option) const {
 }
 
 std::string HelpFormatter::make_footer(const CLI::App* app) const {
-    const std::string footer = Formatter::make_footer(app);
+    std::string footer = Formatter::make_footer(app);
     if (app->get_parent() == nullptr) return footer;
     return footer +
            "\nOptions of every command: --store URL, --json, --quiet, --key-base64; see keystile --help\n";

@@ -144,7 +144,9 @@ int main(int argc, char** argv) {
         const bool is_json = std::find(line.words.begin(), line.words.end(), "--json") != line.words.end();
         try {
             print_failure(is_json, failure);
-        } catch (const Failure&) {  // standard output is gone: the exit code is all that is left
+        } catch (const Failure&) {
+            return static_cast<int>(
+                failure.code);  // standard output is gone: the exit code is all that is left
         }
         return static_cast<int>(failure.code);
     };

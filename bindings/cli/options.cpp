@@ -63,7 +63,7 @@ void StampOptions::add_to(CLI::App* command, const char* help) {
 }
 
 std::optional<ks_stamp> StampOptions::stamp() const {
-    if (!version) return std::nullopt;
+    if (!version || !epoch) return std::nullopt;
     return ks_stamp{*version, *epoch};
 }
 

@@ -69,7 +69,7 @@ Environment::Environment(const std::vector<std::pair<std::string, std::string>>&
         if (!is_changed) entries_.emplace_back(text);
     }
     for (const auto& [name, value] : changes) {
-        if (!value.empty()) entries_.push_back(name + "=" + value);
+        if (!value.empty()) entries_.push_back(fmt::format("{}={}", name, value));
     }
     for (std::string& entry : entries_) pointers_.push_back(entry.data());
     pointers_.push_back(nullptr);

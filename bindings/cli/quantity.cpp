@@ -22,10 +22,11 @@ constexpr Unit kSizes[] = {{"", 1},         {"B", 1},          {"K", 1u << 10}, 
 template <size_t N>
 std::optional<uint64_t> parse_quantity(std::string_view text, const Unit (&units)[N]) {
     const size_t digits = std::min(text.find_first_not_of("0123456789."), text.size());
+    const std::string number(text.substr(0, digits));
+    const char* const number_end = number.data() + number.size();
     double count = 0;
-    const auto [end, error] =
-        std::from_chars(text.data(), text.data() + digits, count, std::chars_format::fixed);
-    if (digits == 0 || error != std::errc{} || end != text.data() + digits) return std::nullopt;
+    const auto [end, error] = std::from_chars(number.data(), number_end, count, std::chars_format::fixed);
+    if (digits == 0 || error != std::errc{} || end != number_end) return std::nullopt;
     const std::string_view unit = text.substr(digits);
     for (const auto& [name, factor] : units) {
         if (name != unit) continue;

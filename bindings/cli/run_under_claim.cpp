@@ -86,6 +86,7 @@ pid_t spawn(const std::vector<std::string>& cmd, Environment& environment, const
 
     std::vector<std::string> words = cmd;
     std::vector<char*> argv;
+    argv.reserve(words.size() + 1);
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
     pid_t pid = 0;
