@@ -27,13 +27,16 @@ Take ClaimHandout::take(uint32_t chunk, uint64_t wait_ns) {
     }
     seen_ = grant_.stamp;
     if (is_done(key_)) {  // finished between the look and the claim
-        answer_of(ks_release(context_.lane.session(), &grant_, nullptr), "ks_release");
+        const ks_status status = ks_release(context_.lane.session(), &grant_, nullptr);
+        if (answer_of(status, "ks_release") == KS_FENCED) {
+            context_.score.fenced.add();
+        }
         return Take::done;
     }
     return write_taken() ? Take::taken : Take::busy;
 }
 
-// For people who look into the store, and for the supervisor: the stamp of a key without a value has no epoch.
+// For people who look into the store, and for the supervisor: now we know that the claim is ours.
 bool ClaimHandout::write_taken() {
     return commit_under_claim(taken_value(context_.worker), 0);
 }

@@ -60,9 +60,10 @@ ChunkState parse_chunk_value(std::string_view value) {
         state.is_done = take_number(value, state.worker);
     } else if (value.starts_with(kTaken)) {
         value.remove_prefix(kTaken.size());
-        if (take_number(value, state.worker) && value.starts_with(kUntil)) {
+        state.is_taken = take_number(value, state.worker);
+        if (value.starts_with(kUntil)) {
             value.remove_prefix(kUntil.size());
-            state.is_taken = take_number(value, state.deadline_ns);
+            take_number(value, state.deadline_ns);
         }
     }
     return state;

@@ -23,9 +23,9 @@ std::optional<uint32_t> chunk_of_key(std::string_view key);
 
 struct ChunkState {
     bool is_done = false;
-    bool is_taken = false;  // until a deadline
+    bool is_taken = false;
     uint32_t worker = 0;
-    uint64_t deadline_ns = 0;
+    uint64_t deadline_ns = 0;  // unguarded: of is_taken
 };
 
 std::string done_value(uint32_t worker, uint64_t words);

@@ -12,16 +12,15 @@ std::vector<Hold> Lookout::holds() const {
     std::string value;
     lane_.list(kChunkPrefix, KS_LIST_ALL, [&](const ks_entry& entry) {
         const std::string key(static_cast<const char*>(entry.key.data), entry.key.size);
-        Hold hold{.chunk = chunk_of_key(key).value_or(0), .worker = crew_.size(), .epoch = entry.owner.epoch};
-        if (is_unguarded_) {
-            lane_.read(key, value);
-            const ChunkState state = parse_chunk_value(value);
-            hold.worker = state.is_taken ? state.worker : crew_.size();
-        } else if (entry.is_claimed != 0 && entry.owner.detached == 0) {
-            hold.worker = crew_.number_of(entry.owner.pid);
+        const bool is_claimed = entry.is_claimed != 0 && entry.owner.detached == 0;
+        if (!is_claimed && !is_unguarded_) {
+            return;
         }
-        if (hold.worker < crew_.size()) {
-            holds.push_back(hold);
+        lane_.read(key, value);
+        const ChunkState state = parse_chunk_value(value);
+        const bool is_owner = is_unguarded_ || crew_.number_of(entry.owner.pid) == state.worker;
+        if (state.is_taken && is_owner) {
+            holds.push_back({chunk_of_key(key).value_or(0), state.worker, entry.owner.epoch});
         }
     });
     return holds;
@@ -30,8 +29,7 @@ std::vector<Hold> Lookout::holds() const {
 bool Lookout::is_over(const Hold& hold) const {
     const std::string key = chunk_key(hold.chunk);
     if (!is_unguarded_) {
-        const ks_stamp now = lane_.stamp_of(key);
-        return now.version != 0 && now.epoch != hold.epoch;  // its heir wrote that it took it
+        return lane_.stamp_of(key).epoch != hold.epoch;
     }
     std::string value;
     lane_.read(key, value);

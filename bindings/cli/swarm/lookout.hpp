@@ -9,7 +9,9 @@
 
 namespace keystile::cli::swarm {
 
-// A worker's hold on a chunk: one claim, named by its epoch; unguarded, the worker's name in the chunk's value.
+// A worker's hold on a chunk: its name in the chunk's value and, guarded, its claim, named by the epoch. The claim
+// alone would not do: a worker may have been stopped inside ks_claim, before it could know that the claim is its own;
+// if it is taken away then, nobody owes that worker a FENCED.
 struct Hold {
     uint32_t chunk = 0;
     uint32_t worker = 0;

@@ -30,7 +30,7 @@ struct alignas(128) WorkerScore {  // two cache lines: workers do not slow each 
     Counter conflicts;             // answered KS_CONFLICT
     Counter retries;               // values read and computed again, whatever the reason
     Counter held;                  // claims and commits answered KS_HELD
-    Counter fenced;  // commits under a claim answered KS_FENCED: the chunk was somebody else's by then
+    Counter fenced;                // commits and releases under a claim answered KS_FENCED: it was taken away
     Counter
         zombie_writes;  // commits under a claim that was known to be lost, and were taken all the same: a bug
     Counter already_in;        // words whose value had the chunk already: work that somebody else had done
