@@ -165,6 +165,7 @@ inline void arm_line(shm::Lane& line, Ref slot, Ref old_ref, std::uint64_t old_c
         poke(lane.shared().old_ctl,
              0u);  // before anything else becomes of this session: the line is not true
         lane.count(shm::kRetries);
+        ask_for_room(slot);
     }
 }
 

@@ -139,7 +139,7 @@ struct alignas(64) Slot {
     Word128 claim;    // slots/claim.hpp
     Atomic64 key[2];  // up to 16 bytes, zero padded; longer: {hash, {key block ref : 32, length : 32}}
     Atomic64 state;   // ownership word: FREE(x) · HELD(id) · PLACED
-    Atomic32 turn;    // {changes : 26, inline key length : 5 (0 = key block), has waiter : 1}
+    Atomic32 turn;    // {changes : 25, has loser : 1, inline key length : 5 (0 = key block), has waiter : 1}
     Atomic32 next;    // ref of the next slot with the same 64-bit hash
 };
 static_assert(sizeof(Slot) == 64);

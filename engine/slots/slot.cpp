@@ -4,6 +4,9 @@ namespace keystile::engine {
 
 namespace {
 
+// How long a winner steps back: about the cache misses of one losing attempt. A `pause` takes 10 to 40 ns.
+constexpr int kRoomPauses = 12;
+
 const shm::Block* key_block(const Segment& segment, KeyPlace place) noexcept {
     if (place.size <= kKeyBytesInline || place.size > kKeyBytesMax) return nullptr;
     return segment.at<shm::Block>(place.ref, sizeof(shm::Block) + place.size);
@@ -37,18 +40,29 @@ bool is_long_key_equal(const Segment& segment, const shm::Slot& slot, KeyBytes k
     return block != nullptr && std::memcmp(block->payload, key.data, key.size) == 0;
 }
 
-void wake_sleepers(shm::Slot& slot) noexcept {
+void ask_for_room(shm::Slot& slot) noexcept {
+    // order[slots.room]: relaxed. hint: partner: attend(). A crash after it costs one winner one pause.
+    slot.turn.fetch_or(kHasLoser, memory_order_relaxed);
+}
+
+void attend(shm::Slot& slot) noexcept {
     std::uint32_t turn = peek(slot.turn);
     std::uint32_t next;
     do {
-        if ((turn & kHasWaiter) == 0) return;  // another waker was faster
-        next = (turn + kTurnStep) & ~kHasWaiter;
+        if ((turn & (kHasWaiter | kHasLoser)) == 0) return;  // another waker was faster
+        next = turn & ~(kHasWaiter | kHasLoser);
+        if ((turn & kHasWaiter) != 0) next += kTurnStep;
         // order[slots.wake]: acq_rel. Partner: the waiter's load of turn and the kernel's compare in
         //   futex_wait: a waiter that read the old turn does not fall asleep. A crash after it, before the
         //   wake: kSleepNsMax.
     } while (!slot.turn.compare_exchange_weak(turn, next, memory_order_acq_rel, memory_order_relaxed));
-    KEYSTILE_CRASH_POINT("slots.wake.before_wake");
-    futex_wake_all(slot.turn);
+    if ((turn & kHasWaiter) != 0) {
+        KEYSTILE_CRASH_POINT("slots.wake.before_wake");
+        futex_wake_all(slot.turn);
+    }
+    if ((turn & kHasLoser) != 0) {
+        for (int i = 0; i < kRoomPauses; ++i) pause();
+    }
 }
 
 }  // namespace keystile::engine

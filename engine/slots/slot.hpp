@@ -7,9 +7,11 @@
 
 namespace keystile::engine {
 
-// shm::Slot::turn: {changes : 26, inline key length : 5 (0 = the key lies in a block), has waiter : 1}
+// shm::Slot::turn: {changes : 25, has loser : 1, inline key length : 5 (0 = the key lies in a block),
+// has waiter : 1}
 inline constexpr std::uint32_t kHasWaiter = 1;
-inline constexpr std::uint32_t kTurnStep = 1u << 6;
+inline constexpr std::uint32_t kHasLoser = 1u << 6;
+inline constexpr std::uint32_t kTurnStep = 1u << 7;
 constexpr std::uint32_t inline_length_of(std::uint32_t turn) noexcept {
     return (turn >> 1) & 31u;
 }
@@ -50,14 +52,20 @@ inline bool is_key_equal(const Segment& segment, const shm::Slot& slot, KeyBytes
     return length == key.size && InlineKey{peek(slot.key[0]), peek(slot.key[1])} == inline_key(key);
 }
 
-// After the word or the claim changed: whoever sleeps on the slot runs again. One load if nobody does.
-void wake_sleepers(shm::Slot& slot) noexcept;
+// Whoever lost a race for the word to a commit asks for room. The winner has the lines in its core's cache and
+// would win again and again; it steps back once, for about as long as an attempt of the other takes. A courtesy,
+// not a lock: nobody waits for anybody's step, and a dead loser costs one winner one pause.
+[[gnu::cold]] void ask_for_room(shm::Slot& slot) noexcept;
+
+// After the word or the claim changed: whoever sleeps on the slot runs again, whoever lost gets room. One load if
+// there is nobody.
+[[gnu::cold]] void attend(shm::Slot& slot) noexcept;
 inline void wake(shm::Slot& slot) noexcept {
     // order[slots.wake.look]: relaxed. The locked CAS of the word came before this load, the waiter's locked
     //   setting of the bit before his second look at the word: on x86 one of the two sees the other. Partner:
     //   operations/watch. A crash just before costs the waiter one sleep of at most kSleepNsMax.
-    if ((slot.turn.load(memory_order_relaxed) & kHasWaiter) != 0) [[unlikely]]
-        wake_sleepers(slot);
+    if ((slot.turn.load(memory_order_relaxed) & (kHasWaiter | kHasLoser)) != 0) [[unlikely]]
+        attend(slot);
 }
 
 }  // namespace keystile::engine
