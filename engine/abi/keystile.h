@@ -79,6 +79,7 @@ extern "C" {
 #define KS_FOREVER UINT64_MAX     /* as a timeout: no end; as a lease left: no lease */
 #define KS_PARTICIPANTS_MAX 8192u /* attached processes (each open of a store is one) */
 #define KS_SESSIONS_MAX 32768u    /* open sessions of one store */
+#define KS_MULTI_KEYS_MAX 1024u   /* keys of one multi-key commit */
 
 /* ABI version of the loaded library; compare with KS_ABI_VERSION. Any thread, any time. */
 KS_API uint32_t ks_abi_version(void);
@@ -334,6 +335,91 @@ KS_API ks_status ks_delete(ks_session* session, ks_bytes key, ks_stamp seen, con
                            ks_receipt* receipt_out);
 KS_API ks_status ks_delete_k(ks_session* session, ks_key key, ks_stamp seen, const ks_commit_options* options,
                              ks_receipt* receipt_out);
+
+/* ---- Many keys in one commit ------------------------------------------------------------------------- */
+
+/* A transaction: keys that were read, expected, put, deleted or whose claim is released, committed all or not at
+ * all. Nothing of it is visible before ks_multi_commit(), everything after. Every key it names is compared, those
+ * that were only read too, all at the instant of the commit: transactions are strictly serializable, there is no
+ * write skew. No lock: a process that dies or stops inside delays nobody; whoever meets its half-done commit
+ * finishes or undoes it.
+ *
+ * A ks_multi is memory of this process, bound to its session; one thread at a time; it costs the store nothing
+ * until it is committed. Keys are told apart by their bytes: a key may be read and then put, but written (put,
+ * deleted or released) only once, and have only one expectation: KS_E_ARGUMENT otherwise. KS_MULTI_KEYS_MAX keys. */
+typedef struct ks_multi ks_multi;
+
+/* Faults: KS_E_MEMORY, KS_E_READ_ONLY, handle faults. The session must outlive it. */
+KS_API ks_status ks_multi_begin(ks_session* session, ks_multi** multi_out);
+/* Forget all keys and begin anew (the memory is used again). NULL is fine. */
+KS_API void ks_multi_reset(ks_multi* multi);
+/* Throw it away, committed or not. NULL is fine. */
+KS_API void ks_multi_end(ks_multi* multi);
+
+/* Read a key as ks_get() does and remember its stamp: the commit will find it unchanged, or answer KS_CONFLICT.
+ * A key that this transaction has put already gives that value, a deleted one KS_NOT_FOUND; *seen_out is the stamp
+ * remembered. Read again, it gives the value of the same stamp, or KS_CONFLICT if the key has moved on: then the
+ * transaction can only lose. The first use of a key may create its slot (hence KS_E_FULL). */
+KS_API ks_status ks_multi_read(ks_multi* multi, ks_bytes key, void* buf, size_t capacity, size_t* size_out,
+                               ks_stamp* seen_out);
+/* Compare a key without writing it: `seen` from a ks_get(), of any age. */
+KS_API ks_status ks_multi_expect(ks_multi* multi, ks_bytes key, ks_stamp seen);
+/* Write a key. What it must be unchanged from: what was read or expected in this transaction; else the grant's
+ * claim with the version of now; else whatever it is now. `options`: the grant, and whether to release it, as in
+ * ks_commit(). The value is copied. */
+KS_API ks_status ks_multi_put(ks_multi* multi, ks_bytes key, ks_bytes value, const ks_commit_options* options);
+/* Delete a key; deleting what has no value is no fault and writes nothing, but is compared. */
+KS_API ks_status ks_multi_delete(ks_multi* multi, ks_bytes key, const ks_commit_options* options);
+/* Give a claim back in the same step; the key's value stays. */
+KS_API ks_status ks_multi_release(ks_multi* multi, ks_bytes key, const ks_grant* grant);
+
+/* Commit. KS_OK: all is done. KS_FENCED, KS_CONFLICT, KS_HELD: nothing is; the worst of what its keys were told, in
+ * this order, and ks_multi_item() says which keys. An empty transaction is KS_OK. One without writes compares its
+ * reads: KS_OK means that they were true together at one instant.
+ * After any answer or fault the transaction is over: ks_multi_reset() or ks_multi_end().
+ * Faults: as ks_commit(). Crash: dying inside leaves all of it or nothing. */
+KS_API ks_status ks_multi_commit(ks_multi* multi);
+
+typedef struct ks_multi_result {
+    ks_bytes key;     /* valid until reset or end */
+    ks_status status; /* before the commit KS_OK; after it what this key was told: KS_OK, KS_CONFLICT, … */
+    ks_stamp stamp;   /* before: expected. After: the key's now (KS_OK of all: the new one) */
+    ks_owner owner;   /* KS_HELD only */
+} ks_multi_result;
+
+/* Keys in the order of their first mention; 0 for NULL. */
+KS_API size_t ks_multi_size(const ks_multi* multi);
+KS_API ks_status ks_multi_item(const ks_multi* multi, size_t index, ks_multi_result* result_out);
+
+/* ---- Snapshots --------------------------------------------------------------------------------------- */
+
+/* A consistent cut: the values that all its keys had at one instant. Copied out: it stays readable, in this process,
+ * for as long as the caller likes, also after the session and the store are closed. Writers are never blocked. */
+typedef struct ks_snapshot ks_snapshot;
+
+/* The cut of given keys (a key twice is in it twice). KS_OK; KS_BUSY: writers kept changing them, ask again: only
+ * with more than KS_MULTI_KEYS_MAX keys or a read-only store, for else a compare-only commit ends the contention.
+ * Faults: KS_E_KEY_SIZE, KS_E_MEMORY, KS_E_CORRUPT, handle faults. */
+KS_API ks_status ks_snapshot_keys(ks_session* session, const ks_bytes* keys, size_t count,
+                                  ks_snapshot** snapshot_out);
+/* The cut of all keys that start with `prefix` (size 0: all) and have a value; sorted by key. KS_BUSY also if keys
+ * kept appearing. */
+KS_API ks_status ks_snapshot_prefix(ks_session* session, ks_bytes prefix, ks_snapshot** snapshot_out);
+/* NULL is fine. */
+KS_API void ks_snapshot_close(ks_snapshot* snapshot);
+
+typedef struct ks_snapshot_entry {
+    ks_bytes key; /* key and value: valid until the snapshot is closed */
+    ks_bytes value;
+    ks_stamp stamp;
+    ks_status status; /* KS_OK; KS_NOT_FOUND: no value at that instant (of given keys only) */
+} ks_snapshot_entry;
+
+KS_API size_t ks_snapshot_size(const ks_snapshot* snapshot); /* 0 for NULL */
+/* In the order given, or of the keys. KS_E_ARGUMENT: no such index. Any thread. */
+KS_API ks_status ks_snapshot_at(const ks_snapshot* snapshot, size_t index, ks_snapshot_entry* entry_out);
+/* By key; KS_NOT_FOUND: not in the snapshot, or without a value in it. */
+KS_API ks_status ks_snapshot_get(const ks_snapshot* snapshot, ks_bytes key, ks_snapshot_entry* entry_out);
 
 /* ---- Claims ------------------------------------------------------------------------------------------ */
 
