@@ -2,9 +2,7 @@
 // commit makes an operation of it.
 #include <algorithm>
 #include <cstring>
-#include <deque>
 #include <new>
-#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -16,26 +14,26 @@ using namespace keystile::engine::abi;
 namespace {
 
 struct Item {
-    std::string key;
-    shm::Slot* slot = nullptr;
-    Stamp seen;
-    bool has_seen = false;   // read or expected: the commit compares it
+    MultiKey key;
+    bool has_seen = false;    // read or expected: the commit compares it
     bool is_written = false;  // put, deleted or released: once
-    MultiStep step = MultiStep::kCompare;
-    bool is_releasing = false, has_grant = false;
+    bool has_grant = false;
     Grant grant;
-    std::string value;
-    Status status = Status::kOk;
-    Receipt now{};
+    std::size_t value_at = 0;  // in ks_multi::values
 };
+
+// From so many keys on, they are looked up in a map instead of one after the other.
+constexpr std::size_t kManyItems = 16;
 
 }  // namespace
 
 struct ks_multi {
     std::uint64_t magic = 0;
     ks_session* session = nullptr;
-    std::deque<Item> items;  // a deque: keys handed out by ks_multi_item() stay where they are
-    std::unordered_map<std::string_view, std::size_t> places;
+    std::vector<Item> items;
+    std::unordered_map<const shm::Slot*, std::size_t> places;  // of the items from kManyItems on
+    std::vector<char> values;                                  // of the puts, one behind the other
+    std::vector<MultiKey*> order;                              // by slot, as the engine wants them
     bool is_over = false;
 };
 
@@ -62,28 +60,28 @@ ks_status guarded(Call call) noexcept {
     }
 }
 
-// The key's item, made when the key is first mentioned. The caller has entered the session.
+Item* find_item(ks_multi& multi, const shm::Slot* slot) {
+    for (std::size_t i = 0; i < multi.items.size() && i < kManyItems; ++i) {
+        if (multi.items[i].key.slot == slot) return &multi.items[i];
+    }
+    const auto it = multi.items.size() > kManyItems ? multi.places.find(slot) : multi.places.end();
+    return it != multi.places.end() ? &multi.items[it->second] : nullptr;
+}
+
+// The key's item, made when the key is first mentioned: a key is its slot. The caller has entered the session.
 ks_status item_for(ks_multi& multi, ks_bytes key, Item** item_out) {
-    const std::string_view bytes(static_cast<const char*>(key.data), key.size);
-    if (const auto it = multi.places.find(bytes); it != multi.places.end()) {
-        *item_out = &multi.items[it->second];
-        return KS_OK;
-    }
-    if (multi.items.size() == KS_MULTI_KEYS_MAX) {
-        return fault(KS_E_ARGUMENT, "a transaction has at most %u keys", KS_MULTI_KEYS_MAX);
-    }
     shm::Slot* slot = nullptr;
     if (const ks_status s = find_or_insert(multi.session->session, key, &slot); s != KS_OK) return s;
-    Item& item = multi.items.emplace_back();
-    try {
-        item.key = bytes;
-        multi.places.emplace(item.key, multi.items.size() - 1);
-    } catch (...) {
-        multi.items.pop_back();
-        throw;
+    *item_out = find_item(multi, slot);
+    if (*item_out != nullptr) return KS_OK;
+    const std::size_t count = multi.items.size();
+    if (count == KS_MULTI_KEYS_MAX) {
+        return fault(KS_E_ARGUMENT, "a transaction has at most %u keys", KS_MULTI_KEYS_MAX);
     }
-    item.slot = slot;
-    *item_out = &item;
+    multi.items.reserve(count + 1 > multi.items.capacity() ? 2 * count + 8 : 0);
+    if (count >= kManyItems) multi.places.emplace(slot, count);
+    *item_out = &multi.items.emplace_back();
+    (*item_out)->key.slot = slot;
     return KS_OK;
 }
 
@@ -101,6 +99,15 @@ ks_status with_item(ks_multi* multi, ks_bytes key, Call call) noexcept {
     });
 }
 
+// A slot's key where it lies: it never changes, so a view of shared memory is as good as a copy.
+ks_status key_bytes_of(const Segment& segment, const shm::Slot& slot, ks_bytes* key_out) noexcept {
+    StoredKey key;
+    if (!read_key(segment, slot, &key)) return fault(Status::kCorrupt, "reading a key");
+    const void* bytes = key.block.data != nullptr ? key.block.data : static_cast<const void*>(slot.key);
+    *key_out = {bytes, key.size};
+    return KS_OK;
+}
+
 // Put, delete, release: once a key.
 ks_status write_item(ks_multi* multi, Item& item, MultiStep step, const ks_commit_options* options) noexcept {
     if (item.is_written) return fault(KS_E_ARGUMENT, "a key is written twice in one transaction");
@@ -110,11 +117,11 @@ ks_status write_item(ks_multi* multi, Item& item, MultiStep step, const ks_commi
         const ks_status s =
             read_commit_options(multi->session->session, options, &is_releasing, &has_grant, &grant);
         if (s != KS_OK) return s;
-        if (has_grant && grant.slot != item.slot) return fault(KS_E_GRANT, "the grant is of another key");
+        if (has_grant && grant.slot != item.key.slot) return fault(KS_E_GRANT, "the grant is of another key");
     }
     item.is_written = true;
-    item.step = step;
-    item.is_releasing = is_releasing;
+    item.key.step = step;
+    item.key.is_releasing = is_releasing;
     item.has_grant = has_grant;
     item.grant = grant;
     return KS_OK;
@@ -127,25 +134,17 @@ ks_status give(const void* data, std::size_t size, void* buf, std::size_t capaci
     return KS_OK;
 }
 
-// The items as the engine wants them: by slot. order[i] = which item the i-th key is.
-void gather(ks_multi& multi, std::vector<MultiKey>& keys, std::vector<std::size_t>& order) {
-    order.resize(multi.items.size());
-    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-    std::sort(order.begin(), order.end(),
-              [&](std::size_t a, std::size_t b) { return multi.items[a].slot < multi.items[b].slot; });
-    keys.resize(order.size());
-    for (std::size_t i = 0; i < order.size(); ++i) {
-        const Item& item = multi.items[order[i]];
-        MultiKey& key = keys[i];
-        key.slot = item.slot;
-        key.seen = item.seen;
-        key.is_any_version = !item.has_seen;
-        key.step = item.step;
-        key.is_releasing = item.is_releasing;
-        key.grant = item.has_grant ? &item.grant : nullptr;
-        key.data = item.value.data();
-        key.size = item.value.size();
+// The items as the engine wants them: by slot.
+void gather(ks_multi& multi) {
+    multi.order.clear();
+    for (Item& item : multi.items) {
+        item.key.is_any_version = !item.has_seen;
+        item.key.grant = item.has_grant ? &item.grant : nullptr;
+        item.key.data = multi.values.data() + item.value_at;
+        multi.order.push_back(&item.key);
     }
+    std::sort(multi.order.begin(), multi.order.end(),
+              [](const MultiKey* a, const MultiKey* b) { return a->slot < b->slot; });
 }
 
 }  // namespace
@@ -166,8 +165,9 @@ ks_status ks_multi_begin(ks_session* session, ks_multi** multi_out) {
 
 void ks_multi_reset(ks_multi* multi) {
     if (multi == nullptr || multi->magic != live(kMultiMagic)) return;
-    multi->places.clear();
+    if (multi->items.size() > kManyItems) multi->places.clear();
     multi->items.clear();
+    multi->values.clear();
     multi->is_over = false;
 }
 
@@ -182,18 +182,19 @@ ks_status ks_multi_read(ks_multi* multi, ks_bytes key, void* buf, size_t capacit
     if (buf == nullptr && capacity != 0) return fault(KS_E_ARGUMENT, "buf is NULL, capacity is not 0");
     return with_item(multi, key, [&](Item& item) -> ks_status {
         const Store& store = *multi->session->session.store;
-        if (item.is_written && item.step != MultiStep::kCompare) {  // its own write
-            if (seen_out != nullptr) *seen_out = to_c(item.seen);
-            if (item.step == MultiStep::kPut)
-                return give(item.value.data(), item.value.size(), buf, capacity, size_out);
+        if (item.is_written && item.key.step != MultiStep::kCompare) {  // its own write
+            if (seen_out != nullptr) *seen_out = to_c(item.key.seen);
+            if (item.key.step == MultiStep::kPut)
+                return give(multi->values.data() + item.value_at, item.key.size, buf, capacity, size_out);
             if (size_out != nullptr) *size_out = 0;
             return KS_NOT_FOUND;
         }
-        const ReadResult result = read_value(store.segment, *item.slot, buf, capacity);
+        const ReadResult result = read_value(store.segment, *item.key.slot, buf, capacity);
         if (result.status < Status::kOk) return fault(result.status, "reading");
         const Stamp seen = store.stamp_of(result.word);
-        if (item.has_seen && (item.seen.version != seen.version || item.seen.epoch != seen.epoch)) return KS_CONFLICT;
-        item.seen = seen;
+        const Stamp before = item.key.seen;
+        if (item.has_seen && (before.version != seen.version || before.epoch != seen.epoch)) return KS_CONFLICT;
+        item.key.seen = seen;
         item.has_seen = true;
         if (size_out != nullptr) *size_out = result.size;
         if (seen_out != nullptr) *seen_out = to_c(seen);
@@ -204,7 +205,7 @@ ks_status ks_multi_read(ks_multi* multi, ks_bytes key, void* buf, size_t capacit
 ks_status ks_multi_expect(ks_multi* multi, ks_bytes key, ks_stamp seen) {
     return with_item(multi, key, [&](Item& item) -> ks_status {
         if (item.has_seen) return fault(KS_E_ARGUMENT, "a key has two expectations in one transaction");
-        item.seen = {seen.version, seen.epoch};
+        item.key.seen = {seen.version, seen.epoch};
         item.has_seen = true;
         return KS_OK;
     });
@@ -216,8 +217,12 @@ ks_status ks_multi_put(ks_multi* multi, ks_bytes key, ks_bytes value, const ks_c
         return fault(KS_E_VALUE_SIZE, "a value has at most %u bytes, not %zu", KS_VALUE_SIZE_MAX, value.size);
     }
     return with_item(multi, key, [&](Item& item) -> ks_status {
-        if (!item.is_written) item.value.assign(static_cast<const char*>(value.data), value.size);
-        return write_item(multi, item, MultiStep::kPut, options);
+        if (const ks_status s = write_item(multi, item, MultiStep::kPut, options); s != KS_OK) return s;
+        const auto* bytes = static_cast<const char*>(value.data);
+        item.value_at = multi->values.size();
+        item.key.size = value.size;
+        multi->values.insert(multi->values.end(), bytes, bytes + value.size);
+        return KS_OK;
     });
 }
 
@@ -237,18 +242,12 @@ ks_status ks_multi_commit(ks_multi* multi) {
     if (const ks_status s = enter(multi->session); s != KS_OK) return s;
     const Entered entered(multi->session);
     return guarded([&]() -> ks_status {
-        std::vector<MultiKey> keys;
-        std::vector<std::size_t> order;
-        gather(*multi, keys, order);
+        gather(*multi);
         Session& session = multi->session->session;
         multi->is_over = true;
-        Status s = commit_multi(session, keys.data(), keys.size());
+        Status s = commit_multi(session, multi->order.data(), multi->order.size());
         if (s == Status::kFull && reap_dead(session.store->segment, session.store->self, kParticipantsMax) != 0)
-            s = commit_multi(session, keys.data(), keys.size());
-        for (std::size_t i = 0; i < order.size(); ++i) {
-            multi->items[order[i]].status = keys[i].status;
-            multi->items[order[i]].now = keys[i].receipt;
-        }
+            s = commit_multi(session, multi->order.data(), multi->order.size());
         return answer(s, "committing a transaction");
     });
 }
@@ -262,16 +261,17 @@ ks_status ks_multi_item(const ks_multi* multi, size_t index, ks_multi_result* re
     if (!is_live(multi->session)) return explain(multi->session);
     if (result_out == nullptr || index >= multi->items.size())
         return fault(KS_E_ARGUMENT, "result_out is NULL, or there is no such key");
-    const Item& item = multi->items[index];
+    const MultiKey& key = multi->items[index].key;
+    const Store& store = *multi->session->session.store;
     *result_out = {};
-    result_out->key = {item.key.data(), item.key.size()};
+    if (const ks_status s = key_bytes_of(store.segment, *key.slot, &result_out->key); s != KS_OK) return s;
     if (!multi->is_over) {
-        result_out->stamp = to_c(item.seen);
+        result_out->stamp = to_c(key.seen);
         return KS_OK;
     }
-    result_out->status = static_cast<ks_status>(item.status);
+    result_out->status = static_cast<ks_status>(key.status);
     ks_receipt receipt{};
-    tell(*multi->session->session.store, item.now.now, item.now.owner, result_out->status, &receipt);
+    tell(store, key.receipt.now, key.receipt.owner, result_out->status, &receipt);
     result_out->stamp = receipt.stamp;
     result_out->owner = receipt.owner;
     return KS_OK;

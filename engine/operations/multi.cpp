@@ -25,10 +25,12 @@ Status look(Session& session, MultiKey& key) noexcept {
         if (const Status s = load_settled(segment, *key.slot, &word); s != Status::kOk) return s;
         key.receipt.now = word;
         if (key.is_exact) return word == key.judged.word ? Status::kOk : Status::kConflict;
-        const Status judged =
-            judge(session, *key.slot, word, wanted(*session.store, key, word), key.grant, &key.receipt);
-        if (judged == Status::kBusy) continue;
-        if (judged != Status::kOk) return judged;
+        const Stamp seen = wanted(*session.store, key, word);
+        if (key.grant != nullptr || !is_as_seen(word, seen, session.store->token_base)) [[unlikely]] {
+            const Status judged = judge(session, *key.slot, word, seen, key.grant, &key.receipt);
+            if (judged == Status::kBusy) continue;
+            if (judged != Status::kOk) return judged;
+        }
         key.judged = {word, 0, true};
         if (word.version() == 0) return Status::kOk;
         const auto* old = segment.at<shm::BlockHead>(word.ref());
@@ -157,6 +159,14 @@ private:
     shm::Descriptor* descriptor_ = nullptr;
 };
 
+// Our own operation is mostly the next to go.
+void recycle_behind(Segment& segment, Lane& lane) noexcept {
+    for (int i = 0; i < kRecyclesMax; ++i) {
+        const bool is_long = ring_tail(segment) - ring_head(segment) > kBacklogMax;
+        if (!recycle_next(segment, &lane, is_long)) break;
+    }
+}
+
 // kOk: committed. kBusy: aborted. kCorrupt: the ring does not tell.
 Status run(Session& session, Position p) noexcept {
     Segment& segment = session.store->segment;
@@ -174,24 +184,21 @@ Status run(Session& session, Position p) noexcept {
                              outcome == outcome_word(p, CellState::kAborted);
         if (!is_told) return Status::kCorrupt;
     }
-    for (int i = 0; i < kRecyclesMax; ++i) {
-        const bool is_long = ring_tail(segment) - ring_head(segment) > kBacklogMax;
-        if (!recycle_next(segment, &lane, is_long)) break;
-    }
+    recycle_behind(segment, lane);
     return state == CellState::kCommitted ? Status::kOk : Status::kBusy;
 }
 
 }  // namespace
 
-Status commit_multi(Session& session, MultiKey* keys, std::size_t count) noexcept {
+Status commit_multi(Session& session, MultiKey* const* keys, std::size_t count) noexcept {
     if (session.store->is_destroyed()) return Status::kDestroyed;
     if (count == 0) return Status::kOk;
     if (count > kMultiKeysMax) return Status::kArgument;
     for (;;) {  // lock-free: another turn only if a word moved after it was judged
         Status worst = Status::kOk;
         for (std::size_t i = 0; i < count; ++i) {
-            keys[i].status = look(session, keys[i]);
-            worst = graver(worst, keys[i].status);
+            keys[i]->status = look(session, *keys[i]);
+            worst = graver(worst, keys[i]->status);
         }
         if (worst != Status::kOk) {
             count_answer(session.lane, worst);
@@ -201,7 +208,7 @@ Status commit_multi(Session& session, MultiKey* keys, std::size_t count) noexcep
         Status s = draft.begin(count);
         std::size_t added = 0;
         while (s == Status::kOk && added < count) {
-            s = draft.add(added, keys[added]);
+            s = draft.add(added, *keys[added]);
             ++added;
         }
         Position p = 0;
@@ -217,14 +224,14 @@ Status commit_multi(Session& session, MultiKey* keys, std::size_t count) noexcep
         }
         if (s != Status::kOk) return s;
         for (std::size_t i = 0; i < count; ++i) {
-            const bool writes = is_writing(keys[i]);
-            SlotWord now = keys[i].judged.word;
+            const bool writes = is_writing(*keys[i]);
+            SlotWord now = keys[i]->judged.word;
             if (writes) now = committed(now, 0);  // the receipt tells version and epoch
-            if (keys[i].is_releasing) now = next_epoch(now);
-            keys[i].receipt.now = now;
+            if (keys[i]->is_releasing) now = next_epoch(now);
+            keys[i]->receipt.now = now;
             if (writes) session.lane.count(shm::kCommits);
-            if (writes && keys[i].step == MultiStep::kPut) session.lane.count(shm::kBytes, keys[i].size);
-            if (keys[i].is_releasing) session.lane.count(shm::kReleases);
+            if (writes && keys[i]->step == MultiStep::kPut) session.lane.count(shm::kBytes, keys[i]->size);
+            if (keys[i]->is_releasing) session.lane.count(shm::kReleases);
         }
         return Status::kOk;
     }

@@ -31,12 +31,12 @@ struct MultiKey {
     std::size_t size = 0;
 
     Status status = Status::kOk;  // kOk, kConflict, kFenced, kHeld, or a fault
-    Receipt receipt{};            // the word now; kOk of all: the new one
+    Receipt receipt;              // the word now; kOk of all: the new one
     Judged judged;                // commit_multi's own
 };
 
-// `keys` ascend by slot, each slot once, at most kMultiKeysMax. kOk: all is done. Else nothing is: the gravest of what
+// What `keys` point at ascends by slot, each slot once, at most kMultiKeysMax. kOk: all is done. Else nothing is: the gravest of what
 // the keys were told: a fault, kFenced, kConflict, kHeld. Faults: kGrant, kFull, kExhausted, kCorrupt, kDestroyed.
-Status commit_multi(Session& session, MultiKey* keys, std::size_t count) noexcept;
+Status commit_multi(Session& session, MultiKey* const* keys, std::size_t count) noexcept;
 
 }  // namespace keystile::engine

@@ -36,7 +36,8 @@ void free_remains(Segment& segment, Lane* lane, const DescriptorView& descriptor
 void recycle_decided(Segment& segment, Lane* lane, Position p, RingCell cell) noexcept {
     DescriptorView descriptor;
     if (descriptor.open(segment, p, cell)) {
-        if (KEYSTILE_GUARD("recycle.outcome_first")) tell_author(segment, descriptor.author(), p, cell.state());
+        const bool is_ours = lane != nullptr && descriptor.author() == lane->id().index;  // then the author knows
+        if (!is_ours && KEYSTILE_GUARD("recycle.outcome_first")) tell_author(segment, descriptor.author(), p, cell.state());
         KEYSTILE_CRASH_POINT("operations.recycle.after_outcome");
         if (!KEYSTILE_GUARD("recycle.finalise_first") || finalise(segment, p, cell))
             free_remains(segment, lane, descriptor, cell);

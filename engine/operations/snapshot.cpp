@@ -1,7 +1,6 @@
 #include "operations/snapshot.hpp"
 
 #include <algorithm>
-#include <new>
 #include <vector>
 
 namespace keystile::engine {
@@ -48,31 +47,27 @@ bool is_same(const Segment& segment, const CutKey& key) noexcept {
 }
 
 // Let the ring say whether what was collected was true together. kOk; kBusy: something has moved; faults.
-Status decide_cut(Session& session, CutKey* keys, std::size_t count) noexcept {
-    std::vector<MultiKey> multi;
-    try {
-        multi.reserve(count);
-    } catch (const std::bad_alloc&) {
-        return Status::kMemory;
-    }
+Status decide_cut(Session& session, CutKey* keys, std::size_t count) {
+    std::vector<MultiKey> multi(count);
+    std::vector<MultiKey*> order;
     for (std::size_t i = 0; i < count; ++i) {
         if (keys[i].slot == nullptr) continue;
-        MultiKey key;
-        key.slot = keys[i].slot;
-        key.is_exact = true;
-        key.judged.word = keys[i].clean;
-        multi.push_back(key);
+        multi[i].slot = keys[i].slot;
+        multi[i].is_exact = true;
+        multi[i].judged.word = keys[i].clean;
+        order.push_back(&multi[i]);
     }
-    std::sort(multi.begin(), multi.end(), [](const MultiKey& a, const MultiKey& b) { return a.slot < b.slot; });
-    const auto is_twice = [](const MultiKey& a, const MultiKey& b) { return a.slot == b.slot; };
-    multi.erase(std::unique(multi.begin(), multi.end(), is_twice), multi.end());
-    const Status s = commit_multi(session, multi.data(), multi.size());
+    const auto is_before = [](const MultiKey* a, const MultiKey* b) { return a->slot < b->slot; };
+    const auto is_twice = [](const MultiKey* a, const MultiKey* b) { return a->slot == b->slot; };
+    std::sort(order.begin(), order.end(), is_before);
+    order.erase(std::unique(order.begin(), order.end(), is_twice), order.end());
+    const Status s = commit_multi(session, order.data(), order.size());
     return s == Status::kConflict ? Status::kBusy : s;
 }
 
 }  // namespace
 
-Status cut(Session& session, CutKey* keys, std::size_t count, RoomFn room, void* user) noexcept {
+Status cut(Session& session, CutKey* keys, std::size_t count, RoomFn room, void* user) {
     const Segment& segment = session.store->segment;
     const bool may_decide = count <= kMultiKeysMax && !segment.is_read_only();
     for (std::size_t i = 0; i < count; ++i) {

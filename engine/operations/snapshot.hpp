@@ -24,7 +24,7 @@ struct CutKey {
 // Where a value of so many bytes goes; nullptr: out of memory. Called again for the same key if it grew.
 using RoomFn = void* (*)(void* user, std::size_t index, std::size_t bytes);
 
-// kOk; kBusy: they kept changing; kMemory, kCorrupt.
-Status cut(Session& session, CutKey* keys, std::size_t count, RoomFn room, void* user) noexcept;
+// kOk; kBusy: they kept changing; kMemory, kCorrupt. Throws std::bad_alloc.
+Status cut(Session& session, CutKey* keys, std::size_t count, RoomFn room, void* user);
 
 }  // namespace keystile::engine
