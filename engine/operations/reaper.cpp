@@ -1,5 +1,7 @@
 #include "operations/reaper.hpp"
 
+#include "operations/resolve.hpp"
+
 namespace keystile::engine {
 
 namespace {
@@ -121,7 +123,7 @@ void reap_descriptor(Segment& segment, const Remains& dead) noexcept {
     if (head == nullptr) return;
     // order[reaper.descriptor]: acquire. Partner: arena.allocate and arena.publish.
     const std::uint64_t ctl = head->ctl.load(memory_order_acquire);
-    if (!is_of(segment, ctl, dead)) return;
+    if (!is_of(segment, ctl, dead)) return reap_block(segment, ref, dead, false);  // perhaps half a run
     const auto* draft = segment.at<const shm::Descriptor>(ref, descriptor_bytes(0));
     const BlockContent content = unpack_content(peek(head->content));
     const std::size_t count = content.size / sizeof(shm::Entry);
@@ -220,6 +222,7 @@ std::uint32_t reap_dead(Segment& segment, ParticipantId self_id, std::uint32_t l
         reap_participant(segment, id);
         ++buried;
     }
+    if (buried != 0) recycle_up_to(segment, ring_tail(segment));  // what the dead had in the ring holds memory
     return buried;
 }
 

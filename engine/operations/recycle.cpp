@@ -72,4 +72,11 @@ bool recycle_next(Segment& segment, Lane* lane, bool is_forced) noexcept {
     }
 }
 
+void recycle_up_to(Segment& segment, Position last) noexcept {
+    // Lock-free: each turn takes the position at the head a step further. The count is against a damaged ring.
+    for (std::uint64_t turns = 4 * segment.ring_cells(); turns != 0 && ring_head(segment) < last; --turns) {
+        if (!recycle_next(segment, nullptr, true)) return;
+    }
+}
+
 }  // namespace keystile::engine

@@ -43,5 +43,7 @@ Status see_through(const Segment& segment, const shm::Slot& slot, SlotWord word,
 // that is not yet, or a cell that its author has not filled. False: nothing to do, or not by us. `lane`: remembers what it
 // frees.
 bool recycle_next(Segment& segment, Lane* lane, bool is_forced) noexcept;
+// Everything up to this position, by force.
+void recycle_up_to(Segment& segment, Position last) noexcept;
 
 }  // namespace keystile::engine

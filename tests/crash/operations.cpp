@@ -100,6 +100,63 @@ ks_status read_all(Actor& a) {
     return s == KS_OK ? ks_check(a.store, nullptr, nullptr, nullptr) : s;
 }
 
+// Several keys: the cell's and its twin, from what was seen.
+ks_status commit_both(Actor& a, std::string_view key, bool is_delete, bool is_release) {
+    ks_multi* multi = nullptr;
+    ks_status s = ks_multi_begin(a.session, &multi);
+    if (s == KS_OK && !is_release) s = ks_multi_expect(multi, bytes(key), a.seen);
+    if (s == KS_OK && is_delete) s = ks_multi_delete(multi, bytes(key), nullptr);
+    if (s == KS_OK && is_release) s = ks_multi_release(multi, bytes(key), &a.grant);
+    if (s == KS_OK && !is_delete && !is_release) s = ks_multi_put(multi, bytes(key), bytes("victim"), nullptr);
+    if (s == KS_OK) s = ks_multi_put(multi, bytes("twin"), bytes("victim"), nullptr);
+    if (s == KS_OK) s = ks_multi_commit(multi);
+    ks_multi_end(multi);
+    if (s == KS_OK && key == a.world.key() && !is_release) ++a.world.shared.commits;
+    return s;
+}
+ks_status commit_two(Actor& a) {
+    return commit_both(a, a.world.key(), false, false);
+}
+ks_status delete_and_put(Actor& a) {
+    return commit_both(a, a.world.key(), true, false);
+}
+ks_status release_and_put(Actor& a) {
+    return commit_both(a, a.world.key(), false, true);
+}
+ks_status commit_big_two(Actor& a) {  // one of the blocks is a run of chunks, the descriptor too
+    ks_multi* multi = nullptr;
+    ks_status s = ks_multi_begin(a.session, &multi);
+    for (int i = 0; s == KS_OK && i < 700; ++i)
+        s = ks_multi_expect(multi, bytes("none-" + std::to_string(i)), ks_stamp{});
+    if (s == KS_OK) s = ks_multi_expect(multi, bytes(a.world.key()), a.seen);
+    if (s == KS_OK) s = ks_multi_put(multi, bytes(a.world.key()), bytes(mebibyte), nullptr);
+    if (s == KS_OK) s = ks_multi_put(multi, bytes("twin"), bytes("victim"), nullptr);
+    if (s == KS_OK) s = ks_multi_commit(multi);
+    ks_multi_end(multi);
+    if (s == KS_OK) ++a.world.shared.commits;
+    return s;
+}
+void resolve_many(Actor& a) {
+    ks_key key;
+    for (int i = 0; i < 700; ++i) (void)ks_resolve(a.session, bytes("none-" + std::to_string(i)), &key);
+}
+// The same of two keys that are neither the cell's nor its twin: what a corpse was about.
+ks_status commit_two_others(Actor& a) {
+    ks_multi* multi = nullptr;
+    ks_status s = ks_multi_begin(a.session, &multi);
+    for (const char* key : {"other", "third"})
+        if (s == KS_OK) s = ks_multi_put(multi, bytes(key), bytes("corpse"), nullptr);
+    if (s == KS_OK) s = ks_multi_commit(multi);
+    ks_multi_end(multi);
+    return s;
+}
+ks_status snapshot(Actor& a) {
+    ks_snapshot* cut = nullptr;
+    const ks_status s = ks_snapshot_prefix(a.session, {nullptr, 0}, &cut);
+    ks_snapshot_close(cut);
+    return s;
+}
+
 // ---- What comes before ----------------------------------------------------------------------------------
 
 void take_claim(Actor& a) {
@@ -303,6 +360,84 @@ void add_commits(Operations* all) {
                     .if_not_done_either = KS_FENCED});
 }
 
+constexpr char kAllocated[] = "arena.allocate.after_cas", kBeforeArenaPublish[] = "arena.publish.before_store";
+constexpr std::string_view kMarked = "operations.decide.after_mark";
+constexpr std::string_view kInRing = "operations.multi.after_publish";
+constexpr char kMultiBeforePublish[] = "operations.multi.before_publish", kMultiAfterPublish[] = "operations.multi.after_publish";
+constexpr char kBeforeInstall[] = "operations.decide.before_install", kBeforeMark[] = "operations.decide.before_mark";
+constexpr char kAfterMark[] = "operations.decide.after_mark", kBeforeFinalise[] = "operations.finalise.before_cas";
+constexpr char kBeforeFree[] = "operations.recycle.before_free", kBeforeDescriptor[] = "operations.recycle.before_descriptor";
+constexpr char kAfterReserve[] = "ring.reserve.after_add", kBeforeHead[] = "ring.advance.before_head";
+
+bool is_released_now(Actor& a, ks_stamp before) {
+    return is_free_now(a, before) && a.stamp_of("twin").version == 1;
+}
+// A corpse whose place in the ring nobody fills, and so many operations behind it that it is in the way.
+void hole_in_the_ring(Actor& a) {
+    a.world.corpse(commit_two_others, kAfterReserve);
+    for (int i = 0; i < 64; ++i) (void)commit_two_others(a);
+}
+void undecided_in_the_ring(Actor& a) {
+    a.world.corpse(commit_two_others, kMultiAfterPublish);
+    for (int i = 0; i < 64; ++i) (void)a.put("mine", "x"), (void)snapshot(a);
+    ks_multi* multi = nullptr;
+    (void)ks_multi_begin(a.session, &multi);
+    for (int i = 0; i < 64; ++i) {
+        ks_multi_reset(multi);
+        (void)ks_multi_put(multi, bytes("fourth"), bytes("x"), nullptr);
+        (void)ks_multi_commit(multi);
+    }
+    ks_multi_end(multi);
+}
+
+// Done by the mark of its cell, by anybody from its publication on.
+Operation multi_like(Operation op) {
+    op.done_at = kMarked;
+    op.maybe_at = kInRing;
+    if (op.is_done == nullptr) op.is_done = is_committed;
+    op.if_not_done = KS_OK;
+    op.if_not_done_either = KS_CONFLICT;
+    return op;
+}
+
+void add_multis(Operations* all) {
+    all->push_back(multi_like({.name = "CommitTwo", .act = commit_two, .commits = 1}));
+    all->push_back(multi_like({.name = "CommitTwoOfThemNew", .act = commit_two, .key = "new", .commits = 1}));
+    all->push_back(multi_like({.name = "DeleteAndPut", .act = delete_and_put, .commits = 1}));
+    all->push_back(multi_like({.name = "CommitMany", .act = commit_big_two, .prepare = resolve_many, .commits = 1}));
+    all->push_back(multi_like({.name = "ReleaseAndPut",
+                               .act = release_and_put,
+                               .prepare = take_claim,
+                               .is_done = is_released_now,
+                               .holds_key = true}));
+    all->push_back(multi_like({.name = "CommitTwoThatWakes", .act = commit_two, .before = stopped_waiter, .commits = 1}));
+    all->push_back(multi_like({.name = "CommitTwoPastAHole", .act = commit_two, .meanwhile = hole_in_the_ring, .commits = 1}));
+    all->push_back(multi_like(
+        {.name = "CommitTwoPastAnUndecided", .act = commit_two, .meanwhile = undecided_in_the_ring, .commits = 1}));
+    all->push_back({.name = "RefusedTwo",
+                    .act = commit_two,
+                    .pause_at = kMultiBeforePublish,
+                    .while_paused = commit_between,
+                    .if_not_done = KS_CONFLICT,
+                    .if_not_done_either = KS_CONFLICT});
+    // On a key whose word says INTENT of the dead: helped to its end first.
+    const std::pair<const char*, ks_status (*)(Actor&)> helping[] = {{"CommitThatHelps", overwrite_other},
+                                                                     {"TwoThatHelp", commit_two_others}};
+    for (const auto& [name, act] : helping) {
+        all->push_back({.name = name,
+                        .act = act,
+                        .meanwhile = corpse<commit_two_others, kBeforeMark>,
+                        .if_not_done = KS_OK,
+                        .if_not_done_either = KS_CONFLICT});
+    }
+    all->push_back({.name = "CommitThatUndoes",
+                    .act = overwrite_other,
+                    .meanwhile = corpse<commit_two_others, kAfterMark>,
+                    .if_not_done = KS_OK,
+                    .if_not_done_either = KS_CONFLICT});
+    all->push_back({.name = "Snapshot", .act = snapshot});
+}
+
 void add_claims(Operations* all) {
     const Operation claims[] = {
         {.name = "Claim", .act = claim},
@@ -381,6 +516,17 @@ void add_reaping(Operations* all) {
         {"ReapLostNode", corpse<insert_colliding, kBeforeSplit>},
         {"ReapReachableNode", corpse<insert_colliding, kBeforeInsert, 2>},
         {"ReapTwo", two_dead},
+        {"ReapDraftWithoutEntries", corpse<commit_two_others, kAllocated>},
+        {"ReapDraftWithABlock", corpse<commit_two_others, kBeforeArenaPublish>},
+        {"ReapDraft", corpse<commit_two_others, kMultiBeforePublish>},
+        {"ReapUndecided", corpse<commit_two_others, kMultiAfterPublish>},
+        {"ReapHalfInstalled", corpse<commit_two_others, kBeforeInstall, 2>},
+        {"ReapInstalled", corpse<commit_two_others, kBeforeMark>},
+        {"ReapCommitted", corpse<commit_two_others, kAfterMark>},
+        {"ReapHalfFinalised", corpse<commit_two_others, kBeforeFinalise, 2>},
+        {"ReapHalfRecycled", corpse<commit_two_others, kBeforeFree, 2>},
+        {"ReapNearlyRecycled", corpse<commit_two_others, kBeforeDescriptor>},
+        {"ReapBeforeTheHead", corpse<commit_two_others, kBeforeHead>},
     };
     for (const auto& [name, meanwhile] : remains)
         all->push_back({.name = name, .act = reap, .meanwhile = meanwhile});
@@ -392,6 +538,7 @@ const std::vector<Operation>& operations() {
     static const std::vector<Operation> all = [] {
         Operations made;
         add_commits(&made);
+        add_multis(&made);
         add_claims(&made);
         add_stores(&made);
         add_reaping(&made);

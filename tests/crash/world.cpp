@@ -232,9 +232,25 @@ Actor begin(World& world, ks_stamp* before_out) {
     return self;
 }
 
-std::size_t done_index(const Operation& op, const std::vector<std::string>& points) {
-    const auto at = std::find(points.begin(), points.end(), op.done_at);
+std::size_t index_of(std::string_view point, const std::vector<std::string>& points) {
+    const auto at = std::find(points.begin(), points.end(), point);
     return static_cast<std::size_t>(at - points.begin());
+}
+std::size_t done_index(const Operation& op, const std::vector<std::string>& points) {
+    return index_of(op.done_at, points);
+}
+
+// How often the dead victim committed the key: as its place says, or, where that is open, as its twin says.
+std::uint32_t commits_of_the_dead(World& world, const std::vector<std::string>& points, std::size_t index) {
+    const Operation& op = world.op;
+    const bool is_done = index >= done_index(op, points);
+    if (op.maybe_at.empty()) return is_done ? op.commits : 0;
+    Actor self = attach(world);
+    const bool has_twin = self.stamp_of("twin").version != 0;
+    ks_close(self.store);
+    if (is_done && !has_twin) world.note("committed, but not on the second key");
+    if (index < index_of(op.maybe_at, points) && has_twin) world.note("the second key shows what was never published");
+    return has_twin ? op.commits : 0;
 }
 
 }  // namespace
@@ -360,7 +376,7 @@ std::string killed_at(const Operation& op, const std::vector<std::string>& point
     ks_close(self.store);
     survive(world, false);
     end_helpers(world);
-    judge_history(world, before, is_done ? op.commits : 0);
+    judge_history(world, before, commits_of_the_dead(world, points, index));
     return world.problems + scan(world.store.url());
 }
 

@@ -55,6 +55,9 @@ struct Operation {
     std::string_view done_at = "";
     bool (*is_done)(Actor& self, ks_stamp before) = nullptr;
     std::uint32_t commits = 0;  // of the victim on the key, once done
+    // An operation of several keys, the cell's and "twin", which nobody else writes: from this point on others may
+    // bring it to its end, so it takes place or not, but on both keys.
+    std::string_view maybe_at = "";
     // What a victim that was stopped and went on may answer: if the effect had taken place, and if not.
     ks_status if_done = KS_OK;
     ks_status if_not_done = KS_OK;
