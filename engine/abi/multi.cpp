@@ -143,8 +143,8 @@ void gather(ks_multi& multi) {
         item.key.data = multi.values.data() + item.value_at;
         multi.order.push_back(&item.key);
     }
-    std::sort(multi.order.begin(), multi.order.end(),
-              [](const MultiKey* a, const MultiKey* b) { return a->slot < b->slot; });
+    const auto is_before = [](const MultiKey* a, const MultiKey* b) { return a->slot < b->slot; };
+    if (KEYSTILE_GUARD("multi.slot_order")) std::sort(multi.order.begin(), multi.order.end(), is_before);
 }
 
 }  // namespace

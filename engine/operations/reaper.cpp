@@ -102,6 +102,7 @@ void reap_block(Segment& segment, Ref ref, const Remains& dead, bool is_of_draft
     const auto* head = ref != 0 ? segment.at<shm::BlockHead>(ref) : nullptr;
     if (head == nullptr) return;
     if (class_at(segment, ref) == kClasses) return reap_run(segment, ref, dead, is_of_draft);
+    KEYSTILE_CRASH_POINT("operations.reap.before_look");
     // order[reaper.ctl]: acquire. Partner: arena.allocate and arena.publish: the header is this id's.
     const std::uint64_t ctl = head->ctl.load(memory_order_acquire);
     if (!is_of(segment, ctl, dead)) return;

@@ -26,7 +26,10 @@ void free_remains(Segment& segment, Lane* lane, const DescriptorView& descriptor
         if (cell.state() == CellState::kAborted) {
             free_exact(segment, lane, entry.fresh, entry.fresh_ctl);
         } else if (entry.old_ctl != 0) {
-            free_exact(segment, lane, SlotWord(entry.expected).ref(), entry.old_ctl);
+            const Ref old = SlotWord(entry.expected).ref();
+            const auto* head = segment.at<shm::BlockHead>(old);
+            const bool is_exact = head == nullptr || KEYSTILE_GUARD("recycle.exact_id");  // off: by an id read late (E3)
+            free_exact(segment, lane, old, is_exact ? entry.old_ctl : peek(head->ctl));
         }
     }
     KEYSTILE_CRASH_POINT("operations.recycle.before_descriptor");

@@ -60,7 +60,7 @@ Status clean_of_late(const Segment& segment, const shm::Slot& slot, SlotWord wor
     if (word.ref() != 0) {
         const auto* head = segment.at<shm::BlockHead>(word.ref());
         if (head == nullptr) return load_word(slot) == word ? Status::kCorrupt : Status::kBusy;
-        version = peek(head->version);
+        version = KEYSTILE_GUARD("resolve.restore_exactly") ? peek(head->version) : word.version();
         // order[operations.restore]: acquire fence. Partner: arena.fill: the header is this life's if the word still
         //   names the block below.
         boost::atomic_thread_fence(memory_order_acquire);

@@ -11,8 +11,8 @@
 #include <memory>
 #include <set>
 
+#include "abi/abi.hpp"
 #include "crash/world.hpp"
-#include "slots/slots.hpp"
 
 namespace keystile::testing {
 
@@ -282,6 +282,205 @@ bool a_block_two_lines_name_is_reaped_all_the_same() {
     return is_clean(store);
 }
 
+// ---- Scenarios of several keys --------------------------------------------------------------------------
+
+ks_status put_two(const Attached& at, std::string_view one, std::string_view two, std::string_view value) {
+    ks_multi* multi = nullptr;
+    ks_status s = ks_multi_begin(at.session, &multi);
+    for (const std::string_view key : {one, two})
+        if (s == KS_OK) s = ks_multi_put(multi, bytes(key), bytes(value), nullptr);
+    if (s == KS_OK) s = ks_multi_commit(multi);
+    ks_multi_end(multi);
+    return s;
+}
+
+engine::shm::Slot* slot_of(const Attached& at, std::string_view key) {
+    ks_key handle{};
+    return ks_resolve(at.session, bytes(key), &handle) == KS_OK ? engine::abi::slot_of(*at.store->store, handle) : nullptr;
+}
+
+// Two keys, the one with the lower slot first.
+std::pair<std::string, std::string> by_slot(const Attached& at, std::string one, std::string two) {
+    if (slot_of(at, one) > slot_of(at, two)) std::swap(one, two);
+    return {one, two};
+}
+
+// Every block of the small class gets a new owner: whatever was free is somebody's now.
+bool take_every_block(const Attached& at, std::string_view value) {
+    for (int i = 0; i < 700; ++i)
+        if (put(at, "n" + std::to_string(i), value) != KS_OK) return false;
+    return true;
+}
+
+// R4: committed, but its author has not finalised: whoever recycles it does so first.
+bool what_is_recycled_was_finalised() {
+    const TestStore store;
+    create_small(store.url());
+    const Attached self(store.url());
+    HOLDS(put_two(self, "k", "twin", "1") == KS_OK);
+    const auto author = other(store, {{"operations.decide.after_mark", 1, SIGSTOP}},
+                              [](const Attached& at) { return put_two(at, "k", "twin", "2"); });
+    HOLDS(author->await_stop());
+    HOLDS(put_two(self, "x", "y", "1") == KS_OK);  // recycles the author's on its way
+    HOLDS(get(self, "k") == "2" && get(self, "twin") == "2");
+    author->resume();
+    HOLDS(author->await_end() == KS_OK);
+    return ks_check(self.store, nullptr, nullptr, nullptr) == KS_OK;
+}
+
+// R7: the author is told what became of his operation, though its cell has gone on.
+bool a_slow_author_is_told() {
+    const TestStore store;
+    create_small(store.url());
+    const Attached self(store.url());
+    const auto author = other(store, {{"operations.decide.after_mark", 1, SIGSTOP}},
+                              [](const Attached& at) { return put_two(at, "k", "twin", "2"); });
+    HOLDS(author->await_stop());
+    HOLDS(put_two(self, "x", "y", "1") == KS_OK);
+    author->resume();
+    return author->await_end() == KS_OK;
+}
+
+// R6: an INTENT that comes when its operation is over is undone bit for bit.
+bool a_late_intent_is_undone() {
+    const TestStore store;
+    create_small(store.url());
+    const Attached self(store.url());
+    for (const char* key : {"k", "twin", "k", "twin", "k", "twin"}) HOLDS(put(self, key, "1") == KS_OK);
+    const auto keys = by_slot(self, "k", "twin");
+    const auto author = other(
+        store,
+        {{"operations.decide.before_install", 1, SIGSTOP}, {"operations.settle.before_cas", 1, SIGKILL}},
+        [&](const Attached& at) { return put_two(at, keys.first, keys.second, "2"); });
+    HOLDS(author->await_stop());
+    HOLDS(put(self, keys.second, "own") == KS_OK);  // so the operation is aborted …
+    engine::Segment& segment = self.store->store->segment;
+    engine::recycle_up_to(segment, engine::ring_tail(segment));  // … and over
+    author->resume();
+    HOLDS(author->await_end() == 128 + SIGKILL);
+    HOLDS(engine::load_word(*slot_of(self, keys.first)).is_intent());
+    HOLDS(get(self, keys.first) == "1" && stamp_of(self, keys.first).version == 3);
+    HOLDS(put(self, keys.first, "3") == KS_OK);
+    HOLDS(stamp_of(self, keys.first).version == 4);
+    return get(self, keys.first) == "3" && get(self, keys.second) == "own";
+}
+
+// R9: entries lie in the order of their slots, whatever order they were given in.
+bool entries_are_in_the_order_of_slots() {
+    const TestStore store;
+    create_small(store.url());
+    const Attached self(store.url());
+    const auto keys = by_slot(self, "k", "twin");
+    const auto author = other(store, {{"operations.decide.after_mark", 1, SIGSTOP}}, [&](const Attached& at) {
+        return put_two(at, keys.second, keys.first, "2");
+    });
+    HOLDS(author->await_stop());
+    HOLDS(get(self, "k") == "2" && get(self, "twin") == "2");
+    author->resume();
+    return author->await_end() == KS_OK;
+}
+
+// R8, E3: a recycler that is slow frees by the id it read from the entry, not by the one it finds.
+bool a_slow_recycler_frees_nothing_of_others() {
+    const TestStore store;
+    create_small(store.url());
+    const Attached self(store.url());
+    HOLDS(put_two(self, "k", "twin", "1") == KS_OK);
+    const auto author = other(store, {{"operations.recycle.before_free", 1, SIGSTOP}},
+                              [](const Attached& at) { return put_two(at, "k", "twin", "2"); });
+    HOLDS(author->await_stop());
+    HOLDS(put_two(self, "x", "y", "1") == KS_OK);  // recycles it: the replaced blocks are free …
+    HOLDS(take_every_block(self, "x"));            // … and others'
+    author->resume();
+    HOLDS(author->await_end() == KS_OK);
+    return ks_check(self.store, nullptr, nullptr, nullptr) == KS_OK;
+}
+
+// R3: what a slow recycler copies from a descriptor that is gone means nothing. Here its next life is a value whose
+// bytes look like entries, and name a block in use.
+bool a_gone_descriptor_is_not_believed() {
+    const TestStore store;
+    create_small(store.url());
+    const Attached self(store.url());
+    HOLDS(put(self, "k", "1") == KS_OK && put(self, "innocent", "1") == KS_OK);
+    const auto author =
+        other(store, {{"operations.multi.before_publish", 1, SIGSTOP}, {"operations.recycle.before_free", 1, SIGSTOP}},
+              [](const Attached& at) {
+                  ks_multi* multi = nullptr;
+                  (void)ks_multi_begin(at.session, &multi);
+                  (void)ks_multi_read(multi, bytes("k"), nullptr, 0, nullptr, nullptr);
+                  (void)ks_multi_put(multi, bytes("k"), bytes("2"), nullptr);
+                  (void)ks_multi_put(multi, bytes("twin"), bytes("2"), nullptr);
+                  return ks_multi_commit(multi);
+              });
+    HOLDS(author->await_stop());
+    HOLDS(put(self, "k", "own") == KS_OK);  // the author's operation will be aborted
+    author->resume();
+    HOLDS(author->await_stop());
+    HOLDS(put_two(self, "x", "y", "1") == KS_OK);  // recycles it
+    const engine::Segment& segment = self.store->store->segment;
+    const engine::SlotWord innocent = engine::load_word(*slot_of(self, "innocent"));
+    const std::uint64_t ctl = engine::peek(segment.at<engine::shm::BlockHead>(innocent.ref())->ctl);
+    std::uint64_t entries[12] = {};  // two of 48 bytes
+    for (int i = 0; i < 12; i += 6) {
+        entries[i + 3] = ctl;                                              // fresh_ctl
+        entries[i + 4] = static_cast<std::uint64_t>(innocent.ref()) << 32;  // fresh
+    }
+    HOLDS(take_every_block(self, {reinterpret_cast<const char*>(entries), sizeof entries}));
+    author->resume();
+    HOLDS(author->await_end() == KS_CONFLICT);
+    HOLDS(take_every_block(self, "x"));
+    HOLDS(get(self, "innocent") == "1");
+    return ks_check(self.store, nullptr, nullptr, nullptr) == KS_OK;
+}
+
+// The dead session's record has a new owner: what that one holds is not the dead one's.
+bool a_slow_reaper_leaves_the_next_owner_alone() {
+    const TestStore store;
+    create_small(store.url());
+    std::uint64_t record = 0;  // the session record that the victim will have
+    {
+        const Attached self(store.url());
+        HOLDS(put(self, "k", "1") == KS_OK);
+        record = engine::peek(self.store->store->segment.header().next_session.value);
+    }
+    const auto reaper = [&] {
+        const auto victim =
+            other(store, {{kBeforePublish, 1, SIGSTOP}}, [](const Attached& at) { return put(at, "k", "v"); });
+        if (!victim->await_stop()) return std::unique_ptr<Child>();
+        auto slow = std::make_unique<Child>([&store](const Child::Line& line) {
+            const Attached at(store.url());
+            line.ready();
+            line.await();
+            arm({{"operations.reap.before_look", 1, SIGSTOP}});
+            return static_cast<int>(ks_reap(at.store, nullptr));
+        });
+        if (!slow->await_ready()) return std::unique_ptr<Child>();
+        victim->kill();
+        slow->go();
+        return slow;
+    }();
+    HOLDS(reaper != nullptr && reaper->await_stop());
+    ks_store* quick = nullptr;  // reaps as it opens, and does nothing else
+    HOLDS(open_small(store.url(), 0, &quick) == KS_OK);
+    engine::poke(quick->store->segment.header().next_session.value, record);
+    const auto next =
+        other(store, {{kBeforePublish, 1, SIGSTOP}}, [](const Attached& at) { return put(at, "k", "next"); });
+    HOLDS(next->await_stop());
+    reaper->resume();
+    HOLDS(reaper->await_end() == KS_OK);
+    {
+        const Attached third(store.url());
+        HOLDS(take_every_block(third, "x"));
+    }
+    next->resume();
+    HOLDS(next->await_end() == KS_OK);
+    ks_close(quick);
+    const Attached self(store.url());
+    HOLDS(get(self, "k") == "next");
+    return ks_check(self.store, nullptr, nullptr, nullptr) == KS_OK;
+}
+
 // A cell of the matrix as a scenario.
 template <const char* name, const char* point>
 bool cell() {
@@ -313,6 +512,13 @@ const Guard kGuards[] = {
     {"reaper.death_proven", a_stopped_process_keeps_its_memory},
     {"reaper.session", cell<kOverwrite, kBeforePublish>},
     {"reaper.reachable", cell<kOverwrite, kAfterCas>},
+    {"ring.descriptor_there", a_gone_descriptor_is_not_believed},
+    {"recycle.finalise_first", what_is_recycled_was_finalised},
+    {"recycle.outcome_first", a_slow_author_is_told},
+    {"recycle.exact_id", a_slow_recycler_frees_nothing_of_others},
+    {"resolve.restore_exactly", a_late_intent_is_undone},
+    {"multi.slot_order", entries_are_in_the_order_of_slots},
+    {"reaper.same_owner", a_slow_reaper_leaves_the_next_owner_alone},
     {"reaper.line_reachable", cell<kOverwrite, kBeforeCas>},
 };
 
