@@ -227,7 +227,7 @@ KS_API void ks_close(ks_store* store);
 #define KS_DESTROY_FORCE 1u
 
 /* Remove a store by name. Refused with KS_E_IN_USE while a live process is attached, unless KS_DESTROY_FORCE:
- * then the others' commits and claims answer KS_E_DESTROYED from now on. Answers also KS_E_NO_STORE,
+ * then the others' commits, claims and watches answer KS_E_DESTROYED from now on. Answers also KS_E_NO_STORE,
  * KS_E_PERMISSION, KS_E_URL, KS_E_NOT_A_STORE (the file is left alone), KS_E_SYSTEM. A damaged or
  * foreign-layout segment is removed only with force. */
 KS_API ks_status ks_destroy(const char* url, uint32_t flags);
@@ -391,7 +391,9 @@ KS_API ks_status ks_grant_parse(ks_session* session, ks_bytes key, const char* t
 /* Wait until the key's stamp is not `seen` any more: a commit, delete, claim, release or reclaim. `seen`
  * {0,0} waits for anything to happen to an untouched key. KS_OK: *now_out. KS_TIMEOUT: timeout_ns passed (0 =
  * just look). Spins some 20 µs, then sleeps. Changes in between may be seen as one. Several sessions may
- * watch one key. */
+ * watch one key. KS_E_DESTROYED: the store was destroyed before the call or during it (a sleeper notices within
+ * 100 ms), for readers too.
+ * Faults also: KS_E_KEY_SIZE · KS_E_FULL · KS_E_CORRUPT · handle faults. */
 KS_API ks_status ks_watch(ks_session* session, ks_bytes key, ks_stamp seen, uint64_t timeout_ns,
                           ks_stamp* now_out);
 KS_API ks_status ks_watch_k(ks_session* session, ks_key key, ks_stamp seen, uint64_t timeout_ns,

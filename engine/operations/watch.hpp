@@ -13,7 +13,8 @@ namespace keystile::engine {
 inline constexpr std::uint64_t kSpinNs = 20'000;           // a sleep and wake cost more than this
 inline constexpr std::uint64_t kSleepNsMax = 100'000'000;  // then the word is looked at again
 
-// Until the stamp is not `seen` any more. kOk, kTimeout, kCorrupt.
+// Until the stamp is not `seen` any more. kOk, kTimeout, kCorrupt, kDestroyed (within kSleepNsMax: nobody
+// wakes for it).
 Status watch(const Store& store, shm::Slot& slot, Stamp seen, std::uint64_t timeout_ns,
              Stamp* now_out) noexcept;
 

@@ -2,6 +2,7 @@
 #include "c_test.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* ---- Words ------------------------------------------------------------------------------------------- */
 
@@ -320,6 +321,70 @@ static void a_destroyed_store_takes_no_commit_and_no_claim(void) {
     CHECK_STATUS(KS_OK, ks_destroy(lane.url.text, 0));
 }
 
+/* A watcher in a thread of its own, and whether it sleeps already. */
+typedef struct c_watcher {
+    ks_session* session;
+    const char* key;
+    ks_stamp seen, now;
+    ks_status status;
+    atomic_int thread_id;
+} c_watcher;
+
+static const uint64_t kLongNs = 20000000000; /* instead of for ever: a test that fails, not one that hangs */
+
+static void* watch_it(void* argument) {
+    c_watcher* watcher = argument;
+    atomic_store(&watcher->thread_id, (int)gettid());
+    watcher->status = ks_watch(watcher->session, c_text(watcher->key), watcher->seen, kLongNs, &watcher->now);
+    return NULL;
+}
+
+static int is_asleep(int thread_id) {
+    char path[64], state = 'R';
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", thread_id);
+    FILE* stat = fopen(path, "r");
+    if (stat == NULL) return 1; /* it has ended already */
+    const int fields = fscanf(stat, "%*d (%*[^)]) %c", &state);
+    fclose(stat);
+    return fields == 1 && state == 'S';
+}
+
+static pthread_t start_watcher(c_watcher* watcher) {
+    pthread_t thread;
+    if (!CHECK(pthread_create(&thread, NULL, watch_it, watcher) == 0)) exit(1);
+    while (atomic_load(&watcher->thread_id) == 0 || !is_asleep(atomic_load(&watcher->thread_id))) {
+    }
+    return thread;
+}
+
+static void a_destroyed_store_ends_every_watch(void) {
+    c_lane lane = c_lane_open();
+    const ks_stamp seen = c_put(lane.session, "k", "v");
+    ks_store* reading = NULL;
+    const ks_open_options read_only = {.struct_size = sizeof read_only, .flags = KS_OPEN_READ_ONLY};
+    CHECK_STATUS(KS_OK, ks_open(lane.url.text, &read_only, &reading));
+    ks_session* reader = c_session(reading);
+    c_watcher writing = {.session = lane.session, .key = "k", .seen = seen};
+    c_watcher looking = {.session = reader, .key = "k", .seen = seen};
+    const pthread_t threads[] = {start_watcher(&writing), start_watcher(&looking)};
+    CHECK_STATUS(KS_OK, ks_destroy(lane.url.text, KS_DESTROY_FORCE));
+    pthread_join(threads[0], NULL);
+    pthread_join(threads[1], NULL);
+    CHECK_STATUS(KS_E_DESTROYED, writing.status);
+    CHECK_STATUS(KS_E_DESTROYED, looking.status);
+
+    ks_key key; /* and none begins, though the stamp has moved or nobody would wait */
+    CHECK_STATUS(KS_OK, ks_resolve(lane.session, c_text("k"), &key));
+    for (uint64_t timeout = 0; timeout <= kLongNs; timeout += kLongNs) {
+        CHECK_STATUS(KS_E_DESTROYED, ks_watch(lane.session, c_text("k"), seen, timeout, NULL));
+        CHECK_STATUS(KS_E_DESTROYED, ks_watch_k(lane.session, key, seen, timeout, NULL));
+        CHECK_STATUS(KS_E_DESTROYED, ks_watch_k(reader, key, seen, timeout, NULL));
+        CHECK_STATUS(KS_E_DESTROYED, ks_watch_k(reader, key, (ks_stamp){0, 0}, timeout, NULL));
+    }
+    ks_close(reading);
+    ks_close(lane.store);
+}
+
 /* ---- Read-only --------------------------------------------------------------------------------------------- */
 
 static int count_entry(void* user, const ks_entry* entry) {
@@ -391,6 +456,7 @@ int main(void) {
         {"each thread has a default session", each_thread_has_a_default_session},
         {"destroy refuses what it must", destroy_refuses_what_it_must},
         {"a destroyed store takes no commit and no claim", a_destroyed_store_takes_no_commit_and_no_claim},
+        {"a destroyed store ends every watch", a_destroyed_store_ends_every_watch},
         {"a read-only store reads", a_read_only_store_reads},
         {"a read-only store refuses writes", a_read_only_store_refuses_writes},
     };
