@@ -228,8 +228,8 @@ KS_API void ks_close(ks_store* store);
 
 /* Remove a store by name. Refused with KS_E_IN_USE while a live process is attached, unless KS_DESTROY_FORCE:
  * then the others' commits, claims and watches answer KS_E_DESTROYED from now on. Answers also KS_E_NO_STORE,
- * KS_E_PERMISSION, KS_E_URL, KS_E_NOT_A_STORE (the file is left alone), KS_E_SYSTEM. A damaged or
- * foreign-layout segment is removed only with force. */
+ * KS_E_PERMISSION, KS_E_URL, KS_E_NOT_A_STORE (the file does not begin like a segment; it is left alone, with
+ * force too), KS_E_SYSTEM. A damaged or foreign-layout segment is removed only with force. */
 KS_API ks_status ks_destroy(const char* url, uint32_t flags);
 
 /* ---- Sessions ---------------------------------------------------------------------------------------- */

@@ -128,9 +128,9 @@ Status Segment::create(const std::string& folder, const std::string& path,
 Status Segment::validate() noexcept {
     std::uint64_t bytes = 0;
     if (const Status s = file_bytes(file_, &bytes); s != Status::kOk) return s;
-    // Check before touching: a file shorter than its header would be a SIGBUS. An empty one is simply not
-    // ours.
-    if (bytes < sizeof(shm::Header)) return bytes == 0 ? Status::kNotAStore : Status::kCorrupt;
+    // Check before touching: an empty file has no page, so a look at it would be a SIGBUS. Behind the end of a
+    // short one the page is zero.
+    if (bytes == 0) return Status::kNotAStore;
     Mapping first_page;
     if (const Status s = Mapping::map(file_, Access::kReadOnly, kPageBytes, &first_page); s != Status::kOk)
         return s;
@@ -138,6 +138,7 @@ Status Segment::validate() noexcept {
     // order[segment.magic.load]: acquire. Partner: create()'s release store: everything else is read after
     //   it.
     if (header.magic.load(memory_order_acquire) != kMagic) return Status::kNotAStore;
+    if (bytes < sizeof(shm::Header)) return Status::kCorrupt;  // one of ours, cut off
     if (header.layout_version != kLayoutVersion || header.fingerprint != layout_fingerprint())
         return Status::kLayout;
     if (header.segment_bytes != bytes || bytes < kSegmentBytesMin || bytes > kSegmentBytesMax ||
