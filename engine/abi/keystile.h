@@ -450,7 +450,8 @@ typedef struct ks_check_report {
 } ks_check_report;
 
 /* Read the whole store and judge it; changes nothing; runs beside writers. KS_OK: consistent. KS_E_CORRUPT:
- * problems, each told to fn (may be NULL) in a sentence. */
+ * problems, each told to fn (may be NULL) in a sentence; a header that was spoilt since the store was opened is
+ * one. */
 KS_API ks_status ks_check(ks_store* store, ks_problem_fn fn, void* user, ks_check_report* report_out);
 
 #ifdef __cplusplus

@@ -151,8 +151,19 @@ Status Segment::validate() noexcept {
     if (header.time_namespace != self().time_namespace) return Status::kNamespace;
     if (peek(header.is_destroyed) != 0) return Status::kDestroyed;
     root_bits_ = header.root_bits;
+    store_id_ = header.store_id;
     regions_ = regions_of(bytes, root_bits_);
     return regions_.chunk_count == 0 ? Status::kCorrupt : Status::kOk;
+}
+
+const char* Segment::header_problem() const noexcept {
+    const shm::Header& now = header();
+    if (peek(now.magic) != kMagic) return "the header's magic is gone: nobody can open this store any more";
+    if (now.layout_version != kLayoutVersion) return "the header names another layout version";
+    if (now.fingerprint != layout_fingerprint()) return "the header has the fingerprint of another layout";
+    if (now.segment_bytes != regions_.segment_bytes || now.root_bits != root_bits_)
+        return "the header's sizes are not those that the segment was opened with";
+    return now.store_id == store_id_ ? nullptr : "the header has the id of another store";
 }
 
 Status Segment::attach(const SegmentOptions& options) noexcept {

@@ -172,6 +172,36 @@ TEST(DamagedFile, EachFlippedHeaderByteIsAFaultOrHarmless) {
     EXPECT_TRUE(met.contains(KS_E_CORRUPT));      // the sizes
 }
 
+// Who has it open goes on by what he validated, so nobody else would tell.
+TEST(DamagedStore, WithASpoiltHeaderIsFoundByCheckWhileItIsOpen) {
+    const FreshUrl fresh;
+    make_store(fresh);
+    const Lane lane(fresh.url()), reader(fresh.url(), KS_OPEN_READ_ONLY);
+    const std::string header = slurp(fresh.path()).substr(0, 512);
+    const auto tell = [](void* user, const char* text) { *static_cast<std::string*>(user) += text; };
+    const auto expect_problem = [&](std::string_view what) {
+        for (ks_store* const store : {lane.store, reader.store}) {
+            std::string told;
+            EXPECT_EQ(ks_check(store, tell, &told, nullptr), KS_E_CORRUPT) << what;
+            EXPECT_NE(told.find("the header"), std::string::npos) << what << ": " << told;
+        }
+        overwrite(fresh.path(), 0, header);
+        EXPECT_EQ(ks_check(lane.store, nullptr, nullptr, nullptr), KS_OK) << what;
+    };
+    overwrite(fresh.path(), 0, std::string(header.size(), '\0'));
+    expect_problem("all zero");
+    struct Field {
+        const char* name;
+        std::size_t offset;
+    };
+    for (const Field& field : {Field{"magic", 0}, Field{"layout version", 8}, Field{"root bits", 12},
+                               Field{"fingerprint", 16}, Field{"segment bytes", 24}, Field{"store id", 32}}) {
+        const std::string flipped(1, static_cast<char>(~header[field.offset]));
+        overwrite(fresh.path(), field.offset, flipped);
+        expect_problem(field.name);
+    }
+}
+
 TEST(DamagedStore, IsFoundByCheckAndToldInSentences) {
     const FreshUrl fresh;
     make_store(fresh);
