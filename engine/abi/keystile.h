@@ -113,7 +113,7 @@ typedef enum ks_status {
 
     /* the system said no */
     KS_E_SYSTEM = -100,       /* an unexpected system error; ks_last_errno() */
-    KS_E_FULL = -101,         /* no memory left in the segment, or on its file system */
+    KS_E_FULL = -101,         /* no memory left in the segment, or on its file system; see ks_commit */
     KS_E_PERMISSION = -102,   /* the file's permissions */
     KS_E_NO_STORE = -103,     /* there is no such store */
     KS_E_EXISTS = -104,       /* KS_OPEN_MUST_CREATE, and there is one */
@@ -321,6 +321,9 @@ typedef struct ks_commit_options {
  * Faults: KS_E_KEY_SIZE · KS_E_VALUE_SIZE · KS_E_ARGUMENT · KS_E_GRANT · KS_E_READ_ONLY · KS_E_FULL ·
  * KS_E_EXHAUSTED ·
  *         KS_E_CORRUPT · KS_E_DESTROYED · handle faults.
+ * KS_E_FULL: memory once cut into blocks of a size serves values of that size and smaller ones, never larger
+ * ones. So in a full store, what was deleted or overwritten makes room for values no larger than it was. A delete
+ * needs a block too, of any size, until the one that it replaces is free.
  * Crash: dying inside leaves the commit done or not done, never half; memory in flight is reaped by a
  * survivor. */
 KS_API ks_status ks_commit(ks_session* session, ks_bytes key, ks_stamp seen, ks_bytes value,

@@ -185,6 +185,44 @@ TEST(Full, TheStoresOwnSizeEnds) {
     }
 }
 
+// Filled with values of one size, emptied, and filled with smaller ones: each key can be written.
+TEST(Full, WhatWasDeletedServesSmallerValues) {
+    struct Sizes {
+        std::size_t first, then;
+    };
+    for (const auto [first, then] : {Sizes{4000, 64}, Sizes{64, 20}, Sizes{200'000, 64}, Sizes{8000, 4000}}) {
+        const FreshUrl fresh;
+        ks_open_options options{};
+        options.struct_size = sizeof options;
+        options.max_bytes = 32u << 20;
+        options.expected_keys = 1000;
+        ks_store* store = nullptr;
+        ks_session* session = nullptr;
+        ASSERT_EQ(ks_open(fresh.url().c_str(), &options, &store), KS_OK);
+        ASSERT_EQ(ks_session_open(store, &session), KS_OK);
+        const auto key = [](int number) { return "key " + std::to_string(number); };
+        const std::string large(first, 'x'), small(then, 'y');
+        int count = 0;
+        while (abi_test::put(session, key(count), large) == KS_OK) ++count;
+        ASSERT_EQ(ks_last_status(), KS_E_FULL);
+        ASSERT_GT(count, 100);
+        for (int i = 0; i < count; ++i) {
+            const ks_stamp seen = abi_test::stamp_of(session, key(i));
+            ASSERT_EQ(ks_delete(session, abi_test::bytes(key(i)), seen, nullptr, nullptr), KS_OK) << key(i);
+        }
+        for (int round = 0; round < 2; ++round) {
+            for (int i = 0; i < count; ++i)
+                ASSERT_EQ(abi_test::put(session, key(i), small), KS_OK) << first << " " << then << " " << i;
+        }
+        std::string buf(then, '\0');
+        ASSERT_EQ(ks_get(session, abi_test::bytes(key(count - 1)), buf.data(), buf.size(), nullptr, nullptr),
+                  KS_OK);
+        EXPECT_EQ(buf, small);
+        EXPECT_EQ(ks_check(store, nullptr, nullptr, nullptr), KS_OK);
+        ks_close(store);
+    }
+}
+
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they live on address space
 TEST(Full, NoAddressSpaceIsMemory) {
     const FreshUrl fresh;
