@@ -31,8 +31,10 @@ ks_status grant_of(const Session& session, const ks_grant* grant, Grant* grant_o
     *grant_out = {slot, grant->stamp.epoch & kEpochMask, static_cast<std::uint32_t>(grant->owner & 0xFFFFu),
                   static_cast<std::uint32_t>(grant->owner >> 16) & 0xFFFFFFu};
     if ((grant->owner >> 40) != 0) return fault(KS_E_GRANT, "no grant");
+    const std::uint64_t incarnation = grant->stamp.epoch & ~kEpochMask;
+    if (incarnation > session.store->token_base) return fault(KS_E_GRANT, "the grant's epoch never was");
     // Of an earlier incarnation of the store: nobody's claim survived its rebuild.
-    return (grant->stamp.epoch & ~kEpochMask) == session.store->token_base ? KS_OK : KS_FENCED;
+    return incarnation == session.store->token_base ? KS_OK : KS_FENCED;
 }
 
 }  // namespace keystile::engine::abi

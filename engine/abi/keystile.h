@@ -106,7 +106,7 @@ typedef enum ks_status {
     KS_E_URL = -5,         /* not a store URL, or of a kind this library does not know */
     KS_E_HANDLE = -6,      /* a closed handle, or a ks_key of another store */
     KS_E_FORKED = -7,      /* a handle opened before fork() */
-    KS_E_GRANT = -8,       /* a forged grant, or one of another owner or key */
+    KS_E_GRANT = -8,       /* a forged grant (an epoch yet to come, say), or one of another owner or key */
     KS_E_READ_ONLY = -9,   /* the store was opened with KS_OPEN_READ_ONLY */
     KS_E_SESSION_BUSY =
         -10, /* another thread, or the code this signal handler interrupted, is in the session */
@@ -384,7 +384,7 @@ KS_API ks_status ks_reclaim(ks_session* session, ks_bytes key, uint64_t epoch, u
 /* A detached grant as text for another process (at most KS_TOKEN_SIZE with the zero), and back. Whoever has
  * the token of a key holds its claim. format: KS_E_GRANT if the grant is not detached, KS_TOO_SMALL. parse:
  * KS_E_GRANT if the text is no token, KS_NOT_FOUND if there is no such key; whether the claim still stands is
- * told by the call it is used in (KS_FENCED; KS_E_GRANT if it is another's). A parsed grant's stamp.version
+ * told by the call it is used in (KS_FENCED; KS_E_GRANT if it is another's, or was never given out). A parsed grant's stamp.version
  * is 0: read the key before you commit. */
 KS_API ks_status ks_grant_format(const ks_grant* grant, char* buf, size_t capacity);
 KS_API ks_status ks_grant_parse(ks_session* session, ks_bytes key, const char* token, ks_grant* grant_out);
