@@ -53,7 +53,7 @@ Status open_again(const File& file, const std::string& path, Access access, File
     if (open_file(self, access, file_out) == Status::kOk) return Status::kOk;
     const Status s = open_file(path, access, file_out);  // no /proc here
     if (s != Status::kOk) return s;
-    return is_at_path(file, path) && is_at_path(*file_out, path) ? Status::kOk : Status::kNoStore;
+    return is_at_path(file, path) && is_at_path(*file_out, path) ? Status::kOk : own_fault(Status::kNoStore);
 }
 
 void fill_header(shm::Header& header, std::uint32_t root_bits, std::uint64_t segment_bytes) noexcept {
@@ -231,7 +231,7 @@ Status Segment::grow(shm::Limit& limit, std::uint64_t region, std::uint64_t byte
     const std::uint64_t have = peek(limit.bytes);
     if (bytes <= have) return Status::kOk;
     if (is_read_only_) return Status::kReadOnly;
-    if (bytes > bytes_max || have > bytes_max) return Status::kFull;
+    if (bytes > bytes_max || have > bytes_max) return own_fault(Status::kFull);
     if (const Status s = allocate_range(file_, region + have, bytes - have); s != Status::kOk) return s;
     KEYSTILE_CRASH_POINT("segment.grow.before_limit");
     raise_limit(limit, bytes);
@@ -265,7 +265,7 @@ Status Segment::grow_home(std::uint64_t pair) noexcept {
 }
 
 Status Segment::grow_arena(std::uint64_t chunks) noexcept {
-    if (chunks > regions_.chunk_count) return Status::kFull;
+    if (chunks > regions_.chunk_count) return own_fault(Status::kFull);
     const std::uint64_t have = peek(header().arena.bytes);
     const std::uint64_t step = std::clamp(round_up(have / 64, kChunkBytes), kGrowBytesMin, kGrowBytesMax);
     const std::uint64_t bytes_max = regions_.chunk_count * kChunkBytes;

@@ -1,6 +1,7 @@
 /* Opening, closing and destroying stores; sessions; what is said about a fault. */
 #include "c_test.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -283,6 +284,22 @@ static void each_thread_has_a_default_session(void) {
 
 /* ---- ks_destroy -------------------------------------------------------------------------------------------- */
 
+static void errno_is_zero_when_the_system_had_no_part(void) {
+    const c_url url = c_fresh_url();
+    ks_store *store = c_open(url.text), *second = NULL; /* creating: there was no such file at first */
+    CHECK_STATUS(KS_E_IN_USE, ks_destroy(url.text, 0));
+    CHECK_U64(0, ks_last_errno());
+    const ks_open_options create = {.struct_size = sizeof create, .flags = KS_OPEN_MUST_CREATE};
+    CHECK_STATUS(KS_E_EXISTS, ks_open(url.text, &create, &second));
+    CHECK_U64(EEXIST, ks_last_errno());
+    CHECK_STATUS(KS_E_ARGUMENT, ks_destroy(url.text, 2u));
+    CHECK_U64(0, ks_last_errno());
+    ks_close(store);
+    CHECK_STATUS(KS_OK, ks_destroy(url.text, 0));
+    CHECK_STATUS(KS_E_NO_STORE, ks_destroy(url.text, 0));
+    CHECK_U64(ENOENT, ks_last_errno());
+}
+
 static void destroy_refuses_what_it_must(void) {
     const c_url url = c_fresh_url();
     CHECK_STATUS(KS_E_ARGUMENT, ks_destroy(NULL, 0));
@@ -454,6 +471,7 @@ int main(void) {
          null_handles_are_refused_and_null_closes_ignored},
         {"closed handles are recognised", closed_handles_are_recognised},
         {"each thread has a default session", each_thread_has_a_default_session},
+        {"errno is zero when the system had no part", errno_is_zero_when_the_system_had_no_part},
         {"destroy refuses what it must", destroy_refuses_what_it_must},
         {"a destroyed store takes no commit and no claim", a_destroyed_store_takes_no_commit_and_no_claim},
         {"a destroyed store ends every watch", a_destroyed_store_ends_every_watch},

@@ -126,6 +126,7 @@ TEST(Full, AFullFileSystemIsAnAnswerAndNotTheEnd) {
         while ((status = abi_test::put(lane.session, "key " + std::to_string(count), value)) == KS_OK)
             ++count;
         CHILD_CHECK(status == KS_E_FULL);
+        CHILD_CHECK(ks_last_errno() == ENOSPC);
         CHILD_CHECK(count > 10);
         char buf[8];
         size_t size = 0;
@@ -173,6 +174,7 @@ TEST(Full, TheStoresOwnSizeEnds) {
         ks_status status = KS_OK;
         while ((status = abi_test::put(session, key(count), value)) == KS_OK) ++count;
         EXPECT_EQ(status, KS_E_FULL);
+        EXPECT_EQ(ks_last_errno(), 0) << ks_last_error();  // the creation's ENOENT was got over
         ASSERT_GT(count, 100);
         EXPECT_EQ(ks_check(store, nullptr, nullptr, nullptr), KS_OK);
         for (int i = 0; i < count; ++i) {
