@@ -100,6 +100,20 @@ ks_status watch_slot(ks_session* session, shm::Slot& slot, ks_stamp seen, uint64
     return status;
 }
 
+// Read-only, and the key has no slot, which is as good as an untouched one.
+ks_status watch_absent(ks_session* session, ks_bytes key, ks_stamp seen, uint64_t timeout_ns,
+                       ks_stamp* now_out) noexcept {
+    const Deadline deadline(timeout_ns);
+    const bool is_untouched = seen.version == 0 && seen.epoch == 0;
+    shm::Slot* slot = nullptr;
+    const Status s =
+        wait_for_slot(*session->session.store, {key.data, key.size}, is_untouched ? timeout_ns : 0, &slot);
+    if (s == Status::kOk) return watch_slot(session, *slot, seen, deadline.left_ns(), now_out);
+    if (s != Status::kTimeout) return answer(s, "watching");
+    if (now_out != nullptr) *now_out = {0, 0};
+    return is_untouched ? KS_TIMEOUT : KS_OK;
+}
+
 }  // namespace
 
 ks_status ks_claim(ks_session* session, ks_bytes key, const ks_claim_options* options, ks_grant* grant_out,
@@ -199,6 +213,7 @@ ks_status ks_watch(ks_session* session, ks_bytes key, ks_stamp seen, uint64_t ti
     if (const ks_status s = check_key(key); s != KS_OK) return s;
     ks_key handle;
     const ks_status resolved = ks_resolve(session, key, &handle);
+    if (resolved == KS_NOT_FOUND) return watch_absent(session, key, seen, timeout_ns, now_out);
     return resolved == KS_OK ? ks_watch_k(session, handle, seen, timeout_ns, now_out) : resolved;
 }
 

@@ -395,7 +395,7 @@ KS_API ks_status ks_grant_parse(ks_session* session, ks_bytes key, const char* t
  * {0,0} waits for anything to happen to an untouched key. KS_OK: *now_out. KS_TIMEOUT: timeout_ns passed (0 =
  * just look). Spins some 20 µs, then sleeps. Changes in between may be seen as one. Several sessions may
  * watch one key. KS_E_DESTROYED: the store was destroyed before the call or during it (a sleeper notices within
- * 100 ms), for readers too.
+ * 100 ms), for readers too. A read-only store polls, each millisecond, also for a key that nobody has made yet.
  * Faults also: KS_E_KEY_SIZE · KS_E_FULL · KS_E_CORRUPT · handle faults. */
 KS_API ks_status ks_watch(ks_session* session, ks_bytes key, ks_stamp seen, uint64_t timeout_ns,
                           ks_stamp* now_out);

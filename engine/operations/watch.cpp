@@ -67,6 +67,20 @@ Status watch(const Store& store, shm::Slot& slot, Stamp seen, std::uint64_t time
     return is_changed ? Status::kOk : Status::kTimeout;
 }
 
+Status wait_for_slot(const Store& store, KeyBytes key, std::uint64_t timeout_ns,
+                     shm::Slot** slot_out) noexcept {
+    const std::uint64_t hash = hash_of(key, store.hash_seed);
+    const Deadline deadline(timeout_ns);
+    shm::Atomic32 nobody{0};  // what wakes us: nothing but the time
+    for (;;) {                // bounded by the deadline the caller gave
+        if (store.is_destroyed()) return Status::kDestroyed;
+        if (const Status s = find_slot(store.segment, key, hash, slot_out); s != Status::kNotFound) return s;
+        const std::uint64_t left_ns = deadline.left_ns();
+        if (left_ns == 0) return Status::kTimeout;
+        futex_wait(nobody, 0, std::min(left_ns, kPollNs));
+    }
+}
+
 void wait_for_epoch(const Store& store, shm::Slot& slot, std::uint64_t token,
                     std::uint64_t timeout_ns) noexcept {
     wait_while(store, slot, timeout_ns, 1, [&](SlotWord w) { return store.token_of(w.epoch()) == token; });

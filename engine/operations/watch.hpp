@@ -18,6 +18,11 @@ inline constexpr std::uint64_t kSleepNsMax = 100'000'000;  // then the word is l
 Status watch(const Store& store, shm::Slot& slot, Stamp seen, std::uint64_t timeout_ns,
              Stamp* now_out) noexcept;
 
+// For a reader, who cannot make a slot: until somebody else has made the key's. kOk: *slot_out. kTimeout, kCorrupt,
+// kDestroyed.
+Status wait_for_slot(const Store& store, KeyBytes key, std::uint64_t timeout_ns,
+                     shm::Slot** slot_out) noexcept;
+
 // Until the epoch is not this token's any more, or the time is over (also after one sleep: the caller looks
 // for himself).
 void wait_for_epoch(const Store& store, shm::Slot& slot, std::uint64_t token,

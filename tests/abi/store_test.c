@@ -438,6 +438,34 @@ static void a_read_only_store_reads(void) {
     c_lane_close(&lane);
 }
 
+static void a_reader_watches_for_a_key_that_is_not_there(void) {
+    c_lane lane = c_lane_open();
+    ks_store* reading = NULL;
+    CHECK_STATUS(KS_OK, open_with(lane.url.text, KS_OPEN_READ_ONLY, &reading));
+    ks_session* reader = c_session(reading);
+    ks_stamp now = {9, 9};
+    CHECK_STATUS(KS_TIMEOUT, ks_watch(reader, c_text("k"), (ks_stamp){0, 0}, 0, &now));
+    CHECK(now.version == 0 && now.epoch == 0);
+    now = (ks_stamp){9, 9}; /* an untouched key's stamp is not that one */
+    CHECK_STATUS(KS_OK, ks_watch(reader, c_text("k"), now, kLongNs, &now));
+    CHECK(now.version == 0 && now.epoch == 0);
+
+    c_watcher watcher = {.session = reader, .key = "k"};
+    const pthread_t thread = start_watcher(&watcher);
+    c_put(lane.session, "k", "v");
+    pthread_join(thread, NULL);
+    CHECK_STATUS(KS_OK, watcher.status);
+    CHECK_U64(1, watcher.now.version);
+
+    c_watcher until_the_end = {.session = reader, .key = "never"};
+    const pthread_t last = start_watcher(&until_the_end);
+    CHECK_STATUS(KS_OK, ks_destroy(lane.url.text, KS_DESTROY_FORCE));
+    pthread_join(last, NULL);
+    CHECK_STATUS(KS_E_DESTROYED, until_the_end.status);
+    ks_close(reading);
+    ks_close(lane.store);
+}
+
 static void a_read_only_store_refuses_writes(void) {
     c_lane lane = c_lane_open();
     const ks_grant grant = c_claim(lane.session, "held", 0);
@@ -476,6 +504,7 @@ int main(void) {
         {"a destroyed store takes no commit and no claim", a_destroyed_store_takes_no_commit_and_no_claim},
         {"a destroyed store ends every watch", a_destroyed_store_ends_every_watch},
         {"a read-only store reads", a_read_only_store_reads},
+        {"a reader watches for a key that is not there", a_reader_watches_for_a_key_that_is_not_there},
         {"a read-only store refuses writes", a_read_only_store_refuses_writes},
     };
     return c_run(tests, COUNT(tests));
