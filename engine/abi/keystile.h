@@ -27,7 +27,8 @@
  * RULES FOR THREADS
  *   A ks_store may be used by all threads. A ks_session is one thread's lane: one call at a time (a second
  *   one that writes gets KS_E_SESSION_BUSY where the library notices: a diagnosis, not a lock). Two sessions
- *   of one process are two writers and two owners.
+ *   of one process are two writers and two owners. A grant may be used in any session of the same open store:
+ *   a claim keeps out whoever has no grant of it, not the threads that were given it.
  *
  * RULES FOR PROCESSES
  *   - kill -9, at any instruction: every other process goes on; whatever the dead one had half done is
@@ -180,7 +181,11 @@ typedef struct ks_receipt {
 } ks_receipt;
 
 /* A claim that was granted: the ticket for committing under it, renewing and releasing it. A plain value, may
- * be copied; all copies are the same claim. Opaque but for `stamp`. */
+ * be copied; all copies are the same claim. Opaque but for `stamp`.
+ * It may be used in the session that claimed, and, by design, in any other session of the same open store (the
+ * same participant), so that one thread may claim and another commit; elsewhere it is KS_E_GRANT. The claim still
+ * belongs to the session that claimed: when that is closed, the claim is one of a dead owner. (Of a detached claim
+ * any session of any process may use the grant: ks_grant_format.) */
 typedef struct ks_grant {
     ks_key key;
     ks_stamp stamp; /* at the moment of the claim: the current version and the claim's own (odd) epoch */

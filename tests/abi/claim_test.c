@@ -285,6 +285,29 @@ static void a_grant_of_an_epoch_to_come_was_never_given(void) {
     c_lane_close(&lane);
 }
 
+static void a_grant_serves_every_session_of_its_open_store(void) {
+    c_lane lane = c_lane_open();
+    ks_session* other = c_session(lane.store);
+    ks_store* stranger = c_open(lane.url.text); /* the same process, but another participant */
+    ks_receipt receipt;
+    const ks_grant grant = c_claim(lane.session, "k", 0);
+    a_grant_is_refused(c_session(stranger), "k", &grant);
+    CHECK_STATUS(KS_OK, commit_under(other, "k", grant.stamp, "v", &grant, 0, &receipt));
+    CHECK_STATUS(KS_OK, ks_renew(other, &grant, KS_LEASE_NS_MAX, NULL));
+    CHECK_STATUS(KS_HELD, ks_commit(other, c_text("k"), receipt.stamp, c_text("w"), NULL, NULL));
+    CHECK_STATUS(KS_OK, ks_release(other, &grant, NULL));
+    CHECK_STATUS(KS_FENCED, ks_release(lane.session, &grant, NULL));
+
+    const ks_grant orphan = c_claim(lane.session, "k", 0); /* it ends with the session that claimed */
+    ks_session_close(lane.session);
+    CHECK_STATUS(KS_E_GRANT, ks_renew(other, &orphan, KS_LEASE_NS_MAX, NULL));
+    ks_grant heir;
+    CHECK_STATUS(KS_OK, ks_claim(other, c_text("k"), NULL, &heir, NULL));
+    CHECK_STATUS(KS_FENCED, ks_release(other, &orphan, NULL));
+    ks_close(stranger);
+    c_lane_close(&lane);
+}
+
 /* ---- Detached claims ----------------------------------------------------------------------------------------- */
 
 static void a_token_carries_a_detached_claim(void) {
@@ -354,6 +377,7 @@ int main(void) {
         {"a closed session leaves claims to others", a_closed_session_leaves_claims_to_others},
         {"forged and foreign grants are refused", forged_and_foreign_grants_are_refused},
         {"a grant of an epoch to come was never given", a_grant_of_an_epoch_to_come_was_never_given},
+        {"a grant serves every session of its open store", a_grant_serves_every_session_of_its_open_store},
         {"a token carries a detached claim", a_token_carries_a_detached_claim},
         {"bad tokens are refused", bad_tokens_are_refused},
     };
