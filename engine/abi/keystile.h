@@ -45,7 +45,9 @@
  *     Different pid namespaces are fine, different time namespaces are refused (KS_E_NAMESPACE).
  *   - remote file systems: a segment must lie in memory of one host. Put it on tmpfs or a local disk.
  *   - trust: the segment file is 0600 by default. Whoever may write the file can corrupt the store; the
- *     library answers KS_E_CORRUPT then and does not crash, but it cannot bring the data back.
+ *     library answers KS_E_CORRUPT then and does not crash, but it cannot bring the data back. One thing it
+ *     cannot answer: a file that is truncated while processes have it open kills them by SIGBUS at their next
+ *     look behind its end. Nobody can do that who may not write the file; never do it: ks_destroy removes a store.
  *   - privileged programs: the URL names a file; do not take it from someone you do not trust.
  */
 #ifndef KEYSTILE_H
