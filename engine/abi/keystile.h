@@ -207,10 +207,11 @@ typedef struct ks_grant {
 typedef struct ks_open_options {
     size_t struct_size;
     uint32_t flags;
-    uint32_t group;         /* with KS_OPEN_GROUP: the group id */
-    uint64_t expected_keys; /* on creation: sizes the index root; more keys are fine. 0 = 65,536 */
-    uint64_t max_bytes;     /* on creation: address space, not memory: 32 MiB .. 128 GiB. 0 = 64 GiB */
-    const char* label;      /* shown to those who meet this process; cut to 31 bytes. NULL = program's name */
+    uint32_t group; /* with KS_OPEN_GROUP: the group id */
+    uint64_t
+        expected_keys;  /* on creation: sizes the index root, at most 2^29; more keys are fine. 0 = 65,536 */
+    uint64_t max_bytes; /* on creation: address space, not memory: 32 MiB .. 128 GiB. 0 = 64 GiB */
+    const char* label;  /* shown to those who meet this process; cut to 31 bytes. NULL = program's name */
 } ks_open_options;
 
 /* Open a store, by default creating it if it does not exist (racing creators end up in one store).

@@ -157,6 +157,10 @@ static void bad_arguments_of_open_are_refused(void) {
         {.struct_size = sizeof(ks_open_options), .max_bytes = 1},
         {.struct_size = sizeof(ks_open_options), .max_bytes = (32u << 20) - 1},
         {.struct_size = sizeof(ks_open_options), .max_bytes = (UINT64_C(128) << 30) + 1},
+        {.struct_size = sizeof(ks_open_options),
+         .flags = KS_OPEN_MUST_EXIST,
+         .expected_keys = (1u << 29) + 1},
+        {.struct_size = sizeof(ks_open_options), .flags = KS_OPEN_MUST_EXIST, .expected_keys = UINT64_MAX},
     };
     for (size_t i = 0; i < COUNT(bad); ++i) {
         if (!CHECK_STATUS(KS_E_ARGUMENT, ks_open(url.text, &bad[i], &store)))
