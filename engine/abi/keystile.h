@@ -223,7 +223,7 @@ typedef struct ks_open_options {
  * Answers: KS_OK · KS_E_URL · KS_E_ARGUMENT · KS_E_STRUCT_SIZE · KS_E_NO_STORE · KS_E_EXISTS ·
  *          KS_E_PERMISSION · KS_E_NOT_A_STORE · KS_E_LAYOUT · KS_E_CORRUPT (truncated, or from before a
  *          reboot: destroy it with force) · KS_E_NAMESPACE · KS_E_PARTICIPANTS · KS_E_FULL · KS_E_CPU ·
- *          KS_E_SYSTEM.
+ *          KS_E_MEMORY · KS_E_SYSTEM.
  * Reaps dead participants it meets. Crash: a creator that dies leaves nothing; an opener that dies leaves a
  * record that the next opener reaps. */
 KS_API ks_status ks_open(const char* url, const ks_open_options* options, ks_store** store_out);
