@@ -19,14 +19,28 @@ inline void drop_spare(Lane& lane) noexcept {
     spare.ref = 0;
 }
 
+[[gnu::always_inline]] inline BlockGrant take_spare(Lane& lane) noexcept {
+    Spare& spare = lane.spare;
+    const BlockGrant grant{spare.ref, Status::kOk, spare.ctl};
+    spare.ref = 0;
+    spare.holding = other_value(spare.holding);  // what this commit replaces is recorded in the other one
+    return grant;
+}
+
+// When all blocks of the size are in use: the spare if it is large enough, else a free block of any larger size.
+// So a full store can be emptied (a tombstone is a small value), and what was emptied serves smaller values.
+[[gnu::cold, gnu::noinline]] inline BlockGrant allocate_larger_value(Lane& lane,
+                                                                     std::uint64_t bytes) noexcept {
+    const Spare& spare = lane.spare;
+    if (spare.ref != 0 && bytes <= bytes_of(spare.size_class)) return take_spare(lane);
+    return allocate_larger(lane, bytes, lane.note(other_value(spare.holding)));
+}
+
 // A value block: the spare if it fits, else a fresh one.
 [[gnu::always_inline]] inline BlockGrant allocate_value(Lane& lane, std::uint64_t bytes) noexcept {
     Spare& spare = lane.spare;
     if (spare.ref != 0 && bytes <= kClassBytesMax && spare.size_class == class_of(bytes)) [[likely]] {
-        const BlockGrant grant{spare.ref, Status::kOk, spare.ctl};
-        spare.ref = 0;
-        spare.holding = other_value(spare.holding);  // what this commit replaces is recorded in the other one
-        return grant;
+        return take_spare(lane);
     }
     if (spare.ref != 0 && ++spare.misses >= kSpareMissesMax) drop_spare(lane);
     return allocate(lane, bytes, lane.note(other_value(spare.holding)));

@@ -98,8 +98,8 @@ public:
         const bool is_delete = key.step == MultiStep::kDelete;
         const std::size_t size = is_delete ? 0 : key.size;
         BlockGrant fresh = allocate(lane_, sizeof(shm::Block) + size, entry.fresh);
-        if (fresh.status == Status::kFull && is_delete)
-            fresh = allocate_larger(lane_, sizeof(shm::Block), entry.fresh);
+        if (fresh.status == Status::kFull)
+            fresh = allocate_larger(lane_, sizeof(shm::Block) + size, entry.fresh);
         if (fresh.status != Status::kOk) {
             poke(entry.fresh, Ref{0});  // the last one that was tried is not ours
             return fresh.status;

@@ -135,6 +135,10 @@ public:
         return static_cast<Ref>((regions_.arena + index * kChunkBytes) / kRefUnit);
     }
 
+    // What the header says otherwise than when it was validated, as a sentence; nullptr if nothing. This process
+    // goes on by what it validated, but whoever opens the store next is refused.
+    const char* header_problem() const noexcept;
+
     // Make room for at least `count` records; kFull, kParticipants (the record tables), kReadOnly.
     Status grow_participants(std::uint32_t count) noexcept;
     Status grow_sessions(std::uint32_t count) noexcept;
@@ -159,6 +163,7 @@ private:
     Regions regions_{};
     std::uint32_t root_bits_ = 0;
     std::uint32_t ring_bits_ = 0;
+    std::uint64_t store_id_ = 0;
     bool is_read_only_ = false;
     std::string path_;
     mutable shm::Atomic64 arena_known_{
