@@ -12,7 +12,7 @@ using namespace keystile::engine;
 class Arena : public Inside {
 protected:
     BlockGrant take(std::uint64_t bytes) {
-        BlockGrant grant = allocate(lane(), bytes, Holding::kValue);
+        BlockGrant grant = allocate(lane(), bytes, lane().note(Holding::kValue));
         EXPECT_NE(grant.ref, 0u);
         return grant;
     }

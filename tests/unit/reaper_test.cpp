@@ -33,7 +33,7 @@ protected:
     shm::BlockHead& head(Ref ref) { return *segment().at<shm::BlockHead>(ref); }
     // A free block that the dead session is then said to have.
     Ref free_block() {
-        const BlockGrant grant = allocate(lane(), 96, Holding::kValue);
+        const BlockGrant grant = allocate(lane(), 96, lane().note(Holding::kValue));
         EXPECT_TRUE(free_exact(segment(), nullptr, grant.ref, grant.ctl));
         return grant.ref;
     }
