@@ -207,7 +207,7 @@ TEST(Full, WhatWasDeletedServesSmallerValues) {
         int count = 0;
         while (abi_test::put(session, key(count), large) == KS_OK) ++count;
         ASSERT_EQ(ks_last_status(), KS_E_FULL);
-        ASSERT_GT(count, 100);
+        ASSERT_GT(count, 50);
         for (int i = 0; i < count; ++i) {
             const ks_stamp seen = abi_test::stamp_of(session, key(i));
             ASSERT_EQ(ks_delete(session, abi_test::bytes(key(i)), seen, nullptr, nullptr), KS_OK) << key(i);
