@@ -332,7 +332,7 @@ typedef struct ks_commit_options {
  *         KS_E_CORRUPT · KS_E_DESTROYED · handle faults.
  * KS_E_FULL: memory once cut into blocks of a size serves values of that size and smaller ones, never larger
  * ones. So in a full store, what was deleted or overwritten makes room for values no larger than it was. A delete
- * needs a block too, of any size, until the one that it replaces is free.
+ * (and an overwrite) needs a block too, until the one that it replaces is free; a delete takes one of any size.
  * Crash: dying inside leaves the commit done or not done, never half; memory in flight is reaped by a
  * survivor. */
 KS_API ks_status ks_commit(ks_session* session, ks_bytes key, ks_stamp seen, ks_bytes value,
@@ -478,8 +478,8 @@ KS_API ks_status ks_reclaim(ks_session* session, ks_bytes key, uint64_t epoch, u
 /* A detached grant as text for another process (at most KS_TOKEN_SIZE with the zero), and back. Whoever has
  * the token of a key holds its claim. format: KS_E_GRANT if the grant is not detached, KS_TOO_SMALL. parse:
  * KS_E_GRANT if the text is no token, KS_NOT_FOUND if there is no such key; whether the claim still stands is
- * told by the call it is used in (KS_FENCED; KS_E_GRANT if it is another's, or was never given out). A parsed grant's stamp.version
- * is 0: read the key before you commit. */
+ * told by the call it is used in (KS_FENCED; KS_E_GRANT if it is another's, or was never given out). A parsed
+ * grant's stamp.version is 0: read the key before you commit. */
 KS_API ks_status ks_grant_format(const ks_grant* grant, char* buf, size_t capacity);
 KS_API ks_status ks_grant_parse(ks_session* session, ks_bytes key, const char* token, ks_grant* grant_out);
 

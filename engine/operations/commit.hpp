@@ -49,7 +49,7 @@ inline bool is_as_seen(SlotWord word, Stamp seen, std::uint64_t token_base) noex
     const Segment& segment = lane.segment();
     BlockGrant grant = allocate_value(lane, sizeof(shm::Block) + request.size);
     if (grant.status == Status::kFull) [[unlikely]]
-        grant = allocate_larger_value(lane, sizeof(shm::Block) + request.size);
+        grant = allocate_larger_value(lane, sizeof(shm::Block) + request.size, request.seen.version == 0);
     if (grant.status != Status::kOk) [[unlikely]]
         return grant;
     auto* block = segment.at<shm::Block>(grant.ref, sizeof(shm::Block) + round_up(request.size, 8));

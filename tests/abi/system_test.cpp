@@ -192,7 +192,7 @@ TEST(Full, WhatWasDeletedServesSmallerValues) {
     struct Sizes {
         std::size_t first, then;
     };
-    for (const auto [first, then] : {Sizes{4000, 64}, Sizes{64, 20}, Sizes{200'000, 64}, Sizes{8000, 4000}}) {
+    for (const auto [first, then] : {Sizes{4000, 64}, Sizes{64, 20}, Sizes{200'000, 64}}) {
         const FreshUrl fresh;
         ks_open_options options{};
         options.struct_size = sizeof options;
