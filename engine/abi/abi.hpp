@@ -16,6 +16,8 @@ namespace keystile::engine::abi {
 
 inline constexpr std::uint64_t kStoreMagic = 0x65726F7453534B00u;
 inline constexpr std::uint64_t kSessionMagic = 0x737365532D534B00u;
+inline constexpr std::uint64_t kMultiMagic = 0x69746C754D534B00u;
+inline constexpr std::uint64_t kSnapshotMagic = 0x50616E53534B0000u;
 inline constexpr std::uint64_t kKeyMultiplier = 0x9E3779B97F4A7C15u;
 
 // The handle is alive if its magic is this: closed handles have 0, those of before a fork an older
@@ -143,6 +145,11 @@ inline void tell(const Store& store, SlotWord now, const Owner& owner, ks_status
 
 // Find the key's slot, or create it.
 ks_status find_or_insert(Session& session, ks_bytes key, shm::Slot** slot_out) noexcept;
+
+// A commit's options; never NULL. KS_OK: *grant_out is set if they name one (*has_grant_out).
+[[gnu::noinline]] ks_status read_commit_options(const Session& session, const ks_commit_options* options,
+                                                bool* is_releasing_out, bool* has_grant_out,
+                                                Grant* grant_out) noexcept;
 
 // The ticket inside a ks_grant. KS_E_GRANT, KS_FENCED (of another incarnation).
 ks_status grant_of(const Session& session, const ks_grant* grant, Grant* grant_out) noexcept;

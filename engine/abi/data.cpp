@@ -21,6 +21,20 @@ ks_status find_or_insert(Session& session, ks_bytes key, shm::Slot** slot_out) n
     return s == Status::kOk ? KS_OK : fault(s, "creating a key");
 }
 
+ks_status read_commit_options(const Session& session, const ks_commit_options* options,
+                                                bool* is_releasing_out, bool* has_grant_out,
+                                                Grant* grant_out) noexcept {
+    if (options->struct_size != sizeof(ks_commit_options))
+        return fault(KS_E_STRUCT_SIZE, "ks_commit_options.struct_size");
+    if ((options->flags & ~KS_COMMIT_RELEASE) != 0 || options->reserved != 0) {
+        return fault(KS_E_ARGUMENT, "unknown commit flag, or `reserved` is not 0");
+    }
+    *is_releasing_out = (options->flags & KS_COMMIT_RELEASE) != 0;
+    *has_grant_out = options->grant != nullptr;
+    if (options->grant != nullptr) return grant_of(session, options->grant, grant_out);
+    return *is_releasing_out ? fault(KS_E_ARGUMENT, "KS_COMMIT_RELEASE without a grant") : KS_OK;
+}
+
 }  // namespace keystile::engine::abi
 
 using namespace keystile::engine;
@@ -42,21 +56,6 @@ inline ks_status get_slot(const Store& store, const shm::Slot& slot, void* buf, 
         seen_out->epoch = is_written ? store.token_of(result.word.epoch()) : 0;
     }
     return static_cast<ks_status>(result.status);
-}
-
-// KS_OK: *grant_out is set if the options name one (*has_grant_out).
-[[gnu::noinline]] ks_status read_commit_options(const Session& session, const ks_commit_options* options,
-                                                bool* is_releasing_out, bool* has_grant_out,
-                                                Grant* grant_out) noexcept {
-    if (options->struct_size != sizeof(ks_commit_options))
-        return fault(KS_E_STRUCT_SIZE, "ks_commit_options.struct_size");
-    if ((options->flags & ~KS_COMMIT_RELEASE) != 0 || options->reserved != 0) {
-        return fault(KS_E_ARGUMENT, "unknown commit flag, or `reserved` is not 0");
-    }
-    *is_releasing_out = (options->flags & KS_COMMIT_RELEASE) != 0;
-    *has_grant_out = options->grant != nullptr;
-    if (options->grant != nullptr) return grant_of(session, options->grant, grant_out);
-    return *is_releasing_out ? fault(KS_E_ARGUMENT, "KS_COMMIT_RELEASE without a grant") : KS_OK;
 }
 
 // Full, perhaps only of what the dead left.

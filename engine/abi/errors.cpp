@@ -90,7 +90,10 @@ ks_status fault(Status status, const char* doing) noexcept {
 }
 
 ks_status explain_handle(const void* handle, std::uint64_t magic, std::uint64_t kind) noexcept {
-    const char* what = kind == kStoreMagic ? "store" : "session";
+    const char* what = kind == kStoreMagic      ? "store"
+                       : kind == kSessionMagic  ? "session"
+                       : kind == kSnapshotMagic ? "snapshot"
+                                                : "transaction";
     if (handle == nullptr) return fault(KS_E_ARGUMENT, "the %s is NULL", what);
     if (magic >= kind && magic < live(kind)) {
         return fault(KS_E_FORKED, "the %s was opened before fork(): open the store again in the child", what);

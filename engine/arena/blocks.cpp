@@ -25,28 +25,28 @@ bool sweep_on(const Segment& segment, SizeClass size_class, std::uint64_t looks,
     return false;
 }
 
-bool take_from_cursor(Lane& lane, SizeClass size_class, Holding kind, BlockGrant* grant_out) noexcept {
+bool take_from_cursor(Lane& lane, SizeClass size_class, shm::Atomic32& note, BlockGrant* grant_out) noexcept {
     Cursor& cursor = lane.cursors[size_class];
     const auto units = static_cast<Ref>(bytes_of(size_class) / kRefUnit);
     while (cursor.left != 0) {
         const Ref ref = cursor.next;
         cursor.next += units;
         --cursor.left;
-        if (try_block(lane, ref, kind, grant_out)) return true;
+        if (try_block(lane, ref, note, grant_out)) return true;
     }
     return false;
 }
 
 }  // namespace
 
-BlockGrant allocate_slow(Lane& lane, std::uint64_t bytes, Holding kind) noexcept {
-    if (bytes > kClassBytesMax) return allocate_run(lane, bytes, kind);
+BlockGrant allocate_slow(Lane& lane, std::uint64_t bytes, shm::Atomic32& note) noexcept {
+    if (bytes > kClassBytesMax) return allocate_run(lane, bytes, note);
     const SizeClass size_class = class_of(bytes);
     Segment& segment = lane.segment();
     Cursor& cursor = lane.cursors[size_class];
     BlockGrant grant;
     for (;;) {  // ends: each turn opens a chunk, or finds that there is none left
-        if (take_from_cursor(lane, size_class, kind, &grant)) return grant;
+        if (take_from_cursor(lane, size_class, note, &grant)) return grant;
         // An old chunk and a new one take turns: what others freed is found again at the price of one extra
         // look for each new block, and a growing store does not read all of itself again and again.
         cursor.was_virgin = !cursor.was_virgin;
@@ -62,18 +62,18 @@ BlockGrant allocate_slow(Lane& lane, std::uint64_t bytes, Holding kind) noexcept
         for (std::uint64_t chunk = 0; chunk < count; ++chunk) {
             if (peek(segment.chunk(chunk)->use) != fixed_use(size_class + 1)) continue;
             point_at(segment, size_class, chunk, &cursor);
-            if (take_from_cursor(lane, size_class, kind, &grant)) return grant;
+            if (take_from_cursor(lane, size_class, note, &grant)) return grant;
         }
         return {0, opened, 0};
     }
 }
 
-BlockGrant allocate_larger(Lane& lane, std::uint64_t bytes, Holding kind) noexcept {
+BlockGrant allocate_larger(Lane& lane, std::uint64_t bytes, shm::Atomic32& note) noexcept {
     for (SizeClass size_class = class_of(bytes) + 1; size_class < kClasses; ++size_class) {
-        const BlockGrant grant = allocate(lane, bytes_of(size_class), kind);
+        const BlockGrant grant = allocate(lane, bytes_of(size_class), note);
         if (grant.status != Status::kFull) return grant;
     }
-    return allocate_run(lane, kClassBytesMax + 1, kind);
+    return allocate_run(lane, kClassBytesMax + 1, note);
 }
 
 Status open_chunk(Segment& segment, std::uint64_t use, std::uint64_t* index_out) noexcept {

@@ -1,7 +1,8 @@
 // Blocks: allocate, publish, free. No free list, no cache in shared memory: the ctl word of each block is the
 // whole truth.
 //
-// B1  allocate: record the ref in the session (Holding), then CAS ctl FREE(x) -> HELD(fresh id). Then fence,
+// B1  allocate: record the ref where a reaper of this session finds it (`note`: a holding of the session, or an
+//     entry of a descriptor that a holding names), then CAS ctl FREE(x) -> HELD(fresh id). Then fence,
 //     then fill.
 // B2  publish: plain store HELD(id) -> PUBLISHED(id), before the CAS that makes the block reachable.
 // B3  free: CAS from exactly the ctl that was read while the block was known to be reachable -> FREE(same
@@ -40,7 +41,7 @@ struct BlockGrant {  // two registers
 };
 
 // One attempt at one block that looked free. True: the grant is ours, or its status says kExhausted.
-inline bool try_block(Lane& lane, Ref ref, Holding kind, BlockGrant* grant_out) noexcept {
+inline bool try_block(Lane& lane, Ref ref, shm::Atomic32& note, BlockGrant* grant_out) noexcept {
     auto* head = lane.segment().at<shm::BlockHead>(ref);
     if (head == nullptr) return false;
     std::uint64_t ctl = peek(head->ctl);
@@ -50,7 +51,7 @@ inline bool try_block(Lane& lane, Ref ref, Holding kind, BlockGrant* grant_out) 
         grant_out->status = Status::kExhausted;
         return true;
     }
-    lane.hold(kind, ref);
+    poke(note, ref);
     KEYSTILE_CRASH_POINT("arena.allocate.before_cas");
     // order[arena.allocate]: acq_rel. acquire: the previous owner is done with the block; pairs with
     //   free_exact. release: the session's sequence and holding, written above, are seen by a reaper that
@@ -70,19 +71,19 @@ inline bool try_block(Lane& lane, Ref ref, Holding kind, BlockGrant* grant_out) 
 }
 
 // No hint was good: sweep, open a chunk, grow.
-BlockGrant allocate_slow(Lane& lane, std::uint64_t bytes, Holding kind) noexcept;
+BlockGrant allocate_slow(Lane& lane, std::uint64_t bytes, shm::Atomic32& note) noexcept;
 
 // A block of at least `bytes` (header included). kFull after one whole sweep and a failed extension;
 // kExhausted.
-inline BlockGrant allocate(Lane& lane, std::uint64_t bytes, Holding kind) noexcept {
+inline BlockGrant allocate(Lane& lane, std::uint64_t bytes, shm::Atomic32& note) noexcept {
     if (bytes <= kClassBytesMax) [[likely]] {
         Hints& hints = lane.hints[class_of(bytes)];
         BlockGrant grant;
         while (const Ref hint = hints.pop()) {
-            if (try_block(lane, hint, kind, &grant)) return grant;
+            if (try_block(lane, hint, note, &grant)) return grant;
         }
     }
-    return allocate_slow(lane, bytes, kind);
+    return allocate_slow(lane, bytes, note);
 }
 
 inline void publish(shm::BlockHead& head, std::uint64_t held_ctl) noexcept {
@@ -95,7 +96,7 @@ inline void publish(shm::BlockHead& head, std::uint64_t held_ctl) noexcept {
 }
 
 // For what must not fail because the store is full (a delete): a free block of any larger size.
-[[gnu::cold]] BlockGrant allocate_larger(Lane& lane, std::uint64_t bytes, Holding kind) noexcept;
+[[gnu::cold]] BlockGrant allocate_larger(Lane& lane, std::uint64_t bytes, shm::Atomic32& note) noexcept;
 
 // The class of the blocks in the chunk of a ref, by the chunk table; kClasses if the chunk is for something
 // else.

@@ -14,8 +14,8 @@ namespace keystile::engine {
 // What a session allocated last, by kind: recorded before the allocating CAS, so that a survivor who proves
 // the session dead finds everything it may have held in a few looks instead of a sweep over the arena. Of
 // value blocks there are two: the one being committed, and the spare.
-enum class Holding : int { kValue = 0, kOtherValue = 1, kSlot = 2, kKey = 3, kNode = 4 };
-inline constexpr int kHoldings = 5;
+enum class Holding : int { kValue = 0, kOtherValue = 1, kSlot = 2, kKey = 3, kNode = 4, kDescriptor = 5 };
+inline constexpr int kHoldings = 6;
 constexpr Holding other_value(Holding h) noexcept {
     return h == Holding::kValue ? Holding::kOtherValue : Holding::kValue;
 }
@@ -72,7 +72,9 @@ public:
         poke(record_->lane.sequence, ++sequence_);
         return make_id(id_.index, sequence_);
     }
-    void hold(Holding kind, Ref ref) noexcept { poke(record_->lane.holding[static_cast<int>(kind)], ref); }
+    // Where a ref of this kind is written down before it is taken.
+    shm::Atomic32& note(Holding kind) noexcept { return record_->lane.holding[static_cast<int>(kind)]; }
+    void hold(Holding kind, Ref ref) noexcept { poke(note(kind), ref); }
     void count(shm::Counter counter, std::uint64_t more = 1) noexcept {
         engine::count(record_->total.value[counter], more);
     }

@@ -57,7 +57,7 @@ std::uint64_t find_stretch(const Segment& segment, std::uint64_t from, std::uint
 
 }  // namespace
 
-BlockGrant allocate_run(Lane& lane, std::uint64_t bytes, Holding kind) noexcept {
+BlockGrant allocate_run(Lane& lane, std::uint64_t bytes, shm::Atomic32& note) noexcept {
     Segment& segment = lane.segment();
     const auto chunks = static_cast<std::uint32_t>((bytes + kChunkBytes - 1) / kChunkBytes);
     for (std::uint64_t from = 0;
@@ -74,7 +74,7 @@ BlockGrant allocate_run(Lane& lane, std::uint64_t bytes, Holding kind) noexcept 
         const OwnerId id = lane.next_id();
         if (id == 0) return {0, Status::kExhausted, 0};
         const Ref ref = segment.chunk_ref(first);
-        lane.hold(kind, ref);
+        poke(note, ref);
         if (!take_all(segment, first, chunks, id)) continue;
         auto* head = segment.at<shm::BlockHead>(ref, bytes);
         if (head == nullptr) return {0, Status::kCorrupt, 0};

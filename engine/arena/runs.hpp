@@ -26,7 +26,7 @@ constexpr RunPlace unpack_run(std::uint64_t word) noexcept {
     return {static_cast<std::uint32_t>(word), static_cast<std::uint32_t>(word >> 32)};
 }
 
-BlockGrant allocate_run(Lane& lane, std::uint64_t bytes, Holding kind) noexcept;
+BlockGrant allocate_run(Lane& lane, std::uint64_t bytes, shm::Atomic32& note) noexcept;
 
 // Give back every chunk that is still HELD(id) of the run that starts at `first`. Only when the block is
 // free, or never came to life and its session is dead. Safe to repeat: an id never returns.

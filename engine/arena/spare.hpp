@@ -29,7 +29,7 @@ inline void drop_spare(Lane& lane) noexcept {
         return grant;
     }
     if (spare.ref != 0 && ++spare.misses >= kSpareMissesMax) drop_spare(lane);
-    return allocate(lane, bytes, other_value(spare.holding));
+    return allocate(lane, bytes, lane.note(other_value(spare.holding)));
 }
 
 // The block that a commit replaced, known to be PUBLISHED(`ctl`) when the word still named it: keep it or

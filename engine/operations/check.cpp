@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "operations/reaper.hpp"
+#include "operations/resolve.hpp"
 
 namespace keystile::engine {
 
@@ -62,7 +63,6 @@ private:
     // move meanwhile.
     const char* judge_slot(const shm::Slot& slot, SlotWord w) {
         const ClaimRecord claim = unpack_claim(ld16(&slot.claim));
-        if (w.is_intent()) return "an operation of a kind this version does not write";
         if (is_claimed(w.epoch()) && claim.epoch != w.epoch())
             return "a claimed word whose record names another epoch";
         if (!is_claimed(w.epoch()) && claim.epoch > w.epoch() + 1) return "a claim record ahead of its word";
@@ -108,11 +108,15 @@ private:
         for (
             ;
             ;) {  // lock-free: another turn only if the word moved, and it may not stay wrong in every one of them
-            w = load_word(slot);
-            wrong = judge_slot(slot, w);
+            const SlotWord found = load_word(slot);
+            w = found;
+            Status seen = Status::kOk;
+            if (found.is_intent()) seen = see_through(segment_, slot, found, &w);
+            wrong = seen < Status::kOk ? "an operation that does not exist" : judge_slot(slot, w);
+            if (found.is_intent()) name_old_block(slot, found);
             boost::atomic_thread_fence(
                 memory_order_acquire);  // order[check.word]: as read.validate, partner arena.fill
-            if (wrong == nullptr || load_word(slot) == w) break;
+            if (wrong == nullptr || load_word(slot) == found) break;
         }
         if (wrong != nullptr)
             problem("slot %u (key of %u bytes): %s", segment_.ref_of(&slot), key.size, wrong);
@@ -123,6 +127,13 @@ private:
         const auto* head = segment_.at<shm::BlockHead>(w.ref());
         if (head != nullptr && (unpack_content(peek(head->content)).flags & kTombstone) != 0)
             ++report_.deleted;
+    }
+
+    // The block that an undecided or unfinished operation may yet put back, or free.
+    void name_old_block(const shm::Slot& slot, SlotWord intent) {
+        if (intent.ref() == 0) return;
+        values_.push_back({intent.ref(), segment_.ref_of(&slot)});
+        reachable_.push_back(intent.ref());
     }
 
     void find_shared_blocks() {
@@ -162,13 +173,39 @@ private:
 
     bool is_reachable(Ref ref) const { return std::binary_search(reachable_.begin(), reachable_.end(), ref); }
 
-    // Does any session's line or holding answer for this place? Sets whether that session lives.
+    bool is_named_by(const shm::Descriptor* descriptor, Ref ref, std::uint64_t ctl) const {
+        if (descriptor == nullptr) return false;
+        const std::size_t count = unpack_content(peek(descriptor->head.content)).size / sizeof(shm::Entry);
+        if (count > kMultiKeysMax || segment_.at<const shm::Descriptor>(segment_.ref_of(descriptor), descriptor_bytes(count)) == nullptr)
+            return false;
+        for (std::size_t i = 0; i < count; ++i) {
+            const shm::Entry& entry = descriptor->entry[i];
+            if (peek(entry.fresh) == ref || peek(entry.old_ctl) == ctl) return true;
+        }
+        return false;
+    }
+
+    // Does an operation of the ring answer for this place: its descriptor, a block it made or replaced?
+    bool is_in_ring(Ref ref, std::uint64_t ctl) const {
+        const Position tail = ring_tail(segment_);
+        for (Position p = ring_head(segment_) + 1; p <= tail && p <= ring_head(segment_) + segment_.ring_cells(); ++p) {
+            const RingCell cell = load_cell(segment_, p);
+            if (!is_ready(segment_, p, cell) && !is_decided(segment_, p, cell)) continue;
+            if (cell.descriptor() == ref || is_named_by(segment_.at<const shm::Descriptor>(cell.descriptor()), ref, ctl))
+                return true;
+        }
+        return false;
+    }
+
+    // Does any session's line, holding or draft answer for this place? Sets whether that session lives.
     bool is_in_flight(Ref ref, std::uint64_t ctl, bool* is_alive_out) const {
         for (std::uint32_t i = 0, count = segment_.session_count(); i < count; ++i) {
             const shm::Lane& lane = segment_.session(i)->lane;
             bool is_named = peek(lane.old_ctl) == ctl && peek(lane.old_ref) == ref;
             if (session_of(id_of(ctl)) == i) {
                 for (const auto& held : lane.holding) is_named = is_named || peek(held) == ref;
+                const Ref draft = peek(lane.holding[static_cast<int>(Holding::kDescriptor)]);
+                is_named = is_named || (draft != 0 && is_named_by(segment_.at<const shm::Descriptor>(draft), ref, ctl));
             }
             const SessionState state = unpack_session(session_state(segment_, i));
             if (!is_named || !state.is_open) continue;
@@ -188,7 +225,7 @@ private:
                 ++(is_alive ? report_.blocks_in_flight : report_.blocks_unreaped);
                 return;
             }
-            if (reload() != seen || is_reachable_at_last()) return void(++report_.blocks_in_flight);
+            if (is_in_ring(ref, seen) || reload() != seen || is_reachable_at_last()) return void(++report_.blocks_in_flight);
         }
         problem("%s %u (owner word %lx) is lost: in use, but nothing leads to it", what, ref,
                 static_cast<unsigned long>(seen));

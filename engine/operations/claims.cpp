@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "operations/resolve.hpp"
 #include "operations/watch.hpp"
 
 namespace keystile::engine {
@@ -70,8 +71,8 @@ ClaimRecord record_for(const Session& session, const ClaimRequest& request) noex
 Status try_claim(Session& session, shm::Slot& slot, const ClaimRequest& request, Grant* grant_out,
                  Receipt* receipt_out) noexcept {
     for (;;) {  // lock-free: another turn only if the word or the record moved
-        const SlotWord word = load_word(slot);
-        if (word.is_intent()) return Status::kCorrupt;
+        SlotWord word;
+        if (const Status s = load_settled(session.store->segment, slot, &word); s != Status::kOk) return s;
         receipt_out->now = word;
         if (is_claimed(word.epoch())) {
             const Status met = meet_claim(session, slot, word, &receipt_out->owner);
@@ -81,7 +82,7 @@ Status try_claim(Session& session, shm::Slot& slot, const ClaimRequest& request,
         if (word.epoch() + 3 > kEpochMax) return Status::kExhausted;  // room for the claim and its end
         const ClaimRecord wanted = record_for(session, request);
         SlotWord now;
-        const Status stepped = claim_step(slot, word, wanted, &now);
+        const Status stepped = claim_step(slot, word, wanted, settle_in(session.store->segment), &now);
         if (stepped == Status::kBusy) {
             session.lane.count(shm::kRetries);
             continue;
@@ -103,7 +104,7 @@ Status meet_claim(Session& session, shm::Slot& slot, SlotWord word, Owner* owner
     const ClaimRecord record = unpack_claim(seen);
     if (const Status s = match(slot, word, record); s != Status::kOk) return s;
     if (is_over(store, record)) {
-        const Status s = reclaim_step(slot, seen);
+        const Status s = reclaim_step(slot, seen, settle_in(store.segment));
         if (s != Status::kOk) return s;
         session.lane.count(shm::kReclaims);
         wake(slot);
@@ -134,7 +135,8 @@ Status claim(Session& session, shm::Slot& slot, const ClaimRequest& request, Gra
 }
 
 Status check_ticket(const Session& session, const Grant& grant, Receipt* receipt_out) noexcept {
-    receipt_out->now = load_word(*grant.slot);
+    const Status s = load_settled(session.store->segment, *grant.slot, &receipt_out->now);
+    if (s != Status::kOk) return s;
     if (!is_claimed(grant.epoch)) return Status::kGrant;
     if (grant.is_detached() || !KEYSTILE_GUARD("claim.ticket")) return Status::kOk;
     const SessionState owner = unpack_session(session_state(session.store->segment, grant.session));
@@ -156,7 +158,9 @@ Status renew(Session& session, const Grant& grant, std::uint64_t lease_ns, Recei
     if (session.store->is_destroyed()) return Status::kDestroyed;
     if (const Status s = check_ticket(session, grant, receipt_out); s != Status::kOk) return s;
     for (;;) {  // lock-free: another turn only if word or record moved
-        const SlotWord word = load_word(*grant.slot);
+        SlotWord word;
+        if (const Status s = load_settled(session.store->segment, *grant.slot, &word); s != Status::kOk)
+            return s;
         receipt_out->now = word;
         if (word.epoch() != grant.epoch) {
             session.lane.count(shm::kFencings);
@@ -169,7 +173,7 @@ Status renew(Session& session, const Grant& grant, std::uint64_t lease_ns, Recei
             return s;
         }
         if (record.is_reclaimed && KEYSTILE_GUARD("claim.mark_stops_renewal")) {
-            if (const Status s = reclaim_step(*grant.slot, seen); s != Status::kOk && s != Status::kBusy)
+            if (const Status s = reclaim_step(*grant.slot, seen, settle_in(session.store->segment)); s != Status::kOk && s != Status::kBusy)
                 return s;
             wake(*grant.slot);
             continue;  // now the epoch has moved
@@ -191,7 +195,7 @@ Status release(Session& session, const Grant& grant, Receipt* receipt_out) noexc
         break;
     }
     SlotWord now;
-    const Status s = release_epoch(*grant.slot, grant.epoch, &now);
+    const Status s = release_epoch(*grant.slot, grant.epoch, settle_in(session.store->segment), &now);
     receipt_out->now = now;
     if (s == Status::kOk) {
         session.lane.count(shm::kReleases);
@@ -208,8 +212,8 @@ Status reclaim(Session& session, shm::Slot& slot, std::uint64_t epoch, bool is_f
     if (store.is_destroyed()) return Status::kDestroyed;
     bool is_begun = false;
     for (;;) {  // lock-free
-        const SlotWord word = load_word(slot);
-        if (word.is_intent()) return Status::kCorrupt;
+        SlotWord word;
+        if (const Status s = load_settled(store.segment, slot, &word); s != Status::kOk) return s;
         receipt_out->now = word;
         if (word.epoch() != epoch) return is_begun ? Status::kOk : Status::kFenced;
         const Word128 seen = ld16(&slot.claim);
@@ -223,7 +227,7 @@ Status reclaim(Session& session, shm::Slot& slot, std::uint64_t epoch, bool is_f
             return Status::kHeld;
         }
         is_begun = true;
-        const Status s = reclaim_step(slot, seen);
+        const Status s = reclaim_step(slot, seen, settle_in(store.segment));
         if (s == Status::kBusy) continue;
         if (s != Status::kOk) return s;
         session.lane.count(shm::kReclaims);

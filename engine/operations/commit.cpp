@@ -1,5 +1,7 @@
 #include "operations/commit.hpp"
 
+#include "operations/resolve.hpp"
+
 namespace keystile::engine {
 
 namespace {
@@ -27,7 +29,10 @@ Status judge_optimistic(Session& session, shm::Slot& slot, SlotWord word, Stamp 
 
 Status judge(Session& session, shm::Slot& slot, SlotWord word, Stamp seen, const Grant* grant,
              Receipt* receipt_out) noexcept {
-    if (word.is_intent()) return Status::kCorrupt;  // nothing in this version writes one
+    if (word.is_intent()) {
+        const Status settled = settle(session.store->segment, slot, word);
+        return settled == Status::kOk ? Status::kBusy : settled;
+    }
     const Status judged = grant != nullptr ? judge_granted(slot, word, seen, *grant)
                                            : judge_optimistic(session, slot, word, seen, receipt_out);
     return judged == Status::kOk && word.version() == kVersionMax ? Status::kExhausted : judged;

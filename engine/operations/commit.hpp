@@ -46,7 +46,7 @@ inline bool is_as_seen(SlotWord word, Stamp seen, std::uint64_t token_base) noex
 // A full store can be emptied: a tombstone takes any free block, and what it replaces is free for the next
 // one.
 [[gnu::cold]] inline BlockGrant allocate_tombstone(Lane& lane) noexcept {
-    return allocate_larger(lane, sizeof(shm::Block), other_value(lane.spare.holding));
+    return allocate_larger(lane, sizeof(shm::Block), lane.note(other_value(lane.spare.holding)));
 }
 
 // The block that carries the value, published and not reachable yet.

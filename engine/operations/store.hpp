@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "ring/ring.hpp"
 #include "slots/slots.hpp"
 
 namespace keystile::engine {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "operations/resolve.hpp"
+
 namespace keystile::engine {
 
 namespace {
@@ -53,15 +55,19 @@ bool wait_while(const Store& store, shm::Slot& slot, std::uint64_t timeout_ns, i
 
 Status watch(const Store& store, shm::Slot& slot, Stamp seen, std::uint64_t timeout_ns,
              Stamp* now_out) noexcept {
-    bool is_intent = false;
+    Status seen_through = Status::kOk;
     const auto is_same = [&](SlotWord w) {
-        is_intent = w.is_intent();
+        if (w.is_intent()) {
+            seen_through = see_through(store.segment, slot, w, &w);
+            if (seen_through == Status::kBusy) return true;  // it has moved already: the next look tells
+            if (seen_through != Status::kOk) return false;
+        }
         const bool is_untouched = w.version() == 0 && w.epoch() == 0;
         *now_out = is_untouched ? Stamp{} : Stamp{w.version(), store.token_of(w.epoch())};
-        return !is_intent && now_out->version == seen.version && now_out->epoch == seen.epoch;
+        return now_out->version == seen.version && now_out->epoch == seen.epoch;
     };
     const bool is_changed = wait_while(store, slot, timeout_ns, -1, is_same);
-    if (is_intent) return Status::kCorrupt;
+    if (seen_through < Status::kOk) return seen_through;
     return is_changed ? Status::kOk : Status::kTimeout;
 }
 

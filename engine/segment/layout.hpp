@@ -29,7 +29,10 @@ inline constexpr std::uint64_t kSegmentBytesMax = kRefUnit << 32;
 inline constexpr std::uint64_t kExpectedKeysDefault = 64 * 1024;
 inline constexpr std::uint32_t kParticipantsMax = 8192;
 inline constexpr std::uint32_t kSessionsMax = 32768;
-inline constexpr std::uint32_t kRingCells = 64 * 1024;
+inline constexpr std::uint32_t kRingCellsMax = 64 * 1024;
+inline constexpr std::uint32_t kRingBitsDefault = 12;
+inline constexpr std::uint32_t kRingBitsMax = 16;
+inline constexpr std::uint32_t kMultiKeysMax = 1024;
 inline constexpr std::uint32_t kRootBitsMin = 8;
 inline constexpr std::uint32_t kRootBitsMax = 30;
 inline constexpr std::uint32_t kHomeBitsMax = 24;  // 1 GiB of home slots
@@ -66,7 +69,7 @@ struct Header {
     std::uint64_t incarnation;  // 24 bits
     std::uint64_t created_wall_ns;
     Atomic32 is_destroyed;
-    std::uint32_t reserved_flags;
+    std::uint32_t ring_bits;  // the ring has 2^ring_bits cells
 
     Limit participants;
     Limit sessions;
@@ -77,9 +80,10 @@ struct Header {
     Hint next_slot;   // ref of a slot that may be free
     Hint keys;        // statistic
 
-    // The ring's and the journal's place (issue: multi-key commits, durable stores). Zero until then.
-    alignas(128) Word128 journal_cursor;
-    Hint ring_tail, ring_head, durable;
+    alignas(128) Word128 journal_cursor;  // of durable stores: zero until then
+    Hint ring_tail;  // positions given out (ring/cells.hpp)
+    Hint ring_head;  // positions recycled
+    Hint durable;
     Limit ring;
 };
 static_assert(sizeof(Header) <= kPageBytes);
@@ -104,7 +108,7 @@ struct alignas(64) Lane {
     Atomic32 old_ref;
     Atomic32 slot;
     Atomic32 holding[6];  // by Holding: the last thing of that kind this session allocated
-    Atomic64 reserved;    // outcome of a ring operation
+    Atomic64 outcome;     // of this session's operation in the ring: {position : 61, cell state : 3}
 };
 static_assert(sizeof(Lane) == 64);
 
@@ -147,7 +151,8 @@ static_assert(sizeof(Slot) == 64);
 // In front of every arena block. The first half is all that an index node has.
 struct alignas(32) BlockHead {
     Atomic64 ctl;      // ownership word: FREE(x) · HELD(id) · PUBLISHED(id)
-    Atomic64 version;  // value: installed at exactly this one · node: the hash bits that lead to it
+    Atomic64 version;  // value: installed at exactly this one · node: the hash bits that lead to it ·
+                       // descriptor: its position
     Atomic64 content;  // {size : 32, owner session : 16, kind : 8, flags : 8}
     Atomic64 place;    // {slot ref : 32, checksum : 32 (0 = none)} · node: {depth in bits : 32, 0}
 };
@@ -159,6 +164,24 @@ struct Block {
     std::uint64_t payload[];
 };
 static_assert(sizeof(BlockHead) == 32 && sizeof(Block) == 64);
+
+// An operation of several keys (docs/RING.md): a block of kind descriptor.
+struct alignas(16) Entry {
+    Atomic64 expected[2];  // the slot word the operation was computed from: lo, hi
+    Atomic64 old_ctl;      // of the block that word names; 0 = none
+    Atomic64 fresh_ctl;    // of the new block
+    Atomic32 slot;
+    Atomic32 fresh;  // ref of the new block; 0 = this entry writes none. Set before the block is allocated.
+    Atomic32 is_released;  // 1: the epoch moves on
+    Atomic32 reserved;
+};
+struct Descriptor {
+    BlockHead head;  // version: the position it was published at · content: size of the entries
+    Atomic64 mark;   // id of this life: from then on the entries are its own, and not an earlier block's bytes
+    Atomic64 reserved[3];
+    Entry entry[];
+};
+static_assert(sizeof(Entry) == 48 && sizeof(Descriptor) == sizeof(Block));
 
 inline constexpr int kNodeCells = 16;
 struct Node {
@@ -186,7 +209,7 @@ constexpr std::uint64_t layout_fingerprint() noexcept {
                                    kChunkBytes,
                                    kParticipantsMax,
                                    kSessionsMax,
-                                   kRingCells,
+                                   kRingCellsMax,
                                    kKeyBytesInline,
                                    sizeof(shm::Header),
                                    offsetof(shm::Header, participants),
@@ -217,6 +240,8 @@ constexpr std::uint64_t layout_fingerprint() noexcept {
                                    offsetof(shm::BlockHead, version),
                                    offsetof(shm::BlockHead, content),
                                    offsetof(shm::BlockHead, place),
+                                   sizeof(shm::Entry),
+                                   offsetof(shm::Entry, slot),
                                    sizeof(shm::Node),
                                    shm::kNodeCells,
                                    sizeof(shm::Chunk),
@@ -244,7 +269,7 @@ constexpr Regions regions_of(std::uint64_t segment_bytes, std::uint32_t root_bit
     r.participants = kPageBytes;
     r.sessions = r.participants + round_up(kParticipantsMax * sizeof(shm::Participant), kPageBytes);
     r.ring = r.sessions + round_up(kSessionsMax * sizeof(shm::Session), kPageBytes);
-    r.root = r.ring + round_up(kRingCells * sizeof(Word128), kPageBytes);
+    r.root = r.ring + round_up(kRingCellsMax * sizeof(Word128), kPageBytes);
     r.home_map = r.root + round_up(8ull << root_bits, kPageBytes);
     // As many home slots as keys are expected (half the root's cells), in pairs that share two neighbouring
     // lines.

@@ -56,9 +56,11 @@ Status open_again(const File& file, const std::string& path, Access access, File
     return is_at_path(file, path) && is_at_path(*file_out, path) ? Status::kOk : Status::kNoStore;
 }
 
-void fill_header(shm::Header& header, std::uint32_t root_bits, std::uint64_t segment_bytes) noexcept {
+void fill_header(shm::Header& header, std::uint32_t root_bits, std::uint32_t ring_bits,
+                 std::uint64_t segment_bytes) noexcept {
     header.layout_version = kLayoutVersion;
     header.root_bits = root_bits;
+    header.ring_bits = ring_bits;
     header.fingerprint = layout_fingerprint();
     header.segment_bytes = segment_bytes;
     header.store_id = random_bits() | 1u;
@@ -99,6 +101,7 @@ Status Segment::create(const std::string& folder, const std::string& path,
     } first[] = {{0, kPageBytes},
                  {regions.participants, participants_bytes},
                  {regions.sessions, sessions_bytes},
+                 {regions.ring, sizeof(Word128) << options.ring_bits},
                  {regions.root, 8ull << root_bits},
                  {regions.home_map, regions.homes - regions.home_map},
                  {regions.chunks, kPageBytes},
@@ -113,9 +116,10 @@ Status Segment::create(const std::string& folder, const std::string& path,
     }
     fresh.base_ = fresh.mapping_.base();
     shm::Header& header = fresh.header();
-    fill_header(header, root_bits, segment_bytes);
+    fill_header(header, root_bits, options.ring_bits, segment_bytes);
     raise_limit(header.participants, participants_bytes);
     raise_limit(header.sessions, sessions_bytes);
+    raise_limit(header.ring, sizeof(Word128) << options.ring_bits);
     raise_limit(header.chunks, kPageBytes);
     raise_limit(header.arena, kFirstArenaBytes);
     // order[segment.magic]: release. Partner: validate() loads it first, with acquire. A crash before it
@@ -141,7 +145,8 @@ Status Segment::validate() noexcept {
     if (header.layout_version != kLayoutVersion || header.fingerprint != layout_fingerprint())
         return Status::kLayout;
     if (header.segment_bytes != bytes || bytes < kSegmentBytesMin || bytes > kSegmentBytesMax ||
-        header.root_bits < kRootBitsMin || header.root_bits > kRootBitsMax) {
+        header.root_bits < kRootBitsMin || header.root_bits > kRootBitsMax ||
+        header.ring_bits > kRingBitsMax || peek(header.ring.bytes) < sizeof(Word128) << header.ring_bits) {
         return Status::kCorrupt;
     }
     // Processes of before a reboot are all dead, and a volatile store promised nothing beyond it.
@@ -150,6 +155,7 @@ Status Segment::validate() noexcept {
     if (header.time_namespace != self().time_namespace) return Status::kNamespace;
     if (peek(header.is_destroyed) != 0) return Status::kDestroyed;
     root_bits_ = header.root_bits;
+    ring_bits_ = header.ring_bits;
     regions_ = regions_of(bytes, root_bits_);
     return regions_.chunk_count == 0 ? Status::kCorrupt : Status::kOk;
 }

@@ -24,6 +24,7 @@ struct SegmentOptions {
     std::uint32_t group = 0;
     std::uint64_t expected_keys = 0;
     std::uint64_t max_bytes = 0;
+    std::uint32_t ring_bits = kRingBitsDefault;
 };
 
 class Segment {
@@ -76,6 +77,11 @@ public:
     }
     bool is_home(Ref ref) const noexcept {
         return ref * kRefUnit - regions_.homes < regions_.chunks - regions_.homes;
+    }
+
+    std::uint64_t ring_cells() const noexcept { return 1ull << ring_bits_; }
+    Word128* ring_cell(std::uint64_t index) const noexcept {
+        return reinterpret_cast<Word128*>(base_ + regions_.ring) + index;
     }
 
     // How many records of each are allocated (and so may be touched).
@@ -152,6 +158,7 @@ private:
     std::byte* base_ = nullptr;
     Regions regions_{};
     std::uint32_t root_bits_ = 0;
+    std::uint32_t ring_bits_ = 0;
     bool is_read_only_ = false;
     std::string path_;
     mutable shm::Atomic64 arena_known_{

@@ -6,12 +6,16 @@ namespace {
 
 // Move the word's epoch from `epoch` to epoch + 1, whatever its version does. kOk: the word has left `epoch`;
 // *word_out is what it became or was found at. *is_ours_out: by this call.
-Status step_epoch(shm::Slot& slot, std::uint64_t epoch, SlotWord* word_out, bool* is_ours_out) noexcept {
+Status step_epoch(shm::Slot& slot, std::uint64_t epoch, const Settle& settle, SlotWord* word_out,
+                  bool* is_ours_out) noexcept {
     *is_ours_out = false;
-    for (;;) {  // lock-free: another turn only if a commit moved the version
+    for (;;) {  // lock-free: another turn only if a commit moved the version, or an operation was settled
         const SlotWord word = load_word(slot);
         *word_out = word;
-        if (word.is_intent()) return Status::kCorrupt;  // nothing in this version writes one
+        if (word.is_intent()) {
+            if (const Status s = settle(slot, word); s != Status::kOk) return s;
+            continue;
+        }
         if (word.epoch() != epoch) return Status::kOk;
         const SlotWord next = next_epoch(word);
         // order[claim.step_epoch]: full (locked). release: the bid, or the mark, is seen by whoever sees the
@@ -26,7 +30,8 @@ Status step_epoch(shm::Slot& slot, std::uint64_t epoch, SlotWord* word_out, bool
 
 }  // namespace
 
-Status claim_step(shm::Slot& slot, SlotWord word, ClaimRecord wanted, SlotWord* now_out) noexcept {
+Status claim_step(shm::Slot& slot, SlotWord word, ClaimRecord wanted, const Settle& settle,
+                  SlotWord* now_out) noexcept {
     const std::uint64_t even = word.epoch();
     KEYSTILE_CRASH_POINT("slots.claim.before_record");
     const Word128 seen = ld16(&slot.claim);
@@ -38,7 +43,7 @@ Status claim_step(shm::Slot& slot, SlotWord word, ClaimRecord wanted, SlotWord* 
     }
     if (record.epoch == even + 1) {
         KEYSTILE_CRASH_POINT("slots.claim.before_help");
-        const Status s = step_epoch(slot, even, now_out,
+        const Status s = step_epoch(slot, even, settle, now_out,
                                     &is_ours);  // somebody bid, and may be dead: help, then look again
         return s == Status::kOk ? Status::kBusy : s;
     }
@@ -49,12 +54,12 @@ Status claim_step(shm::Slot& slot, SlotWord word, ClaimRecord wanted, SlotWord* 
     //   next claimer helps and then reclaims.
     if (!cas16(&slot.claim, seen, pack(wanted))) return Status::kBusy;
     KEYSTILE_CRASH_POINT("slots.claim.after_bid");
-    if (const Status s = step_epoch(slot, even, now_out, &is_ours); s != Status::kOk) return s;
+    if (const Status s = step_epoch(slot, even, settle, now_out, &is_ours); s != Status::kOk) return s;
     // At e+1, by us or a helper: ours. Beyond: it was ours and is lost already.
     return now_out->epoch() == even + 1 ? Status::kOk : Status::kBusy;
 }
 
-Status reclaim_step(shm::Slot& slot, Word128 seen) noexcept {
+Status reclaim_step(shm::Slot& slot, Word128 seen, const Settle& settle) noexcept {
     const ClaimRecord record = unpack_claim(seen);
     if (!record.is_reclaimed && KEYSTILE_GUARD("claim.mark")) {
         ClaimRecord marked = record;
@@ -67,13 +72,14 @@ Status reclaim_step(shm::Slot& slot, Word128 seen) noexcept {
     KEYSTILE_CRASH_POINT("slots.reclaim.after_mark");
     SlotWord now;
     bool is_ours = false;
-    return step_epoch(slot, record.epoch, &now, &is_ours);
+    return step_epoch(slot, record.epoch, settle, &now, &is_ours);
 }
 
-Status release_epoch(shm::Slot& slot, std::uint64_t epoch, SlotWord* word_out) noexcept {
+Status release_epoch(shm::Slot& slot, std::uint64_t epoch, const Settle& settle,
+                     SlotWord* word_out) noexcept {
     KEYSTILE_CRASH_POINT("slots.release.before_cas");
     bool is_ours = false;
-    const Status s = step_epoch(slot, epoch, word_out, &is_ours);
+    const Status s = step_epoch(slot, epoch, settle, word_out, &is_ours);
     if (s != Status::kOk) return s;
     return is_ours ? Status::kOk : Status::kFenced;
 }

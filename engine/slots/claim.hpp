@@ -38,19 +38,29 @@ constexpr ClaimRecord unpack_claim(Word128 w) noexcept {
             (w.lo >> 40) | ((w.hi & 0x7FFFu) << 24), ((w.hi >> 15) & 1u) != 0, w.hi >> 16};
 }
 
+// How to settle an INTENT word (a multi-key commit is deciding): the caller's, for this layer knows only the word.
+// kOk: look at the word again. kCorrupt.
+struct Settle {
+    const Segment* segment;
+    Status (*settle)(const Segment& segment, shm::Slot& slot, SlotWord word);
+    Status operator()(shm::Slot& slot, SlotWord word) const noexcept { return settle(*segment, slot, word); }
+};
+
 // One step each; kBusy: something moved, look again from the start. `word` and `seen` (the record) are what
 // was read, in that order.
 
 // The word is even: become the next owner, or help who bid before us. kOk: ours; *now_out is the word
 // as it was when it became so, or soon after, at our epoch.
-Status claim_step(shm::Slot& slot, SlotWord word, ClaimRecord wanted, SlotWord* now_out) noexcept;
+Status claim_step(shm::Slot& slot, SlotWord word, ClaimRecord wanted, const Settle& settle,
+                  SlotWord* now_out) noexcept;
 
 // The word is odd and the record matches it: end that ownership. kOk: the epoch has moved on (by us or
 // another).
-Status reclaim_step(shm::Slot& slot, Word128 seen) noexcept;
+Status reclaim_step(shm::Slot& slot, Word128 seen, const Settle& settle) noexcept;
 
 // The claim at this odd epoch ends with a CAS of the word alone. kOk, or kFenced: it was over already.
-Status release_epoch(shm::Slot& slot, std::uint64_t epoch, SlotWord* word_out) noexcept;
+Status release_epoch(shm::Slot& slot, std::uint64_t epoch, const Settle& settle,
+                     SlotWord* word_out) noexcept;
 
 // A new deadline for exactly this unmarked record. kOk, kBusy.
 Status renew_step(shm::Slot& slot, Word128 seen, std::uint64_t deadline_us) noexcept;

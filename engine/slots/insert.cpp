@@ -97,7 +97,7 @@ void give_back(SlotGrant grant) noexcept {
 
 Status fill_long_key(Lane& lane, KeyBytes key, std::uint64_t hash, shm::Slot* slot,
                      BlockGrant* grant_out) noexcept {
-    *grant_out = allocate(lane, sizeof(shm::Block) + key.size, Holding::kKey);
+    *grant_out = allocate(lane, sizeof(shm::Block) + key.size, lane.note(Holding::kKey));
     if (grant_out->status != Status::kOk) return grant_out->status;
     auto* block = lane.segment().at<shm::Block>(grant_out->ref, sizeof(shm::Block) + key.size);
     if (block == nullptr) return Status::kCorrupt;
@@ -132,7 +132,7 @@ Status take_and_fill(Lane& lane, KeyBytes key, std::uint64_t hash, SlotGrant* sl
 
 // Put a node between the cell and the slot in it, so that the two keys part on later bits.
 Status split(Lane& lane, const Found& at, std::uint64_t hash_of_present) noexcept {
-    const BlockGrant grant = allocate(lane, sizeof(shm::Node), Holding::kNode);
+    const BlockGrant grant = allocate(lane, sizeof(shm::Node), lane.note(Holding::kNode));
     if (grant.status != Status::kOk) return grant.status;
     auto* node = lane.segment().at<shm::Node>(grant.ref);
     if (node == nullptr) return Status::kCorrupt;

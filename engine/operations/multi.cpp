@@ -1,0 +1,240 @@
+#include "operations/multi.hpp"
+
+namespace keystile::engine {
+
+namespace {
+
+// Finished operations that may wait at the head of the ring for their turn, before those that hold them up are helped.
+constexpr std::uint64_t kBacklogMax = 64;
+// Positions recycled after one's own: more than one comes in, so the ring drains.
+constexpr int kRecyclesMax = 4;
+
+Stamp wanted(const Store& store, const MultiKey& key, SlotWord word) noexcept {
+    if (!key.is_any_version) return key.seen;
+    return {word.version(), key.grant != nullptr || word.version() == 0 ? 0 : store.token_of(word.epoch())};
+}
+
+// kOk: key.judged is what the operation may expect. Else what the key is told.
+Status look(Session& session, MultiKey& key) noexcept {
+    const Segment& segment = session.store->segment;
+    if (key.grant != nullptr) {
+        if (const Status s = check_ticket(session, *key.grant, &key.receipt); s != Status::kOk) return s;
+    }
+    for (;;) {  // lock-free: another turn only if the word moved
+        SlotWord word;
+        if (const Status s = load_settled(segment, *key.slot, &word); s != Status::kOk) return s;
+        key.receipt.now = word;
+        if (key.is_exact) return word == key.judged.word ? Status::kOk : Status::kConflict;
+        const Stamp seen = wanted(*session.store, key, word);
+        if (key.grant != nullptr || !is_as_seen(word, seen, session.store->token_base)) [[unlikely]] {
+            const Status judged = judge(session, *key.slot, word, seen, key.grant, &key.receipt);
+            if (judged == Status::kBusy) continue;
+            if (judged != Status::kOk) return judged;
+        }
+        key.judged = {word, 0, true};
+        if (word.version() == 0) return Status::kOk;
+        const auto* old = segment.at<shm::BlockHead>(word.ref());
+        if (old == nullptr) return Status::kCorrupt;
+        // order[multi.old_id]: acquire, as commit.old_id: the id is this block's only if the word still names it (E4).
+        key.judged.old_ctl = old->ctl.load(memory_order_acquire);
+        key.judged.is_void = (unpack_content(peek(old->content)).flags & kTombstone) != 0;
+        if (KEYSTILE_GUARD("commit.old_id") && load_word(*key.slot) != word) continue;
+        return tag_of(key.judged.old_ctl) == Tag::kPublished ? Status::kOk : Status::kCorrupt;
+    }
+}
+
+// The gravest of two answers.
+Status graver(Status a, Status b) noexcept {
+    const auto weight = [](Status s) {
+        if (s < Status::kOk) return 4;
+        return s == Status::kFenced ? 3 : s == Status::kConflict ? 2 : s == Status::kHeld ? 1 : 0;
+    };
+    return weight(b) > weight(a) ? b : a;
+}
+
+void count_answer(Lane& lane, Status status) noexcept {
+    if (status == Status::kConflict) lane.count(shm::kConflicts);
+    if (status == Status::kFenced) lane.count(shm::kFencings);
+    if (status == Status::kHeld) lane.count(shm::kHelds);
+}
+
+bool is_writing(const MultiKey& key) noexcept {
+    return key.step == MultiStep::kPut || (key.step == MultiStep::kDelete && !key.judged.is_void);
+}
+
+// An operation while its author alone knows it.
+class Draft {
+public:
+    explicit Draft(Lane& lane) noexcept : lane_(lane) {}
+
+    // The descriptor, its entries empty. kFull, kExhausted, kCorrupt.
+    Status begin(std::size_t count) noexcept {
+        const std::uint64_t bytes = descriptor_bytes(count);
+        grant_ = allocate(lane_, bytes, lane_.note(Holding::kDescriptor));
+        if (grant_.status != Status::kOk) return grant_.status;
+        descriptor_ = lane_.segment().at<shm::Descriptor>(grant_.ref, bytes);
+        if (descriptor_ == nullptr) return Status::kCorrupt;
+        poke(descriptor_->head.version, Position{0});
+        poke(descriptor_->head.content,
+             pack(BlockContent{static_cast<std::uint32_t>(count * sizeof(shm::Entry)), lane_.id().index,
+                               BlockKind::kDescriptor, 0}));
+        for (std::size_t i = 0; i < count; ++i) poke(descriptor_->entry[i].fresh, Ref{0});
+        // order[multi.mark]: release. Partner: reap_descriptor's acquire: from now on the entries are this life's (D3). A
+        //   crash before: the reaper frees the block alone.
+        descriptor_->mark.store(id_of(grant_.ctl), memory_order_release);
+        return Status::kOk;
+    }
+
+    // Entry i, with its block if it writes one. kFull, kExhausted, kCorrupt.
+    Status add(std::size_t i, const MultiKey& key) noexcept {
+        const Judged& judged = key.judged;
+        shm::Entry& entry = descriptor_->entry[i];
+        poke(entry.expected[0], judged.word.raw().lo);
+        poke(entry.expected[1], judged.word.raw().hi);
+        poke(entry.old_ctl, judged.old_ctl);
+        poke(entry.slot, lane_.segment().ref_of(key.slot));
+        poke(entry.is_released, key.is_releasing ? 1u : 0u);
+        if (!is_writing(key)) return Status::kOk;
+        const bool is_delete = key.step == MultiStep::kDelete;
+        const std::size_t size = is_delete ? 0 : key.size;
+        BlockGrant fresh = allocate(lane_, sizeof(shm::Block) + size, entry.fresh);
+        if (fresh.status == Status::kFull && is_delete)
+            fresh = allocate_larger(lane_, sizeof(shm::Block), entry.fresh);
+        if (fresh.status != Status::kOk) {
+            poke(entry.fresh, Ref{0});  // the last one that was tried is not ours
+            return fresh.status;
+        }
+        poke(entry.fresh_ctl, with_tag(fresh.ctl, Tag::kPublished));
+        auto* block = lane_.segment().at<shm::Block>(fresh.ref, sizeof(shm::Block) + round_up(size, 8));
+        if (block == nullptr) return Status::kCorrupt;
+        poke(block->head.version, judged.word.version() + 1);
+        poke(block->head.content,
+             pack(BlockContent{static_cast<std::uint32_t>(size), lane_.id().index, BlockKind::kValue,
+                               kOfOperation | (is_delete ? kTombstone : 0)}));
+        poke(block->head.place, static_cast<std::uint64_t>(lane_.segment().ref_of(key.slot)));
+        copy_in(block->payload, key.data, size);
+        publish(block->head, fresh.ctl);
+        return Status::kOk;
+    }
+
+    // Give everything back: nobody has seen it.
+    void drop(std::size_t entries) noexcept {
+        if (descriptor_ == nullptr) return;
+        for (std::size_t i = 0; i < entries; ++i) {
+            const shm::Entry& entry = descriptor_->entry[i];
+            if (peek(entry.fresh) != 0) free_exact(lane_, peek(entry.fresh), peek(entry.fresh_ctl));
+        }
+        free_exact(lane_, grant_.ref, peek(descriptor_->head.ctl));  // HELD, or published once in vain
+    }
+
+    // Into the ring. kOk: *position_out; from now on it is everybody's. kExhausted.
+    Status publish_it(Position* position_out) noexcept {
+        Segment& segment = lane_.segment();
+        for (;;) {  // another turn only if the cell was skipped while we were slow, or taken for skipped
+            const Position p = reserve_position(segment);
+            if (p == 0) return Status::kExhausted;
+            RingCell cell = load_cell(segment, p);
+            while (cell.lap() < lap_of(segment, p)) {  // full: lock-free, each turn decides or frees something
+                if (!recycle_next(segment, &lane_, true)) pause();
+                cell = load_cell(segment, p);
+            }
+            if (cell.lap() != lap_of(segment, p) || cell.state() != CellState::kFree) continue;
+            poke(descriptor_->head.version, p);
+            publish(descriptor_->head, grant_.ctl);
+            poke(lane_.shared().outcome, outcome_word(p, CellState::kReady));
+            KEYSTILE_CRASH_POINT("operations.multi.before_publish");
+            // order[multi.publish]: full (locked). release: the descriptor, its blocks and the outcome's place are
+            //   complete for whoever sees READY; pairs with load_cell. A crash before: the draft is reaped; after: the
+            //   operation goes on without us.
+            if (!cas_cell(segment, p, cell, RingCell(cell.lap(), CellState::kReady, grant_.ref))) continue;
+            KEYSTILE_CRASH_POINT("operations.multi.after_publish");
+            *position_out = p;
+            return Status::kOk;
+        }
+    }
+
+private:
+    Lane& lane_;
+    BlockGrant grant_;
+    shm::Descriptor* descriptor_ = nullptr;
+};
+
+// Our own operation is mostly the next to go.
+void recycle_behind(Segment& segment, Lane& lane) noexcept {
+    for (int i = 0; i < kRecyclesMax; ++i) {
+        const bool is_long = ring_tail(segment) - ring_head(segment) > kBacklogMax;
+        if (!recycle_next(segment, &lane, is_long)) break;
+    }
+}
+
+// kOk: committed. kBusy: aborted. kCorrupt: the ring does not tell.
+Status run(Session& session, Position p) noexcept {
+    Segment& segment = session.store->segment;
+    Lane& lane = session.lane;
+    decide(segment, p);
+    const RingCell cell = load_cell(segment, p);
+    CellState state = cell.state();
+    if (is_decided(segment, p, cell)) {
+        finalise(segment, p, cell);
+    } else {
+        // order[multi.outcome]: acquire. Partner: ring.outcome: stored before the cell moved on (R7).
+        const std::uint64_t outcome = lane.shared().outcome.load(memory_order_acquire);
+        state = static_cast<CellState>(outcome & 7u);
+        const bool is_told = outcome == outcome_word(p, CellState::kCommitted) ||
+                             outcome == outcome_word(p, CellState::kAborted);
+        if (!is_told) return Status::kCorrupt;
+    }
+    recycle_behind(segment, lane);
+    return state == CellState::kCommitted ? Status::kOk : Status::kBusy;
+}
+
+}  // namespace
+
+Status commit_multi(Session& session, MultiKey* const* keys, std::size_t count) noexcept {
+    if (session.store->is_destroyed()) return Status::kDestroyed;
+    if (count == 0) return Status::kOk;
+    if (count > kMultiKeysMax) return Status::kArgument;
+    for (;;) {  // lock-free: another turn only if a word moved after it was judged
+        Status worst = Status::kOk;
+        for (std::size_t i = 0; i < count; ++i) {
+            keys[i]->status = look(session, *keys[i]);
+            worst = graver(worst, keys[i]->status);
+        }
+        if (worst != Status::kOk) {
+            count_answer(session.lane, worst);
+            return worst;
+        }
+        Draft draft(session.lane);
+        Status s = draft.begin(count);
+        std::size_t added = 0;
+        while (s == Status::kOk && added < count) {
+            s = draft.add(added, *keys[added]);
+            ++added;
+        }
+        Position p = 0;
+        if (s == Status::kOk) s = draft.publish_it(&p);
+        if (s != Status::kOk) {
+            draft.drop(added);
+            return s;
+        }
+        s = run(session, p);
+        if (s == Status::kBusy) {
+            session.lane.count(shm::kRetries);
+            continue;
+        }
+        if (s != Status::kOk) return s;
+        for (std::size_t i = 0; i < count; ++i) {
+            const bool writes = is_writing(*keys[i]);
+            SlotWord now = keys[i]->judged.word;
+            if (writes) now = committed(now, 0);  // the receipt tells version and epoch
+            if (keys[i]->is_releasing) now = next_epoch(now);
+            keys[i]->receipt.now = now;
+            if (writes) session.lane.count(shm::kCommits);
+            if (writes && keys[i]->step == MultiStep::kPut) session.lane.count(shm::kBytes, keys[i]->size);
+            if (keys[i]->is_releasing) session.lane.count(shm::kReleases);
+        }
+        return Status::kOk;
+    }
+}
+
+}  // namespace keystile::engine

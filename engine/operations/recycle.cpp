@@ -1,0 +1,75 @@
+#include "operations/resolve.hpp"
+
+namespace keystile::engine {
+
+namespace {
+
+// The author asks his session when the cell has gone on (R7). From exactly "pending at p": another owner of the record
+// has another position.
+void tell_author(const Segment& segment, std::uint32_t session, Position p, CellState state) noexcept {
+    if (session >= segment.session_count()) return;
+    std::uint64_t pending = outcome_word(p, CellState::kReady);
+    // order[ring.outcome]: release. Partner: the author's load, after he found the cell moved on. A crash before it: the
+    //   cell still stands, and the next recycler does it.
+    segment.session(session)->lane.outcome.compare_exchange_strong(pending, outcome_word(p, state),
+                                                                   memory_order_release, memory_order_relaxed);
+}
+
+// Free what the operation leaves behind: the blocks it replaced, or, aborted, the ones it made; each by its exact ctl
+// (R8), then the descriptor.
+void free_remains(Segment& segment, Lane* lane, const DescriptorView& descriptor, RingCell cell) noexcept {
+    for (std::size_t i = 0; i < descriptor.count(); ++i) {
+        OperationEntry entry;
+        if (!descriptor.read(i, &entry)) return;
+        if (entry.fresh == 0) continue;
+        KEYSTILE_CRASH_POINT("operations.recycle.before_free");
+        if (cell.state() == CellState::kAborted) {
+            free_exact(segment, lane, entry.fresh, entry.fresh_ctl);
+        } else if (entry.old_ctl != 0) {
+            free_exact(segment, lane, SlotWord(entry.expected).ref(), entry.old_ctl);
+        }
+    }
+    KEYSTILE_CRASH_POINT("operations.recycle.before_descriptor");
+    free_exact(segment, lane, cell.descriptor(), descriptor.ctl());
+}
+
+void recycle_decided(Segment& segment, Lane* lane, Position p, RingCell cell) noexcept {
+    DescriptorView descriptor;
+    if (descriptor.open(segment, p, cell)) {
+        const bool is_ours = lane != nullptr && descriptor.author() == lane->id().index;  // then the author knows
+        if (!is_ours && KEYSTILE_GUARD("recycle.outcome_first")) tell_author(segment, descriptor.author(), p, cell.state());
+        KEYSTILE_CRASH_POINT("operations.recycle.after_outcome");
+        if (!KEYSTILE_GUARD("recycle.finalise_first") || finalise(segment, p, cell))
+            free_remains(segment, lane, descriptor, cell);
+    }
+    advance(segment, p, cell);
+}
+
+}  // namespace
+
+bool recycle_next(Segment& segment, Lane* lane, bool is_forced) noexcept {
+    const Position p = ring_head(segment) + 1;
+    if (p > ring_tail(segment)) return false;
+    const RingCell cell = load_cell(segment, p);
+    if (cell.lap() > lap_of(segment, p)) {
+        advance(segment, p, cell);
+        return true;
+    }
+    if (cell.lap() < lap_of(segment, p)) return false;  // the head we read is an old one
+    switch (cell.state()) {
+        case CellState::kFree:
+            if (is_forced) skip(segment, p, cell);
+            return is_forced;
+        case CellState::kReady:
+            if (is_forced) decide(segment, p);
+            return is_forced;
+        case CellState::kSkipped:
+            advance(segment, p, cell);
+            return true;
+        default:
+            recycle_decided(segment, lane, p, cell);
+            return true;
+    }
+}
+
+}  // namespace keystile::engine

@@ -1,0 +1,173 @@
+#include "operations/resolve.hpp"
+
+namespace keystile::engine {
+
+namespace {
+
+// How deep helping nests before it starts over from the bottom; each turn decides an operation all the same.
+constexpr int kDepthMax = 32;
+
+struct Frame {
+    Position p = 0;
+    std::size_t next = 0;  // the entries before it have our INTENT
+};
+
+Status move_on(const Segment& segment, shm::Slot& slot, SlotWord word) noexcept;
+
+// Install intents from frame->next on, and decide. 0: the operation is decided (by us or another), or over. Else the
+// position of an undecided operation that stands in the way.
+Position advance_operation(const Segment& segment, Frame* frame) noexcept {
+    const Position p = frame->p;
+    const RingCell cell = load_cell(segment, p);
+    DescriptorView descriptor;
+    if (!is_ready(segment, p, cell) || !descriptor.open(segment, p, cell)) return 0;
+    while (frame->next < descriptor.count()) {
+        OperationEntry entry;
+        if (!descriptor.read(frame->next, &entry)) return 0;
+        auto* slot = segment.slot_at(entry.slot);
+        const SlotWord expected(entry.expected);
+        const SlotWord word = slot != nullptr ? load_word(*slot) : SlotWord();
+        if (word.is_intent() && word.version() == p) {
+            ++frame->next;
+        } else if (word.is_intent()) {
+            const Position other = word.version();
+            if (is_ready(segment, other, load_cell(segment, other))) return other;
+            if (move_on(segment, *slot, word) != Status::kOk) return 0;
+        } else if (slot == nullptr || word != expected) {
+            KEYSTILE_CRASH_POINT("operations.decide.before_abort");
+            cas_cell(segment, p, cell, cell.with(CellState::kAborted));
+            return 0;
+        } else {
+            if (load_cell(segment, p) != cell) return 0;  // decided: an intent now would only have to be undone
+            KEYSTILE_CRASH_POINT("operations.decide.before_install");
+            // order[operations.install]: full (locked). Partner: load_word of everybody. From exactly the word that
+            //   was judged, which returns only if the operation aborts, or writes nothing here (then: R6). A crash
+            //   before or after it: anybody goes on from the cell.
+            if (cas_word(*slot, word, intent_word(p, expected))) ++frame->next;
+        }
+    }
+    KEYSTILE_CRASH_POINT("operations.decide.before_mark");
+    // order[operations.decide]: full (locked), M1. Partner: load_cell of everybody who meets an INTENT. A crash before:
+    //   anybody marks it; after: it is committed, though every word still says INTENT.
+    cas_cell(segment, p, cell, cell.with(CellState::kCommitted));
+    KEYSTILE_CRASH_POINT("operations.decide.after_mark");
+    return 0;
+}
+
+// An INTENT of an operation that is over (R6): back to what it was, the version from the block it names.
+Status clean_of_late(const Segment& segment, const shm::Slot& slot, SlotWord word, SlotWord* clean_out) noexcept {
+    std::uint64_t version = 0;
+    if (word.ref() != 0) {
+        const auto* head = segment.at<shm::BlockHead>(word.ref());
+        if (head == nullptr) return load_word(slot) == word ? Status::kCorrupt : Status::kBusy;
+        version = peek(head->version);
+        // order[operations.restore]: acquire fence. Partner: arena.fill: the header is this life's if the word still
+        //   names the block below.
+        boost::atomic_thread_fence(memory_order_acquire);
+    }
+    if (load_word(slot) != word) return Status::kBusy;
+    *clean_out = SlotWord(version, word.epoch(), word.ref());
+    return Status::kOk;
+}
+
+// What the INTENT `word` becomes, or stands for. is_final_out: the operation is decided or over, so the word may be
+// moved on to it.
+Status look_through(const Segment& segment, const shm::Slot& slot, SlotWord word, SlotWord* clean_out,
+                    bool* is_final_out) noexcept {
+    const Position p = word.version();
+    const RingCell cell = load_cell(segment, p);
+    *is_final_out = !is_ready(segment, p, cell);
+    DescriptorView descriptor;
+    if (is_decided(segment, p, cell) && descriptor.open(segment, p, cell)) {
+        OperationEntry entry;
+        bool is_there = false;
+        if (descriptor.find(segment.ref_of(&slot), &entry, &is_there)) {
+            if (!is_there) return load_word(slot) == word ? Status::kCorrupt : Status::kBusy;
+            *clean_out = final_word(entry, cell.state());
+            return Status::kOk;
+        }
+    }
+    // Not decided, or over: the old value. (A cell that was never filled names no operation: then the word is damaged.)
+    const bool is_unfilled = is_in_lap(segment, p, cell) &&
+                             (cell.state() == CellState::kFree || cell.state() == CellState::kSkipped);
+    if (p == 0 || cell.lap() < lap_of(segment, p) || is_unfilled) {
+        return load_word(slot) == word ? Status::kCorrupt : Status::kBusy;
+    }
+    return clean_of_late(segment, slot, word, clean_out);
+}
+
+// The INTENT `word` of an operation that is decided, or over, gives way. kOk: look at the slot again. kCorrupt.
+Status move_on(const Segment& segment, shm::Slot& slot, SlotWord word) noexcept {
+    SlotWord clean;
+    bool is_final = false;
+    const Status s = look_through(segment, slot, word, &clean, &is_final);
+    if (s == Status::kBusy || (s == Status::kOk && !is_final)) return Status::kOk;
+    if (s != Status::kOk) return s;
+    KEYSTILE_CRASH_POINT("operations.settle.before_cas");
+    // order[operations.settle]: full (locked), as operations.finalise.
+    if (cas_word(slot, word, clean)) wake(slot);
+    return Status::kOk;
+}
+
+}  // namespace
+
+SlotWord final_word(const OperationEntry& entry, CellState decided) noexcept {
+    SlotWord word(entry.expected);
+    if (decided != CellState::kCommitted) return word;
+    if (entry.fresh != 0) word = committed(word, entry.fresh);
+    return entry.is_released ? next_epoch(word) : word;
+}
+
+void decide(const Segment& segment, Position p) noexcept {
+    Frame stack[kDepthMax];
+    int depth = 1;
+    stack[0] = {p, 0};
+    while (depth != 0) {  // lock-free: each turn takes an operation further, or to its end
+        const Position blocker = advance_operation(segment, &stack[depth - 1]);
+        if (blocker == 0) {
+            --depth;
+            continue;
+        }
+        if (depth == kDepthMax) depth = 1;  // forget the ones between: they are found again
+        stack[depth++] = {blocker, 0};
+    }
+}
+
+bool finalise(const Segment& segment, Position p, RingCell decided) noexcept {
+    DescriptorView descriptor;
+    if (!descriptor.open(segment, p, decided)) return false;
+    for (std::size_t i = 0; i < descriptor.count(); ++i) {
+        OperationEntry entry;
+        if (!descriptor.read(i, &entry)) return false;
+        auto* slot = segment.slot_at(entry.slot);
+        if (slot == nullptr) continue;
+        const SlotWord intent = intent_word(p, SlotWord(entry.expected));
+        if (load_word(*slot) != intent) continue;
+        KEYSTILE_CRASH_POINT("operations.finalise.before_cas");
+        // order[operations.finalise]: full (locked). release: the new block, which its author published before the
+        //   cell; pairs with the readers' load_word. A crash before or after it: the next one who finalises.
+        if (cas_word(*slot, intent, final_word(entry, decided.state()))) wake(*slot);
+    }
+    return true;
+}
+
+Status settle(const Segment& segment, shm::Slot& slot, SlotWord word) noexcept {
+    const Position p = word.version();
+    if (is_ready(segment, p, load_cell(segment, p))) decide(segment, p);
+    return move_on(segment, slot, word);
+}
+
+Status load_settled(const Segment& segment, shm::Slot& slot, SlotWord* word_out) noexcept {
+    for (;;) {  // lock-free: another turn only if an operation was settled
+        *word_out = load_word(slot);
+        if (!word_out->is_intent()) return Status::kOk;
+        if (const Status s = settle(segment, slot, *word_out); s != Status::kOk) return s;
+    }
+}
+
+Status see_through(const Segment& segment, const shm::Slot& slot, SlotWord word, SlotWord* clean_out) noexcept {
+    bool is_final = false;
+    return look_through(segment, slot, word, clean_out, &is_final);
+}
+
+}  // namespace keystile::engine

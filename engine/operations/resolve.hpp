@@ -1,0 +1,47 @@
+// Bringing operations of several keys to their end: by their author, or by anybody who meets them. docs/RING.md.
+//
+// M1  READY -> COMMITTED is the linearization point; before it every entry's word said INTENT of this operation, and
+//     nothing but a decision takes an INTENT away. (AllOrNothing, Serializable)
+// M2  An INTENT word is moved on only by what its operation decided, or, if that is over, put back bit for bit (R6).
+// M3  Entries are taken in ascending order of their slots (R9), so whoever helps whoever waits comes to an end.
+// Lock-free: each turn decides an operation or sees that another did. Nobody asks who is alive.
+#pragma once
+
+#include "operations/store.hpp"
+
+namespace keystile::engine {
+
+// The word that an entry's slot has after the operation.
+SlotWord final_word(const OperationEntry& entry, CellState decided) noexcept;
+constexpr SlotWord intent_word(Position p, SlotWord expected) noexcept {
+    // As the expected word, but the version is the position, and the bit behind the epoch says so.
+    return SlotWord(Word128{expected.raw().lo | (1ull << 32), (p << 8) | (expected.raw().hi & 0xFFu)});
+}
+
+// Decide the operation at p: install its intents, and mark it; what stands in its way is decided first. Returns with
+// the cell decided, or moved on.
+void decide(const Segment& segment, Position p) noexcept;
+
+// Give every word of the decided operation at p its final value, and wake who sleeps there. False: it is over, its
+// descriptor gone, and then somebody has done so.
+bool finalise(const Segment& segment, Position p, RingCell decided) noexcept;
+
+// The INTENT `word`, just read from the slot: decide its operation if need be, and move the word on. kOk: look at the
+// word again. kCorrupt.
+Status settle(const Segment& segment, shm::Slot& slot, SlotWord word) noexcept;
+inline Settle settle_in(const Segment& segment) noexcept {
+    return {&segment, settle};
+}
+// A CLEAN word of the slot. kOk, kCorrupt.
+Status load_settled(const Segment& segment, shm::Slot& slot, SlotWord* word_out) noexcept;
+
+// For readers, who help nobody: the CLEAN word that the INTENT `word` stands for at this moment. What it names may be
+// copied, and counts if the slot's word is still `word` afterwards. kOk; kBusy: the word has moved; kCorrupt.
+Status see_through(const Segment& segment, const shm::Slot& slot, SlotWord word, SlotWord* clean_out) noexcept;
+
+// Recycle the position behind the head, if anybody may: an operation that is decided, and, if is_forced, also one
+// that is not yet, or a cell that its author has not filled. False: nothing to do, or not by us. `lane`: remembers what it
+// frees.
+bool recycle_next(Segment& segment, Lane* lane, bool is_forced) noexcept;
+
+}  // namespace keystile::engine
