@@ -271,7 +271,8 @@ public:
     // or adding too many of them: ask again) · fault.
     SnapshotTaken snapshot(Bytes prefix = {}) {
         ks_snapshot* raw = nullptr;
-        return taken(ks_snapshot_prefix(native(), prefix, &raw), raw);
+        const ks_status status = ks_snapshot_prefix(native(), prefix, &raw);
+        return taken(status, raw);
     }
     // The same of given keys, in their order, those without a value too.
     template <class Name>
@@ -279,7 +280,8 @@ public:
         std::vector<ks_bytes> names(keys.size());
         std::transform(keys.begin(), keys.end(), names.begin(), [](const Name& key) { return Bytes(key); });
         ks_snapshot* raw = nullptr;
-        return taken(ks_snapshot_keys(native(), names.data(), names.size(), &raw), raw);
+        const ks_status status = ks_snapshot_keys(native(), names.data(), names.size(), &raw);
+        return taken(status, raw);
     }
     SnapshotTaken snapshot_of(std::initializer_list<std::string_view> keys) {
         return snapshot_of(std::span(keys));
