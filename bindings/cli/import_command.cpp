@@ -60,9 +60,16 @@ std::vector<Entry> read_entries(const std::string& file) {
 class Import {
 public:
     Import(ks_session* session, const ImportOptions& options, std::span<const Entry> entries)
-        : session_(session), options_(options), entries_(entries) {
+        : session_(session),
+          options_(options),
+          entries_(entries),
+          loop_{session, [this](const std::string& key) { return lines_.at(key); }, kTriesDefault,
+                options.wait_ns.value_or(0)} {
         for (const Entry& entry : entries_) lines_[entry.key] = entry.line;
     }
+
+    Import(const Import&) = delete;  // loop_ looks at lines_
+    Import& operator=(const Import&) = delete;
 
     Progress run() try {
         if (!options_.if_absent && !options_.replace) refuse_present();
@@ -113,11 +120,10 @@ private:
     }
 
     void write(std::span<const Entry> batch) {
-        const MultiLoop loop{session_, kTriesDefault, options_.wait_ns.value_or(0)};
         size_t skipped = 0;
         // A key that came up in between is looked at again: it is skipped then, or refused.
-        const MultiOutcome outcome = loop.run([&](ks_multi* multi) { skipped = fill(multi, batch); },
-                                              [](const KeyOutcome&) { return true; });
+        const MultiOutcome outcome = loop_.run([&](ks_multi* multi) { skipped = fill(multi, batch); },
+                                               [](const KeyOutcome&) { return true; });
         if (outcome.status != KS_OK) throw refusal_of(outcome);
         progress_.skipped += skipped;
         progress_.written += batch.size() - skipped;
@@ -125,26 +131,23 @@ private:
     }
 
     Failure refusal_of(const MultiOutcome& outcome) const {
-        Failure failure = multi_refusal(
-            outcome,
-            progress_.commits == 0 ? "nothing was written" : "the keys from here on were not written",
-            [&](const std::string& key) { return lines_.at(key); });
+        Failure failure =
+            loop_.refusal(outcome, progress_.commits == 0 ? "nothing was written"
+                                                          : "the keys from here on were not written");
         if (outcome.status == KS_CONFLICT)
             failure.message += "\n  --replace overwrites, --if-absent leaves what is there";
         return failure;
     }
 
     static void require(ks_status status, const Entry& entry) {
-        if (status == KS_OK) return;
-        Failure failure = fault(status, escaped(entry.key));
-        failure.message.insert(0, fmt::format("line {}: ", entry.line));
-        throw Failure(std::move(failure));
+        if (status != KS_OK) throw at_line(entry.line, fault(status, escaped(entry.key)));
     }
 
     ks_session* session_;
     const ImportOptions& options_;
     std::span<const Entry> entries_;
     std::unordered_map<std::string, size_t> lines_;
+    MultiLoop loop_;
     Progress progress_;
 };
 

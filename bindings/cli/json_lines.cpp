@@ -72,7 +72,13 @@ std::unique_ptr<FILE, CloseFile> open_input(const std::string& file) {
 }  // namespace
 
 Failure line_failure(size_t line, std::string_view what) {
-    return {ExitCode::usage, fmt::format("line {}: {}", line, what), Json{{"line", line}}};
+    return at_line(line, {ExitCode::usage, std::string(what)});
+}
+
+Failure at_line(size_t line, Failure failure) {
+    failure.message.insert(0, fmt::format("line {}: ", line));
+    failure.details["line"] = line;
+    return failure;
 }
 
 JsonLine::JsonLine(size_t number, std::string_view text) : number_(number) {

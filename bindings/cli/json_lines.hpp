@@ -41,8 +41,9 @@ private:
     std::set<std::string, std::less<>> taken_;
 };
 
-// A mistake in this line of the input.
+// A mistake in this line of the input; and a failure that this line led to.
 Failure line_failure(size_t line, std::string_view what);
+Failure at_line(size_t line, Failure failure);
 
 // Calls visit for each line that is not blank. `file`: empty or "-" is standard input.
 void for_each_json_line(const std::string& file, const std::function<void(JsonLine&)>& visit);

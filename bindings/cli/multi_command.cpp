@@ -95,21 +95,16 @@ private:
     };
 
     static void require(ks_status status, const Step& step) {
-        if (status == KS_OK) return;
-        Failure failure = fault(status, escaped(step.key));
-        failure.message.insert(0, fmt::format("line {}: ", step.line));
-        failure.details["line"] = step.line;
-        throw Failure(std::move(failure));
+        if (status != KS_OK) throw at_line(step.line, fault(status, escaped(step.key)));
     }
 
     static ks_grant grant_of(ks_session* session, const Step& step) {
         ks_grant grant{};
         const ks_status status = ks_grant_parse(session, bytes_of(step.key), step.token.c_str(), &grant);
         if (status == KS_NOT_FOUND) {
-            throw Failure{ExitCode::not_found,
-                          fmt::format("line {}: not found: there is no key {}, so no claim of it", step.line,
-                                      escaped(step.key)),
-                          Json{{"line", step.line}}};
+            throw at_line(step.line, {ExitCode::not_found,
+                                      fmt::format("not found: there is no key {}, so no claim of it",
+                                                  escaped(step.key))});
         }
         require(status, step);
         return grant;
@@ -147,13 +142,13 @@ void multi(const Globals& globals, const MultiOptions& options) {
     const std::vector<Step> steps = read_steps(options.file);
     Store store = Store::attach(globals.store, "multi");
     const Batch batch(store.session(), steps);
-    const MultiLoop loop{store.session(), options.tries.value_or(kTriesDefault), options.wait_ns.value_or(0)};
+    const MultiLoop loop{store.session(), [&](const std::string& key) { return batch.line_of(key); },
+                         options.tries.value_or(kTriesDefault), options.wait_ns.value_or(0)};
     const MultiOutcome outcome = loop.run([&](ks_multi* multi) { batch.fill(multi); },
                                           [&](const KeyOutcome& told) { return batch.may_retry(told); });
     if (outcome.status == KS_OK) return print(globals, batch, steps, outcome);
 
-    throw multi_refusal(outcome, "nothing was written",
-                        [&](const std::string& key) { return batch.line_of(key); });
+    throw loop.refusal(outcome, "nothing was written");
 }
 
 }  // namespace

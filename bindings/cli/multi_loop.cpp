@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "json_lines.hpp"
 #include "quantity.hpp"
 #include "text.hpp"
 
@@ -57,6 +58,17 @@ std::string story_of(const KeyOutcome& key) {
 
 }  // namespace
 
+// Of one key, if it is one's: then that key was told it.
+Failure MultiLoop::commit_fault(const ks_multi* multi, ks_status status) const {
+    for (size_t i = 0; i < ks_multi_size(multi); ++i) {
+        ks_multi_result told{};
+        if (ks_multi_item(multi, i, &told) != KS_OK || told.status >= 0) continue;
+        const std::string key(static_cast<const char*>(told.key.data), told.key.size);
+        return at_line(line_of(key), fault(status, "key " + escaped(key)));
+    }
+    return fault(status, "multi");
+}
+
 MultiOutcome MultiLoop::run(const Fill& fill, const MayRetry& may_retry) const {
     ks_multi* raw = nullptr;
     if (const ks_status status = ks_multi_begin(session, &raw); status != KS_OK) throw fault(status, "multi");
@@ -66,7 +78,7 @@ MultiOutcome MultiLoop::run(const Fill& fill, const MayRetry& may_retry) const {
     for (uint64_t tries = 0;; ks_multi_reset(raw)) {
         fill(raw);
         const ks_status status = ks_multi_commit(raw);
-        if (status < 0) throw fault(status, "multi");
+        if (status < 0) throw commit_fault(raw, status);
         MultiOutcome outcome = outcome_of(raw, status);
         if (status == KS_OK) return outcome;
 
@@ -93,8 +105,7 @@ MultiOutcome MultiLoop::run(const Fill& fill, const MayRetry& may_retry) const {
     }
 }
 
-Failure multi_refusal(const MultiOutcome& outcome, std::string_view sentence,
-                      const std::function<size_t(const std::string& key)>& line_of) {
+Failure MultiLoop::refusal(const MultiOutcome& outcome, std::string_view sentence) const {
     const ExitCode code = exit_code_of(outcome.status);
     std::string message = fmt::format("{}: {}", name_of(code), sentence);
     Json keys = Json::array();

@@ -27,7 +27,10 @@ struct MultiOutcome {
 };
 
 struct MultiLoop {
+    using LineOf = std::function<size_t(const std::string& key)>;
+
     ks_session* session;
+    LineOf line_of;  // the line of the input that named the key
     uint64_t tries_max = kTriesDefault;
     uint64_t wait_ns = 0;  // for others' claims to end
 
@@ -37,11 +40,12 @@ struct MultiLoop {
 
     // Faults are a Failure.
     MultiOutcome run(const Fill& fill, const MayRetry& may_retry) const;
-};
 
-// What kept a commit from being written, with each key that stood in the way. `sentence` says what was not done;
-// `line_of` in which line of the input the user named a key.
-Failure multi_refusal(const MultiOutcome& outcome, std::string_view sentence,
-                      const std::function<size_t(const std::string& key)>& line_of);
+    // What kept a commit from being written, with each key that stood in the way; `sentence` says what was not done.
+    Failure refusal(const MultiOutcome& outcome, std::string_view sentence) const;
+
+private:
+    Failure commit_fault(const ks_multi* multi, ks_status status) const;
+};
 
 }  // namespace keystile::cli
