@@ -107,6 +107,9 @@ int run(const CommandLine& line) {
     add_get_command(app, globals);
     add_put_command(app, globals);
     add_delete_command(app, globals);
+    add_multi_command(app, globals);
+    add_snapshot_commands(app, globals);
+    add_import_command(app, globals);
     add_claim_command(app, globals, line.cmd, exit_status);
     add_claim_commands(app, globals);
     add_watch_command(app, globals);

@@ -7,13 +7,14 @@
 // Answers are values. Conflict, Fenced, Held, not found and timeout never throw: each call returns a Result
 // to switch over (`result.outcome()`) or to test (`if (result)`). Faults (a bad argument, a full store, a
 // corrupt one) are values too, Outcome::fault; `result.throw_if_fault()` turns them into the exception
-// keystile::Error. Only Store::open and Store::session throw Error by themselves, and both have a `try_` twin
-// that returns a Result. Everything may throw std::bad_alloc, and what a caller's own function throws passes
-// through.
+// keystile::Error. Only Store::open, Store::session and Session::transaction throw Error by themselves, and each
+// has a `try_` twin that returns a Result. Everything may throw std::bad_alloc, and what a caller's own function
+// throws passes through.
 //
-// Threads: a Store may be used by all threads. A Session, and the Claims it made, are for one thread at a
-// time: a second one inside gets KS_E_SESSION_BUSY. Results, Stamps and Keys are plain values.
-// Lifetimes: a Session keeps its store open, a Claim its session; destroy them in any order.
+// Threads: a Store may be used by all threads. A Session, and the Claims and Transactions it made, are for one
+// thread at a time: a second one inside gets KS_E_SESSION_BUSY. Results, Stamps and Keys are plain values, and a
+// Snapshot belongs to nobody.
+// Lifetimes: a Session keeps its store open, a Claim or Transaction its session; destroy them in any order.
 // After fork() every object here answers KS_E_FORKED in the child; open the store again there.
 #pragma once
 

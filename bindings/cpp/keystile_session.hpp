@@ -1,10 +1,9 @@
-// Sessions and claims: every call that reads, writes or claims keys. Part of keystile.hpp.
+// Sessions: every call that reads, writes or claims keys. Part of keystile.hpp.
 #pragma once
 
 #include <keystile.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -20,61 +19,15 @@
 #include <utility>
 #include <vector>
 
+#include "keystile_claim.hpp"
+#include "keystile_snapshot.hpp"
+#include "keystile_transaction.hpp"
 #include "keystile_update.hpp"
 #include "keystile_values.hpp"
 
 namespace keystile::inline v0 {
 
 namespace detail {
-
-inline std::uint64_t timeout_ns(nanoseconds time) noexcept {
-    if (time == forever) return KS_FOREVER;
-    return time.count() > 0 ? static_cast<std::uint64_t>(time.count()) : 0;
-}
-
-// Zero means "until the owner dies", so a negative lease must not become zero: 1 ns is refused as too short.
-inline std::uint64_t lease_ns(nanoseconds lease) noexcept {
-    if (lease == forever || lease.count() == 0) return 0;
-    return lease.count() > 0 ? static_cast<std::uint64_t>(lease.count()) : 1;
-}
-
-inline ks_commit_options commit_options(const ks_grant* grant, std::uint32_t flags) noexcept {
-    ks_commit_options options{};
-    options.struct_size = sizeof options;
-    options.flags = flags;
-    options.grant = grant;
-    return options;
-}
-
-inline Receipt receipt(ks_status status, const ks_receipt& told) noexcept {
-    Receipt result;
-    result.status = status;
-    result.stamp = told.stamp;
-    result.lsn = told.lsn;
-    if (status == KS_HELD || status == KS_TIMEOUT) result.owner = told.owner;
-    return result;
-}
-
-// `ask(buf, capacity, size_out)` is ks_get or ks_get_k. Most values fit the first buffer; others cost a
-// second look. The buffer at least doubles each time a writer outgrew it, so the loop ends at
-// KS_VALUE_SIZE_MAX.
-template <class Ask>
-ks_status read_whole(std::string& value, Ask&& ask) {
-    std::array<char, 512> first;
-    std::size_t size = 0;
-    ks_status status = ask(first.data(), first.size(), &size);
-    if (status != KS_TOO_SMALL) {
-        value.assign(first.data(), status == KS_OK ? size : 0);
-        return status;
-    }
-    for (std::size_t capacity = first.size(); status == KS_TOO_SMALL;) {
-        capacity = std::max(size, capacity * 2);
-        value.resize(capacity);
-        status = ask(value.data(), capacity, &size);
-    }
-    value.resize(status == KS_OK ? size : 0);
-    return status;
-}
 
 // Runs a callback inside a C function: an exception is kept, ends the walk, and is thrown again outside.
 class Guarded {
@@ -103,131 +56,6 @@ private:
 };
 
 }  // namespace detail
-
-// The exclusive right to write a key, held by this object: the destructor gives it back. Move-only. Made by
-// Session::claim and Session::adopt; an empty one (default made, moved from, given back) answers KS_E_GRANT.
-//
-// The claim remembers the stamp of its last read or commit, and commits from it. Threads: as its session.
-class Claim {
-public:
-    Claim() noexcept = default;
-    Claim(Claim&& other) noexcept
-        : session_(std::move(other.session_)), grant_(other.grant_), seen_(other.seen_) {}
-    Claim& operator=(Claim&& other) noexcept {
-        if (this != &other) {
-            give_back();
-            session_ = std::move(other.session_);
-            grant_ = other.grant_;
-            seen_ = other.seen_;
-        }
-        return *this;
-    }
-    ~Claim() { give_back(); }
-
-    // There is a claim to give back. Whether it still stands is told by the next call (Outcome::fenced).
-    [[nodiscard]] explicit operator bool() const noexcept { return session_ != nullptr; }
-    [[nodiscard]] Stamp stamp() const noexcept { return seen_; }
-    // The claim's fencing token, for other systems: larger than every earlier claim's of this key.
-    [[nodiscard]] std::uint64_t epoch() const noexcept { return grant_.stamp.epoch; }
-    [[nodiscard]] const ks_grant& grant() const noexcept { return grant_; }
-
-    // Read the claimed key; the next commit() starts from what this saw. ok · not_found · fault.
-    Read get() {
-        Read read;
-        if (!session_) return empty<Read>();
-        ks_stamp seen{};
-        read.status =
-            detail::read_whole(read.value, [&](void* buf, std::size_t capacity, std::size_t* size_out) {
-                return ks_get_k(session_.get(), grant_.key, buf, capacity, size_out, &seen);
-            });
-        read.stamp = seen;
-        if (read.ok() || read.status == KS_NOT_FOUND) seen_.version = seen.version;
-        return read;
-    }
-
-    // Commit under the claim and keep it. ok · fenced (the claim was taken away for good; this object is
-    // empty now) · conflict (a copy of the grant committed meanwhile: get() and recompute) · fault.
-    Receipt commit(Bytes value) { return commit_with(&value, 0); }
-    // Commit and give the claim back, in one step. As commit(); on conflict and on a fault it is still held.
-    Receipt commit_and_release(Bytes value) { return commit_with(&value, KS_COMMIT_RELEASE); }
-    // Delete the key. As commit(), and not_found if it has no value.
-    Receipt erase() { return commit_with(nullptr, 0); }
-    Receipt erase_and_release() { return commit_with(nullptr, KS_COMMIT_RELEASE); }
-
-    // Let the lease run this long from now (0 or forever: until the owner dies). ok · fenced · fault.
-    Receipt renew(nanoseconds lease) {
-        if (!session_) return empty<Receipt>();
-        ks_receipt told{};
-        const ks_status status = ks_renew(session_.get(), &grant_, detail::lease_ns(lease), &told);
-        return settle(status, told, false);
-    }
-
-    // Give the claim back. ok (the stamp, free again) · fenced (it was not ours any more) · fault.
-    Receipt release() {
-        if (!session_) return empty<Receipt>();
-        ks_receipt told{};
-        const ks_status status = ks_release(session_.get(), &grant_, &told);
-        return settle(status, told, true);
-    }
-
-    // Let go of the object without giving the claim back: it stands until its lease or its owner ends, and
-    // the grant can go on in the C functions.
-    ks_grant keep() noexcept {
-        session_.reset();
-        return grant_;
-    }
-
-    // A detached claim as text, for another process's Session::adopt. Usually followed by keep(). Throws Error
-    // (KS_E_GRANT) if the claim is not a detached one.
-    [[nodiscard]] std::string token() const {
-        std::array<char, KS_TOKEN_SIZE> text{};
-        const ks_status status = ks_grant_format(&grant_, text.data(), text.size());
-        if (status != KS_OK) throw Error::last(status);
-        return text.data();
-    }
-
-private:
-    friend class Session;
-    Claim(std::shared_ptr<ks_session> session, const ks_grant& grant) noexcept
-        : session_(std::move(session)), grant_(grant), seen_(grant.stamp) {}
-
-    template <class Kind>
-    static Kind empty() {
-        Kind result;
-        result.status = KS_E_GRANT;
-        return result;
-    }
-
-    Receipt commit_with(const Bytes* value, std::uint32_t flags) {
-        if (!session_) return empty<Receipt>();
-        const ks_commit_options options = detail::commit_options(&grant_, flags);
-        ks_receipt told{};
-        const ks_status status = value
-                                     ? ks_commit_k(session_.get(), grant_.key, seen_, *value, &options, &told)
-                                     : ks_delete_k(session_.get(), grant_.key, seen_, &options, &told);
-        return settle(status, told, flags == KS_COMMIT_RELEASE);
-    }
-
-    Receipt settle(ks_status status, const ks_receipt& told, bool is_last) noexcept {
-        if (status == KS_OK) seen_ = told.stamp;
-        if (status == KS_FENCED || (status == KS_OK && is_last)) session_.reset();
-        return detail::receipt(status, told);
-    }
-
-    void give_back() noexcept {
-        if (session_) ks_release(session_.get(), &grant_, nullptr);
-        session_.reset();
-    }
-
-    std::shared_ptr<ks_session> session_;
-    ks_grant grant_{};
-    Stamp seen_;
-};
-
-// ok: the claim; held, timeout: owner and the current stamp
-struct [[nodiscard]] Claimed : Receipt {
-    Claim claim;
-};
 
 // One thread's lane in a store; move-only. It keeps the store open. Calls on a moved-from one answer KS_E_ARGUMENT.
 class Session {
@@ -373,11 +201,90 @@ public:
             if (const ks_status stop = backoff.lost(done.tries); stop != KS_OK)
                 return finish(done, stop, done.stamp);
             if (done.status == KS_HELD) {
-                wait_for_claim(key, done, backoff.left());
+                wait_for_claim(key, done.stamp, done.owner, backoff.left());
             } else {
                 backoff.pause();
             }
         }
+    }
+
+    // Begin a transaction, to commit by hand. Throws Error.
+    [[nodiscard]] Transaction transaction() {
+        TransactionBegun begun = try_transaction();
+        begun.throw_if_fault();
+        return std::move(begun.transaction);
+    }
+    // The same without an exception.
+    TransactionBegun try_transaction() {
+        TransactionBegun begun;
+        ks_multi* raw = nullptr;
+        begun.status = ks_multi_begin(native(), &raw);
+        if (begun) begun.transaction = Transaction(session_, raw);
+        return begun;
+    }
+
+    // Read, recompute and commit many keys, until it wins: all of fn's writes are done at one instant, at which all
+    // that it read was true.
+    //
+    // fn gets a Transaction&, reads and writes through it, and does not commit. It may return bool: false calls it
+    // off, nothing is written and nothing compared. It is called once per try, so it should only compute, and it
+    // may see keys that do not fit together, in a try that cannot win. What it throws passes through, and nothing
+    // was changed.
+    //
+    // Goes on as update() does, also after fenced, unless a claim that fn wrote under was taken away. ok · fenced
+    // (such a claim) · busy (tries_max) · timeout (time_max; all three with the keys that were in the way) · fault.
+    template <class Fn>
+    Transacted transact(Fn&& fn, const RetryOptions& options = {}) {
+        detail::Backoff backoff(options);
+        Transacted done;
+        TransactionBegun begun = try_transaction();
+        done.status = begun.status;
+        if (!begun) return done;
+        for (;; begun.transaction.reset()) {
+            ++done.tries;
+            if constexpr (std::is_void_v<std::invoke_result_t<Fn&, Transaction&>>) {
+                std::invoke(fn, begun.transaction);
+            } else if (!std::invoke(fn, begun.transaction)) {
+                done.status = begun.transaction.fault().status;
+                done.moved.clear();
+                return done;
+            }
+            static_cast<Committed&>(done) = begun.transaction.commit();
+            done.is_committed = done.ok();
+            if (done.ok() || done.is_fault() || begun.transaction.lost_a_claim(done)) return done;
+
+            if (const ks_status stop = backoff.lost(done.tries); stop != KS_OK) {
+                done.status = stop;
+                return done;
+            }
+            const auto held = std::find_if(done.moved.begin(), done.moved.end(),
+                                           [](const KeyResult& told) { return told.status == KS_HELD; });
+            if (held != done.moved.end()) {
+                wait_for_claim(held->key, held->stamp, held->owner, backoff.left());
+            } else {
+                backoff.pause();
+            }
+        }
+    }
+
+    // The values that all keys starting with prefix had at one instant, sorted by key. ok · busy (others kept changing
+    // or adding too many of them: ask again) · fault.
+    SnapshotTaken snapshot(Bytes prefix = {}) {
+        ks_snapshot* raw = nullptr;
+        const ks_status status = ks_snapshot_prefix(native(), prefix, &raw);
+        return taken(status, raw);
+    }
+    // The same of given keys, in their order, those without a value too.
+    template <class Name>
+    SnapshotTaken snapshot_of(std::span<Name> keys) {
+        std::vector<ks_bytes> names(keys.size());
+        std::transform(keys.begin(), keys.end(), names.begin(), [](const Name& key) { return Bytes(key); });
+        ks_snapshot* raw = nullptr;
+        const ks_status status = ks_snapshot_keys(native(), names.data(), names.size(), &raw);
+        return taken(status, raw);
+    }
+    SnapshotTaken snapshot_of(std::initializer_list<std::string_view> keys) {
+        return snapshot_of(std::span(keys));
     }
 
     // Claim the exclusive right to write a key. ok · held (wait is 0) · timeout · fault.
@@ -451,10 +358,17 @@ private:
 
     // Until the claim's end, its lease's end, or the next look at whether its owner lives: a dead owner wakes
     // nobody.
-    void wait_for_claim(const KeyRef& key, const Receipt& held, nanoseconds left) {
+    void wait_for_claim(const KeyRef& key, Stamp claimed, const Owner& owner, nanoseconds left) {
         constexpr nanoseconds kNextLook = std::chrono::milliseconds(20);
-        const nanoseconds time = std::min({held.owner.lease_left(), left, kNextLook});
-        if (time.count() > 0) (void)watch(key, held.stamp, time);
+        const nanoseconds time = std::min({owner.lease_left(), left, kNextLook});
+        if (time.count() > 0) (void)watch(key, claimed, time);
+    }
+
+    SnapshotTaken taken(ks_status status, ks_snapshot* raw) {
+        SnapshotTaken result;
+        result.status = status;
+        if (result) result.snapshot = Snapshot(raw);
+        return result;
     }
 
     std::shared_ptr<ks_session> session_;

@@ -1,7 +1,10 @@
 // keystile swarm: what it proves, what it refuses, and that it leaves nothing behind.
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <set>
 #include <thread>
 
 #include "../../bindings/cli/swarm/latency_histogram.hpp"
@@ -62,12 +65,78 @@ TEST_F(CliSwarm, NothingIsLostWhileWorkersAreStoppedAndKilled) {
     EXPECT_EQ(result["noted"], result["chunks"]);
     EXPECT_EQ(result["stopped"], 2);
     EXPECT_EQ(result["killed"], 2);
+    EXPECT_EQ(result["atomic"], true);
+    EXPECT_EQ(result["redone"], 0);  // of a chunk that was not finished, nothing is there
     EXPECT_GE(result["fenced"], 2);  // a busy machine may hold up others for longer than their lease
     EXPECT_GE(result["commits"], result["chunks"]);
     EXPECT_GT(result["p50_ns"], 0);
     EXPECT_GE(result["p99_ns"], result["p50_ns"]);
     EXPECT_GT(result["elapsed_s"], 0.0);
     EXPECT_EQ(result["events"].size(), 4);
+}
+
+TEST_F(CliSwarm, NorWithACommitForEachWord) {
+    const json result =
+        swarm({"--no-atomic", "--workers", "4", "--stop", "2", "--kill", "2", "--lease", "50ms"});
+    EXPECT_EQ(result["atomic"], false);
+    EXPECT_EQ(result["found"], result["expected"]);
+    EXPECT_EQ(result["lost"], 0);
+    EXPECT_EQ(result["doubled"], 0);
+    EXPECT_EQ(result["misplaced"], 0);
+    EXPECT_EQ(result["noted"], result["chunks"]);
+    EXPECT_GE(result["fenced"], 2);
+    EXPECT_GT(result["commits"], 100 * result["chunks"].get<int64_t>());
+}
+
+TEST_F(CliSwarm, AChunkOfAnAtomicSwarmIsOneCommit) {
+    const json result = swarm({"--workers", "1", "--atomic"});
+    EXPECT_EQ(result["commits"], 2 * result["chunks"].get<int64_t>());  // taken, and done
+    EXPECT_EQ(result["conflicts"], 0);
+    EXPECT_EQ(result["lost"], 0);
+}
+
+// More different words than one commit takes keys, and no white space to cut at.
+TEST_F(CliSwarm, AChunkWithTooManyWordsIsSplit) {
+    const std::string file = testing::TempDir() + "many-" + std::to_string(getpid()) + ".txt";
+    std::ofstream stream(file);
+    for (int word = 0; word < 3000; ++word) stream << "w" << word << ",";
+    stream << "''" << std::string(200, 'x') << "'" << std::string(64, 'y') << "'w7";
+    stream.close();
+    const json result = swarm({"--workers", "2", "--input", file, "--chunk-bytes", "16M"});
+    EXPECT_EQ(result["chunks"], 3);
+    EXPECT_EQ(result["noted"], 3);
+    EXPECT_EQ(result["expected"], 3000 + 3 + 2);  // of at most 64 bytes: three of x alone, two around a '
+    EXPECT_EQ(result["found"], result["expected"]);
+    EXPECT_EQ(result["lost"], 0);
+    EXPECT_EQ(result["doubled"], 0);
+    EXPECT_EQ(result["misplaced"], 0);
+    EXPECT_EQ(swarm({"--no-atomic", "--workers", "2", "--input", file, "--chunk-bytes", "16M"})["chunks"], 1);
+}
+
+// Read with other code than wrote it: a count and places, and nothing that says which chunks are in it.
+TEST_F(CliSwarm, AnAtomicSwarmsValueIsACountAndPlaces) {
+    const std::string text = hot_text();
+    ok({"swarm", "--store", store_, "--input", text, "--workers", "3", "--chunk-bytes", "256"});
+    std::ifstream stream(text);
+    const std::string all((std::istreambuf_iterator<char>(stream)), {});
+    const std::string value = ok({"get", "word/kittens"});
+    ASSERT_GE(value.size(), 16u);
+    uint64_t count = 0;
+    memcpy(&count, value.data(), sizeof count);
+    EXPECT_EQ(count, 300u);
+    std::set<uint64_t> places;
+    uint64_t place = 0;
+    for (size_t at = 16; at < value.size(); ++at) {
+        uint64_t coded = 0;
+        for (unsigned shift = 0;; shift += 7, ++at) {
+            coded |= (uint64_t{static_cast<unsigned char>(value[at])} & 0x7F) << shift;
+            if (static_cast<unsigned char>(value[at]) < 0x80) break;
+        }
+        place += coded % 2 == 0 ? coded / 2 : ~(coded / 2);  // zigzag
+        places.insert(place);
+        EXPECT_EQ(all.compare(place, 7, "kittens"), 0) << place;
+    }
+    EXPECT_EQ(places.size(), 300u);
 }
 
 TEST_F(CliSwarm, TheSameWorkLosesWordsOnlyWithoutTheGuard) {
@@ -115,6 +184,8 @@ TEST_F(CliSwarm, WhatCannotBeDoneIsRefused) {
     const std::string text = hot_text();
     expect_usage({"--workers", "4", "--stop", "4"}, "--stop");
     expect_usage({"--workers", "4", "--kill", "4"}, "--kill");
+    expect_usage({"--atomic", "--unguarded"}, "--atomic");
+    expect_usage({"--atomic", "--no-atomic"}, "--atomic");
     expect_usage({"--workers", "0"}, "--workers");
     expect_usage({"--workers", "many"}, "--workers");
     expect_usage({"--lease", "1ms"}, "--lease");

@@ -7,6 +7,7 @@
 #include "swarm/failure.hpp"
 #include "swarm/keys.hpp"
 #include "swarm/notes.hpp"
+#include "swarm/places_value.hpp"
 #include "swarm/word_value.hpp"
 #include "swarm/words.hpp"
 
@@ -36,47 +37,75 @@ void for_each_value(const Lane& lane, std::string_view prefix, Visit&& visit) {
     });
 }
 
-// The listed places that are not among the true ones. Counts those without a place into `unlisted`.
-uint64_t count_misplaced(const WordRecord& record, const Places& truth, const std::vector<Chunk>& chunks,
-                         uint64_t& unlisted) {
-    Places listed;
-    uint64_t misplaced = 0;
-    for (const WordSection& section : record.sections) {
+// What a word's value says, of either form.
+struct Listing {
+    uint64_t count = 0;
+    uint64_t unlisted = 0;  // counted without a place
+    uint64_t strays = 0;    // counted in a chunk that does not exist
+    Places places;
+};
+
+std::optional<Listing> listing_of_sections(std::string_view value, const std::vector<Chunk>& chunks) {
+    const std::optional<WordRecord> record = parse_word_value(value);
+    if (!record) {
+        return std::nullopt;
+    }
+    Listing listing;
+    listing.count = record->count;
+    for (const WordSection& section : record->sections) {
         if (section.chunk >= chunks.size()) {
-            misplaced += section.count;
+            listing.strays += section.count;
             continue;
         }
-        unlisted += section.count - section.offsets.size();
+        listing.unlisted += section.count - section.offsets.size();
         for (const uint32_t offset : section.offsets) {
-            listed.push_back(chunks[section.chunk].begin + offset);
+            listing.places.push_back(chunks[section.chunk].begin + offset);
         }
     }
+    return listing;
+}
+
+std::optional<Listing> listing_of_places(std::string_view value) {
+    std::optional<PlacesRecord> record = parse_places_value(value);
+    if (!record) {
+        return std::nullopt;
+    }
+    const uint64_t unlisted = record->count - record->places.size();
+    return Listing{
+        .count = record->count, .unlisted = unlisted, .strays = 0, .places = std::move(record->places)};
+}
+
+// The listed places that are not among the true ones.
+uint64_t count_misplaced(Places listed, const Places& truth) {
     std::sort(listed.begin(), listed.end());
     listed.erase(std::unique(listed.begin(), listed.end()),
                  listed.end());  // twice the same: that is `doubled`
     Places wrong;
     std::set_difference(listed.begin(), listed.end(), truth.begin(), truth.end(), std::back_inserter(wrong));
-    return misplaced + wrong.size();
+    return wrong.size();
 }
 
-void judge_words(const Lane& lane, const Text& text, const std::vector<Chunk>& chunks, Audit& audit) {
+void judge_words(const Lane& lane, const Text& text, const std::vector<Chunk>& chunks, bool is_atomic,
+                 Audit& audit) {
     Index truth = count_serially(text.bytes);
     audit.different = truth.size();
     for (const auto& [word, places] : truth) {
         audit.expected += places.size();
     }
     for_each_value(lane, kWordPrefix, [&](const std::string& key, std::string_view value) {
-        const std::optional<WordRecord> record = parse_word_value(value);
-        if (!record) {
+        std::optional<Listing> listing =
+            is_atomic ? listing_of_places(value) : listing_of_sections(value, chunks);
+        if (!listing) {
             ++audit.malformed;
             return;
         }
         const Places places = std::move(truth[key.substr(kWordPrefix.size())]);
         truth.erase(key.substr(kWordPrefix.size()));
-        audit.found += record->count;
-        audit.lost += places.size() > record->count ? places.size() - record->count : 0;
-        audit.doubled += record->count > places.size() ? record->count - places.size() : 0;
-        audit.misplaced += count_misplaced(*record, places, chunks, audit.unlisted);
+        audit.found += listing->count;
+        audit.lost += places.size() > listing->count ? places.size() - listing->count : 0;
+        audit.doubled += listing->count > places.size() ? listing->count - places.size() : 0;
+        audit.unlisted += listing->unlisted;
+        audit.misplaced += listing->strays + count_misplaced(std::move(listing->places), places);
     });
     for (const auto& [word, places] : truth) {  // words without a key
         audit.lost += places.size();
@@ -92,9 +121,9 @@ void add_problem(void* user, const char* text) {
 
 }  // namespace
 
-Audit audit(const Lane& lane, const Text& text, const std::vector<Chunk>& chunks) {
+Audit audit(const Lane& lane, const Text& text, const std::vector<Chunk>& chunks, bool is_atomic) {
     Audit audit;
-    judge_words(lane, text, chunks, audit);
+    judge_words(lane, text, chunks, is_atomic, audit);
 
     for_each_value(lane, kChunkPrefix, [&](const std::string&, std::string_view value) {
         audit.done += parse_chunk_value(value).is_done ? 1u : 0u;

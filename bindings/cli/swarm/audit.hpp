@@ -26,6 +26,7 @@ struct Audit {
     std::vector<std::string> problem_texts;  // the first of them
 };
 
-Audit audit(const Lane& lane, const Text& text, const std::vector<Chunk>& chunks);
+// `is_atomic`: the words' values are as in places_value.hpp, else as in word_value.hpp.
+Audit audit(const Lane& lane, const Text& text, const std::vector<Chunk>& chunks, bool is_atomic);
 
 }  // namespace keystile::cli::swarm

@@ -45,6 +45,10 @@ public:
     bool renew_if_due() override;
     bool finish(uint64_t words) override;
 
+    // Of the taken chunk: for who finishes it in a commit of his own.
+    const std::string& key() const { return key_; }
+    const ks_grant& grant() const { return grant_; }
+
 private:
     bool is_done(std::string_view key);
     bool write_taken();

@@ -1,6 +1,6 @@
 // The keys of a swarm, and the value of a chunk's key: what has become of the chunk, as text for people.
 //
-//   word/THE WORD   see word_value.hpp        notes   see notes.hpp
+//   word/THE WORD   see places_value.hpp, with --no-atomic word_value.hpp        notes   see notes.hpp
 //   chunk/00017     "taken by worker 2", later "done by worker 2: 341 words". Who has the chunk is said by the
 //                   claim on the key, not by this value; unguarded there is no claim, so the value says it:
 //                   "taken by worker 2 until 8123456789", a deadline on CLOCK_BOOTTIME in ns.

@@ -37,6 +37,13 @@ bool Lookout::is_over(const Hold& hold) const {
     return !state.is_taken || state.worker != hold.worker;
 }
 
+bool Lookout::is_finished(const Hold& hold) const {
+    std::string value;
+    lane_.read(chunk_key(hold.chunk), value);
+    const ChunkState state = parse_chunk_value(value);
+    return state.is_done && state.worker == hold.worker;
+}
+
 uint32_t Lookout::count_done(uint32_t end) {
     known_done_.resize(std::max<size_t>(known_done_.size(), end));
     uint32_t done = 0;

@@ -29,6 +29,9 @@ public:
     // The claim was taken away, or given back; unguarded: another worker, or the done mark, stands in the chunk.
     bool is_over(const Hold& hold) const;
 
+    // The hold ended because its owner's own commit finished the chunk.
+    bool is_finished(const Hold& hold) const;
+
     bool is_untouched(uint32_t chunk) const;  // nobody has ever taken it
 
     // How many of the chunks before `end` are marked as done. Asks the store only about those not known as done.

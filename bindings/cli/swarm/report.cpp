@@ -50,9 +50,11 @@ std::string heading(const Options& options, const Text& text, const Outcome& out
     if (text.files.size() > 1) {
         files += fmt::format(" and {} more", text.files.size() - 1);
     }
-    std::string lines =
-        fmt::format("{}\n", options.is_unguarded ? "plain read-then-write, nobody guards (--unguarded)"
-                                                 : "every commit guarded, chunks handed out by claims");
+    const char* const way = options.is_unguarded ? "plain read-then-write, nobody guards (--unguarded)"
+                            : options.is_atomic
+                                ? "each chunk one atomic commit, chunks handed out by claims"
+                                : "every commit guarded, chunks handed out by claims (--no-atomic)";
+    std::string lines = fmt::format("{}\n", way);
     lines +=
         fmt::format("text: {}, {} bytes, {} chunks · seed {} · lease {}", files, grouped(text.bytes.size()),
                     grouped(outcome.chunks), options.seed, duration(options.lease_ns));
@@ -97,14 +99,19 @@ std::string table_of(const Options& options, const Text& text, const Outcome& ou
     const bool is_told = !options.is_unguarded;
     lines +=
         row("conflicts", grouped(outcome.conflicts), is_told ? "commits that came second" : "nobody is told");
-    lines += row("retries", grouped(outcome.retries), is_told ? "values read and computed again" : "");
+    lines += row("retries", grouped(outcome.retries),
+                 !is_told            ? ""
+                 : options.is_atomic ? "chunks read and computed again"
+                                     : "values read and computed again");
     lines += row("held", grouped(outcome.held), is_told ? "chunks that another worker had" : "");
     lines += row("fenced", grouped(outcome.fenced),
                  is_told ? "commits of who had lost his chunk" : "nobody is told");
     lines += row("stopped", grouped(outcome.stopped), "SIGSTOP until the chunk was taken over");
     lines += row("killed", grouped(outcome.killed), "SIGKILL");
     lines += row("redone", grouped(outcome.already_in), "words found counted already, left alone");
-    lines += row("p50", duration(outcome.p50_ns), "of one ks_commit, by clock_gettime around it");
+    lines += row("p50", duration(outcome.p50_ns),
+                 fmt::format("of one {}, by clock_gettime around it",
+                             options.is_atomic ? "commit, mostly ks_multi_commit" : "ks_commit"));
     lines += row("p99", duration(outcome.p99_ns));
     lines += row("p99.9", duration(outcome.p999_ns));
     lines += row("notes", grouped(audit.noted), fmt::format("of {} chunks", grouped(outcome.chunks)));
@@ -139,6 +146,7 @@ std::string json_of(const Options& options, const Outcome& outcome, std::string_
         {"misplaced", audit.misplaced},
         {"redone", outcome.already_in},
         {"unguarded", options.is_unguarded},
+        {"atomic", options.is_atomic},
         {"seed", options.seed},
         {"events", outcome.events},
         {"wrong", outcome.complaints},

@@ -30,6 +30,9 @@ std::vector<Chunk> make_chunks(const Options& options, const Text& text) {
     const uint64_t automatic = std::max(text.bytes.size() / kChunksWanted, kChunkBytesMin);
     std::vector<Chunk> chunks =
         cut_into_chunks(text.bytes, options.chunk_bytes != 0 ? options.chunk_bytes : automatic);
+    if (options.is_atomic) {
+        chunks = split_to_words(text.bytes, chunks, KS_MULTI_KEYS_MAX - kKeysBesideWords);
+    }
     if (chunks.empty()) {
         throw Failure(ExitCode::usage, "the input is empty");
     }
@@ -82,8 +85,8 @@ public:
         crew_.go();
         watch(interrupt);
         const uint64_t elapsed_ns = monotonic_ns() - begin_ns;
-        return judge(
-            {options_, chunks_.size(), board_, crew_, saboteur_, audit(lane_, text_, chunks_), elapsed_ns});
+        return judge({options_, chunks_.size(), board_, crew_, saboteur_,
+                      audit(lane_, text_, chunks_, options_.is_atomic), elapsed_ns});
     }
 
 private:

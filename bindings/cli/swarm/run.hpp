@@ -16,7 +16,7 @@ struct Outcome {
     uint64_t chunks = 0;
     uint64_t commits = 0, conflicts = 0, retries = 0, held = 0, fenced = 0, already_in = 0;
     uint32_t stopped = 0, killed = 0;
-    uint64_t p50_ns = 0, p99_ns = 0, p999_ns = 0;  // of one ks_commit call
+    uint64_t p50_ns = 0, p99_ns = 0, p999_ns = 0;  // of one call of ks_multi_commit or ks_commit
     uint64_t elapsed_ns = 0;                       // from the start of the workers to the end of the last
     std::vector<std::string> events;               // the stops and kills, a sentence each
     std::vector<std::string> complaints;           // what must not be, a sentence each

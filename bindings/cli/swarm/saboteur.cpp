@@ -37,11 +37,17 @@ void Saboteur::step(bool is_idle) {
 }
 
 void Saboteur::look_after(uint32_t number) {
-    const Victim& victim = victims_[number];
+    Victim& victim = victims_[number];
     if (crew_.condition(number) != Condition::frozen || !lookout_.is_over(victim.hold)) {
         return;
     }
+    const bool is_void = lookout_.is_finished(victim.hold);
     crew_.wake(number);
+    if (is_void) {
+        victim.was_stopped = false;
+        plan_.stops.push_back(victim.deed);
+        return;
+    }
     const uint64_t frozen_ms = (monotonic_ns() - victim.frozen_at_ns) / 1'000'000;
     events_.push_back(
         fmt::format("worker {} was stopped in chunk {} and woken after {} ms: another had taken it over",
@@ -60,7 +66,9 @@ uint32_t Saboteur::gate() const {
     const uint32_t next_stop = plan_.stops.empty() ? no_deed : plan_.stops.back().due_at;
     const uint32_t next_kill = plan_.kills.empty() ? no_deed : plan_.kills.back().due_at;
     const uint32_t margin = std::max(kMargin, 2 * crew_.size());
-    const uint32_t kept_back = stops_left() + (plan_.kills.empty() ? 0 : 1);
+    // A stop under way may prove void, and be made again.
+    const uint32_t stops_to_come = stops_left() + crew_.count(Condition::frozen);
+    const uint32_t kept_back = stops_to_come + (plan_.kills.empty() ? 0 : 1);
     return std::min(std::min(next_stop, next_kill) + margin, chunks_ - kept_back);
 }
 
@@ -82,7 +90,7 @@ bool Saboteur::try_stop(const Deed& deed, bool is_idle) {
         hand_out_one();
     }
     candidates = crew_.freeze(candidates);
-    const std::optional<uint32_t> victim = choose_victim(candidates);
+    const std::optional<uint32_t> victim = choose_victim(candidates, deed);
     board_.go_slow(board_.is_slow() && !victim);
     for (const std::vector<uint32_t>& frozen : {others, candidates}) {
         for (const uint32_t number : frozen) {
@@ -105,13 +113,14 @@ void Saboteur::hand_out_one() {
 }
 
 // The first of them who holds a chunk.
-std::optional<uint32_t> Saboteur::choose_victim(const std::vector<uint32_t>& frozen) {
+std::optional<uint32_t> Saboteur::choose_victim(const std::vector<uint32_t>& frozen, const Deed& deed) {
     const std::vector<Hold> holds = lookout_.holds();
     for (const uint32_t number : frozen) {
         const auto hold =
             std::find_if(holds.begin(), holds.end(), [&](const Hold& h) { return h.worker == number; });
         if (hold != holds.end()) {
             victims_[number] = {.was_stopped = true,
+                                .deed = deed,
                                 .hold = *hold,
                                 .frozen_at_ns = monotonic_ns(),
                                 .fenced_before = board_.workers()[number].fenced.get()};

@@ -4,6 +4,10 @@
 // SIGCONT. A kill: SIGKILL, whatever the worker is doing. Each worker is stopped at most once, and one worker
 // always goes on.
 //
+// A worker may be stopped inside its commit, at a point from which another, whom it is in the way of, brings it to
+// its end. Then nothing was taken from the victim, and nobody owes it a FENCED: that stop proves nothing, and is made
+// again.
+//
 // No deed may be missed because the workers were too fast: chunks are handed out only so far beyond the next deed
 // that nobody idles as long as this process gets its share of the processor (gate()). Does it not, the workers run
 // dry; then a stop hands out one chunk and has the workers go in slow motion until somebody is met holding it.
@@ -40,6 +44,7 @@ public:
 private:
     struct Victim {
         bool was_stopped = false;
+        Deed deed;
         Hold hold;
         uint64_t frozen_at_ns = 0;
         uint64_t fenced_before = 0;
@@ -50,7 +55,7 @@ private:
     uint32_t gate() const;
     bool try_stop(const Deed& deed, bool is_idle);
     void hand_out_one();
-    std::optional<uint32_t> choose_victim(const std::vector<uint32_t>& frozen);
+    std::optional<uint32_t> choose_victim(const std::vector<uint32_t>& frozen, const Deed& deed);
     bool try_kill(const Deed& deed);
     bool can_kill(uint32_t number) const;
 

@@ -28,14 +28,14 @@ private:
 struct alignas(128) WorkerScore {  // two cache lines: workers do not slow each other down by counting
     Counter commits;               // answered KS_OK
     Counter conflicts;             // answered KS_CONFLICT
-    Counter retries;               // values read and computed again, whatever the reason
+    Counter retries;               // values, or whole chunks, read and computed again, whatever the reason
     Counter held;                  // claims and commits answered KS_HELD
     Counter fenced;                // commits and releases under a claim answered KS_FENCED: it was taken away
     Counter
         zombie_writes;  // commits under a claim that was known to be lost, and were taken all the same: a bug
     Counter already_in;        // words whose value had the chunk already: work that somebody else had done
     Counter chunks;            // finished
-    LatencyHistogram latency;  // of every ks_commit call
+    LatencyHistogram latency;  // of every call of ks_commit and ks_multi_commit
     std::array<char, 256> fault{};  // why the worker gave up, written before it exits
 };
 

@@ -22,10 +22,12 @@ namespace {
 using swarm::Options;
 
 constexpr const char* kFooter =
-    R"(Each word of the text is a key; its value counts the word, lists where it stands, and says
-which chunks are counted in it. The key `notes` is rewritten by every worker after each chunk.
-Chunks are handed out by claims. At the end all is compared with a serial count; the exit code
-is 65 if anything is lost, counted twice, or a stopped worker was not told FENCED.
+    R"(Each word of the text is a key; its value counts the word and lists where it stands. The key
+`notes` is rewritten for each chunk. Chunks are handed out by claims; all words of a chunk, its
+note, its done-mark and the end of its claim are one atomic commit. With --no-atomic each word
+is a commit, and says which chunks are counted in it. At the end all is compared with a serial
+count; the exit code is 65 if anything is lost, counted twice, or a stopped worker was not told
+FENCED.
 
 Examples:
   keystile swarm --workers 4 --stop 2 --kill 2
@@ -38,7 +40,7 @@ constexpr uint64_t kAny = UINT64_MAX;
 
 struct Arguments {
     std::optional<uint64_t> workers, stops, kills, chunk_bytes, lease_ns, think_ns, seed;
-    bool is_unguarded = false, is_json = false, is_quiet = false;
+    bool is_atomic = false, is_word_by_word = false, is_unguarded = false, is_json = false, is_quiet = false;
     std::string store;
     std::vector<std::string> inputs;
 };
@@ -77,7 +79,13 @@ Options options_of(const Arguments& arguments) {
     options.think_ns = in_range("--think", arguments.think_ns, 0, 0, kSecond, "0 to 1s");
     options.seed =
         in_range("--seed", arguments.seed, std::random_device()() % 1'000'000, 0, kAny, "a number");
+    if (arguments.is_atomic && (arguments.is_word_by_word || arguments.is_unguarded)) {
+        throw swarm::Failure(ExitCode::usage,
+                             fmt::format("--atomic and {} exclude one another",
+                                         arguments.is_unguarded ? "--unguarded" : "--no-atomic"));
+    }
     options.is_unguarded = arguments.is_unguarded;
+    options.is_atomic = !arguments.is_word_by_word && !arguments.is_unguarded;
     options.is_json = arguments.is_json;
     options.is_quiet = arguments.is_quiet;
     options.store_url = arguments.store;
@@ -126,6 +134,9 @@ void add_swarm_command(CLI::App& app, ExitCode& exit_code) {
                "Freeze so many workers while they hold a chunk, wake them later");
     add_number(command, "--kill", arguments->kills,
                "Kill so many workers, at random moments; none is replaced");
+    command->add_flag("--atomic", arguments->is_atomic, "A chunk is one atomic commit [the default]");
+    command->add_flag("--no-atomic", arguments->is_word_by_word,
+                      "Each word of a chunk is a commit of its own");
     command->add_flag("--unguarded", arguments->is_unguarded,
                       "Plain read-then-write, to show what that loses; exit 0");
     command->add_option("--input", arguments->inputs, "Text files [two novels by Jane Austen]")

@@ -16,6 +16,7 @@ struct Options {
     uint64_t think_ns = 0;      // slept between reading a value and writing it: a model at work
     uint64_t seed = 0;          // whom the stops and kills meet, and when
     bool is_unguarded = false;  // plain read-then-write, no claims
+    bool is_atomic = true;      // a chunk is one commit; else one for each word. Never with is_unguarded
     bool is_json = false;
     bool is_quiet = false;            // no progress bar
     std::string store_url;            // empty = a temporary store, destroyed at the end

@@ -7,8 +7,10 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <unordered_set>
 
 #include "swarm/failure.hpp"
+#include "swarm/words.hpp"
 
 namespace keystile::cli::swarm {
 namespace {
@@ -85,6 +87,24 @@ std::vector<Chunk> cut_into_chunks(std::string_view text, uint64_t chunk_bytes) 
         begin = end;
     }
     return chunks;
+}
+
+std::vector<Chunk> split_to_words(std::string_view text, const std::vector<Chunk>& chunks, size_t words_max) {
+    std::vector<Chunk> parts;
+    for (const Chunk& chunk : chunks) {
+        uint64_t begin = chunk.begin;
+        std::unordered_set<std::string> words;
+        for_each_word(text.substr(chunk.begin, chunk.end - chunk.begin),
+                      [&](std::string_view word, size_t offset) {
+                          if (words.emplace(word).second && words.size() > words_max) {
+                              parts.push_back({begin, chunk.begin + offset});
+                              begin = chunk.begin + offset;
+                              words = {std::string(word)};
+                          }
+                      });
+        parts.push_back({begin, chunk.end});
+    }
+    return parts;
 }
 
 }  // namespace keystile::cli::swarm

@@ -25,4 +25,7 @@ Text load_text(const std::vector<std::string>& files);
 // in it.
 std::vector<Chunk> cut_into_chunks(std::string_view text, uint64_t chunk_bytes);
 
+// Cuts chunks again, at the begin of a word, so that none has more than `words_max` different words.
+std::vector<Chunk> split_to_words(std::string_view text, const std::vector<Chunk>& chunks, size_t words_max);
+
 }  // namespace keystile::cli::swarm

@@ -1,5 +1,5 @@
-// The value of a word's key: how often the word stands in the text, where, and in which chunks it was
-// counted.
+// The value of a word's key in a swarm with --no-atomic: how often the word stands in the text, where, and in which
+// chunks it was counted.
 //
 //   value    count: u64, little endian, the sum over the sections · sections, in the order of their folding
 //   section  chunk: varint · occurrences: varint · bytes of the offsets: varint · the offsets, each a varint: how far

@@ -40,21 +40,19 @@ Worker::Worker(uint32_t number, const std::string& url, const Options& options, 
       text_(text.bytes),
       chunks_(chunks),
       board_(board),
+      options_(options),
       score_(board.workers()[number]),
       lane_(url, KS_OPEN_MUST_EXIST, fmt::format("swarm worker {}", number)),
       ledger_(lane_, score_, options),
-      is_done_(chunks.size()) {
-    const HandoutContext context{lane_, ledger_, score_, number, options.lease_ns};
-    if (options.is_unguarded) {
-        handout_ = std::make_unique<PlainHandout>(context);
-    } else {
-        handout_ = std::make_unique<ClaimHandout>(context);
-    }
-}
+      claims_({lane_, ledger_, score_, number, options.lease_ns}),
+      plain_({lane_, ledger_, score_, number, options.lease_ns}),
+      handout_(options.is_unguarded ? static_cast<Handout&>(plain_) : claims_),
+      atomic_({lane_, ledger_, score_, number, options.lease_ns}, board, options),
+      is_done_(chunks.size()) {}
 
 void Worker::run() {
     while (const std::optional<uint32_t> chunk = take_next()) {
-        fold(*chunk);
+        is_done_[*chunk] = fold(*chunk);
     }
 }
 
@@ -82,47 +80,53 @@ std::optional<uint32_t> Worker::take_next() {
 }
 
 bool Worker::try_take(uint32_t chunk, uint64_t wait_ns) {
-    const Take take = handout_->take(chunk, wait_ns);
+    const Take take = handout_.take(chunk, wait_ns);
     is_done_[chunk] = take == Take::done;
     return take == Take::taken;
 }
 
-void Worker::fold(uint32_t chunk) {
+// False: the chunk was taken from us.
+bool Worker::fold(uint32_t chunk) {
     const auto [begin, end] = chunks_[chunk];
     const std::vector<WordPlaces> words = distinct_words(text_.substr(begin, end - begin));
-    bool is_ours = true;
     uint64_t count = 0;
     for (const WordPlaces& word : words) {
+        count += word.offsets.size();
+    }
+    const ChunkWork work{chunk, begin, words, count, note_about(number_, chunk, words, count)};
+    const bool is_finished = options_.is_atomic ? atomic_.fold(work, claims_) : fold_word_by_word(work);
+    score_.chunks.add(is_finished ? 1 : 0);
+    return is_finished;
+}
+
+bool Worker::fold_word_by_word(const ChunkWork& work) {
+    bool is_ours = true;
+    for (const WordPlaces& word : work.words) {
         ledger_.update(word_key(word.word), [&](std::string& value) {
-            if (has_chunk(value, chunk)) {
+            if (has_chunk(value, work.chunk)) {
                 score_.already_in.add();
                 return false;
             }
-            append_section(value, chunk, word.offsets);
+            append_section(value, work.chunk, word.offsets);
             return true;
         });
-        count += word.offsets.size();
         if (board_.is_slow()) {
             nap(kSlowNapNs);
         }
-        is_ours = handout_->renew_if_due();
+        is_ours = handout_.renew_if_due();
         if (!is_ours) {
             break;
         }
     }
     if (is_ours) {
-        const std::string note = note_about(number_, chunk, words, count);
-        ledger_.update(kNotesKey, [&](std::string& value) { return add_note(value, chunk, note); });
+        ledger_.update(kNotesKey, [&](std::string& value) { return add_note(value, work.chunk, work.note); });
     }
     // Tried even if we know that the claim is lost: this commit is the one that must be refused.
-    const bool is_finished = handout_->finish(count);
-    if (is_finished) {
-        score_.chunks.add();
-        is_done_[chunk] = true;
-    }
+    const bool is_finished = handout_.finish(work.count);
     if (is_finished && !is_ours) {
         score_.zombie_writes.add();
     }
+    return is_finished;
 }
 
 int work(uint32_t number, const std::string& url, const Options& options, const Text& text,
