@@ -1,0 +1,137 @@
+#include "explore/actor.hpp"
+
+#include <cstring>
+
+namespace keystile::explore {
+
+using namespace keystile::engine;
+
+namespace {
+
+constexpr int kTriesMax = 16;  // an update loses only to another commit, and a scenario has fewer
+
+bool is_fault(Status status) noexcept {
+    return static_cast<int>(status) < 0;
+}
+
+}  // namespace
+
+Value Actor::get(int key) noexcept {
+    Value value;
+    const ReadResult read = read_value(store_.segment, slot(key), value.text.data(), value.text.size());
+    value.status = read.status;
+    value.stamp = store_.stamp_of(read.word);
+    value.size = read.status == Status::kOk ? read.size : 0;
+    if (read.status != Status::kOk && read.status != Status::kNotFound) world().fail("a read was refused");
+    if (read.status == Status::kOk && read.size != value.stamp.version)
+        world().fail("a read gave the value of one version and the stamp of another");
+    return value;
+}
+
+Status Actor::commit(int key, const CommitRequest& request, char letter) noexcept {
+    Deed& deed = world().deeds.at(world().deed_count++);
+    deed = {process_, key, letter, request.is_delete, false, Status::kOk, request.seen, 0};
+    Receipt receipt{};
+    const Status s = engine::commit(session_, slot(key), request, &receipt);
+    deed.status = s;
+    deed.version = receipt.now.version();
+    deed.is_ended = true;
+    if (is_fault(s)) world().fail("a commit answered with a fault, " + std::to_string(static_cast<int>(s)));
+    if (s == Status::kOk && receipt.now.version() != request.seen.version + 1)
+        world().fail("a commit was told another version than the next");
+    if (s == Status::kConflict && receipt.now.version() == request.seen.version)
+        world().fail("a commit was told CONFLICT, and the version had not moved");
+    if (s == Status::kFenced && store_.token_of(receipt.now.epoch()) == request.seen.epoch)
+        world().fail("a commit was told FENCED, and the epoch had not moved");
+    if (s == Status::kHeld && !is_claimed(receipt.now.epoch()))
+        world().fail("a commit was told HELD, and nobody held the key");
+    return s;
+}
+
+Status Actor::append(int key, const Value& seen, char letter, const Grant* grant, bool is_releasing) noexcept {
+    std::array<char, kValueBytes> text;
+    std::memset(text.data(), '-', text.size());  // what came before a delete is forgotten
+    std::memcpy(text.data(), seen.text.data(), seen.size);
+    const std::size_t size = seen.stamp.version + 1;
+    if (size > text.size()) {
+        world().fail("the scenario is too long for its values");
+        return Status::kFull;
+    }
+    text[size - 1] = letter;
+    CommitRequest request;
+    request.seen = seen.stamp;
+    if (grant != nullptr) request.seen.epoch = store_.token_of(grant->epoch);
+    request.data = text.data();
+    request.size = size;
+    request.grant = grant;
+    request.is_releasing = is_releasing;
+    const Status s = commit(key, request, letter);
+    if (grant != nullptr && (s == Status::kFenced || (s == Status::kOk && is_releasing))) is_over(*grant);
+    return s;
+}
+
+Status Actor::erase(int key, const Value& seen) noexcept {
+    CommitRequest request;
+    request.seen = seen.stamp;
+    request.is_delete = true;
+    return commit(key, request, '\0');
+}
+
+Status Actor::update(int key, char letter) noexcept {
+    for (int i = 0; i < kTriesMax; ++i) {
+        const Status s = append(key, get(key), letter);
+        if (s != Status::kConflict && s != Status::kFenced) return s;
+    }
+    world().fail("an update lost more often than there are commits");
+    return Status::kBusy;
+}
+
+Status Actor::claim(int key, Grant* grant_out, std::uint64_t lease_ns) noexcept {
+    Receipt receipt{};
+    ClaimRequest request;
+    request.lease_ns = lease_ns;
+    const Status s = engine::claim(session_, slot(key), request, grant_out, &receipt);
+    if (is_fault(s)) world().fail("a claim answered with a fault, " + std::to_string(static_cast<int>(s)));
+    if (s == Status::kOk) world().claims.at(world().claim_count++) = {process_, key, grant_out->epoch, false};
+    return s;
+}
+
+void Actor::is_over(const Grant& grant) noexcept {
+    for (std::size_t i = 0; i < world().claim_count; ++i) {
+        if (world().claims[i].epoch == grant.epoch) world().claims[i].is_over = true;
+    }
+}
+
+Status Actor::release(const Grant& grant) noexcept {
+    Receipt receipt{};
+    const Status s = engine::release(session_, grant, &receipt);
+    if (s != Status::kOk && s != Status::kFenced) world().fail("a release was answered with neither OK nor FENCED");
+    is_over(grant);
+    return s;
+}
+
+Status Actor::renew(const Grant& grant, std::uint64_t lease_ns) noexcept {
+    Receipt receipt{};
+    const Status s = engine::renew(session_, grant, lease_ns, &receipt);
+    if (s != Status::kOk && s != Status::kFenced) world().fail("a renewal was answered with neither OK nor FENCED");
+    if (s == Status::kFenced) is_over(grant);
+    return s;
+}
+
+Status Actor::reclaim(int key, std::uint64_t epoch, bool is_forced) noexcept {
+    Receipt receipt{};
+    const Status s = engine::reclaim(session_, slot(key), epoch, is_forced, &receipt);
+    if (is_fault(s)) world().fail("a reclaim answered with a fault, " + std::to_string(static_cast<int>(s)));
+    return s;
+}
+
+void Actor::reap() noexcept {
+    reap_dead(store_.segment, store_.self, kParticipantsMax);
+}
+
+void Actor::reopen() noexcept {
+    close_session(session_);
+    if (open_session(store_, &session_) != Status::kOk) world().fail("a session could not be opened");
+}
+
+}  // namespace keystile::explore
