@@ -1,5 +1,6 @@
 #include "explore/actor.hpp"
 
+#include <cstdlib>
 #include <cstring>
 
 namespace keystile::explore {
@@ -28,7 +29,12 @@ Value Actor::get(int key) noexcept {
     return value;
 }
 
-Status Actor::commit(int key, const CommitRequest& request, char letter) noexcept {
+void Actor::make() noexcept {
+    const Status s = find_or_insert(session_, key_name(kNew), &made_);
+    if (s != Status::kOk) world().fail("a key could not be made");
+}
+
+Status Actor::commit(int key, const CommitRequest& request, char letter, bool may_be_refused) noexcept {
     Deed& deed = world().deeds.at(world().deed_count++);
     deed = {process_, key, letter, request.is_delete, false, Status::kOk, request.seen, 0};
     Receipt receipt{};
@@ -36,7 +42,7 @@ Status Actor::commit(int key, const CommitRequest& request, char letter) noexcep
     deed.status = s;
     deed.version = receipt.now.version();
     deed.is_ended = true;
-    if (is_fault(s)) world().fail("a commit answered with a fault, " + std::to_string(static_cast<int>(s)));
+    if (is_fault(s) && !may_be_refused) world().fail("a commit answered with a fault, " + std::to_string(static_cast<int>(s)));
     if (s == Status::kOk && receipt.now.version() != request.seen.version + 1)
         world().fail("a commit was told another version than the next");
     if (s == Status::kConflict && receipt.now.version() == request.seen.version)
@@ -48,26 +54,31 @@ Status Actor::commit(int key, const CommitRequest& request, char letter) noexcep
     return s;
 }
 
-Status Actor::append(int key, const Value& seen, char letter, const Grant* grant, bool is_releasing) noexcept {
-    std::array<char, kValueBytes> text;
-    std::memset(text.data(), '-', text.size());  // what came before a delete is forgotten
-    std::memcpy(text.data(), seen.text.data(), seen.size);
-    const std::size_t size = seen.stamp.version + 1;
-    if (size > text.size()) {
-        world().fail("the scenario is too long for its values");
-        return Status::kFull;
-    }
-    text[size - 1] = letter;
+CommitRequest Actor::request_for(const Value& seen, char letter, const Grant* grant) noexcept {
+    std::memset(text_.data(), '-', text_.size());  // what came before a delete is forgotten
+    std::memcpy(text_.data(), seen.text.data(), seen.size);
     CommitRequest request;
     request.seen = seen.stamp;
     if (grant != nullptr) request.seen.epoch = store_.token_of(grant->epoch);
-    request.data = text.data();
-    request.size = size;
+    request.data = text_.data();
+    request.size = seen.stamp.version + 1;
     request.grant = grant;
+    if (request.size > text_.size()) std::abort();  // the scenario is too long for its values
+    text_[request.size - 1] = letter;
+    return request;
+}
+
+Status Actor::append(int key, const Value& seen, char letter, const Grant* grant, bool is_releasing) noexcept {
+    CommitRequest request = request_for(seen, letter, grant);
     request.is_releasing = is_releasing;
     const Status s = commit(key, request, letter);
     if (grant != nullptr && (s == Status::kFenced || (s == Status::kOk && is_releasing))) is_over(*grant);
     return s;
+}
+
+void Actor::steal(int key, const Value& seen, char letter, const Grant& grant) noexcept {
+    if (commit(key, request_for(seen, letter, &grant), letter, true) == Status::kOk)
+        world().fail("a commit with somebody else's ticket was told OK");
 }
 
 Status Actor::erase(int key, const Value& seen) noexcept {

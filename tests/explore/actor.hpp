@@ -17,7 +17,12 @@ public:
     explicit Actor(int process) noexcept
         : process_(process), session_(world().session(process)), store_(world().store(process)) {}
 
-    engine::shm::Slot& slot(int key) noexcept { return world().slot(process_, key); }
+    // kNew must have been made.
+    engine::shm::Slot& slot(int key) noexcept {
+        return key == kNew ? *made_ : world().slot(process_, key);
+    }
+    // Find or insert kNew, as abi/data.cpp does it.
+    void make() noexcept;
     engine::Session& session() noexcept { return session_; }
     engine::Store& store() noexcept { return store_; }
 
@@ -26,6 +31,8 @@ public:
     engine::Status append(int key, const Value& seen, char letter, const engine::Grant* grant = nullptr,
                           bool is_releasing = false) noexcept;
     engine::Status erase(int key, const Value& seen) noexcept;
+    // With somebody else's ticket: may be told anything but OK.
+    void steal(int key, const Value& seen, char letter, const engine::Grant& grant) noexcept;
     // Read and append until it is done; HELD and faults end it too.
     engine::Status update(int key, char letter) noexcept;
 
@@ -39,12 +46,16 @@ public:
     void reopen() noexcept;
 
 private:
-    engine::Status commit(int key, const engine::CommitRequest& request, char letter) noexcept;
+    engine::Status commit(int key, const engine::CommitRequest& request, char letter,
+                          bool may_be_refused = false) noexcept;
+    engine::CommitRequest request_for(const Value& seen, char letter, const engine::Grant* grant) noexcept;
     void is_over(const engine::Grant& grant) noexcept;
 
     int process_;
     engine::Session& session_;
     engine::Store& store_;
+    engine::shm::Slot* made_ = nullptr;
+    std::array<char, kValueBytes> text_;  // of the commit that is going on
 };
 
 }  // namespace keystile::explore

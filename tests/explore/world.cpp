@@ -19,7 +19,6 @@ World* the_world = nullptr;
 
 constexpr char kFolder[] = "/dev/shm";
 constexpr std::uint64_t kSeed = 0x6B657975;  // the same in every run: so each takes the same path
-constexpr std::string_view kKeyNames[kKeys] = {"k", "o"};
 
 [[noreturn]] void give_up(const char* what, Status status) {
     std::fprintf(stderr, "keystile_explore: %s: %d\n", what, static_cast<int>(status));
@@ -30,20 +29,21 @@ void demand(const char* what, Status status) {
     if (status != Status::kOk) give_up(what, status);
 }
 
-// The key's slot, made if it is not there: as abi/data.cpp does it.
-shm::Slot* find_or_insert(Session& session, std::string_view name) {
-    const KeyBytes key{name.data(), name.size()};
-    const std::uint64_t hash = hash_of(key, session.store->hash_seed);
-    shm::Slot* slot = nullptr;
-    if (find_slot(session.store->segment, key, hash, &slot) != Status::kOk)
-        demand("inserting", insert_slot(session.lane, key, hash, &slot));
-    return slot;
-}
-
 }  // namespace
 
 World& world() noexcept {
     return *the_world;
+}
+
+std::string_view key_name(int key) noexcept {
+    return key == kMain ? "k" : key == kOther ? "o" : "n";
+}
+
+Status find_or_insert(Session& session, std::string_view name, shm::Slot** slot_out) noexcept {
+    const KeyBytes key{name.data(), name.size()};
+    const std::uint64_t hash = hash_of(key, session.store->hash_seed);
+    const Status s = find_slot(session.store->segment, key, hash, slot_out);
+    return s == Status::kNotFound ? insert_slot(session.lane, key, hash, slot_out) : s;
 }
 
 World::World(const Scenario& scenario)
@@ -60,13 +60,14 @@ World::World(const Scenario& scenario)
     remove_file(std::string(kFolder) + "/" + file_);
 
     Actor quiet(kObserver);
-    for (int key = 0; key < kKeys; ++key) {
-        slots_.at(static_cast<std::size_t>(key)) = segment.ref_of(find_or_insert(
-            session(kObserver), kKeyNames[static_cast<std::size_t>(key)]));
-        demand("preparing a key", quiet.update(key, 'a'));
+    for (const int key : {kMain, kOther}) {
+        shm::Slot* made = nullptr;
+        demand("preparing a key", find_or_insert(session(kObserver), key_name(key), &made));
+        slots_.at(static_cast<std::size_t>(key)) = segment.ref_of(made);
+        demand("preparing a value", quiet.update(key, 'a'));
     }
     if (scenario.prepare != nullptr) scenario.prepare(*this);
-    for (int key = 0; key < kKeys; ++key)
+    for (const int key : {kMain, kOther})
         versions_.at(static_cast<std::size_t>(key)) = load_word(slot(kObserver, key)).version();
     claims_at_start_ = claim_count;
     sessions_at_start_ = sessions_;
@@ -129,7 +130,8 @@ void World::trace_to(std::FILE* trace) {
 std::string World::judge() {
     if (machine_->is_stuck()) fail("a process made no progress");
     if (scenario_.judge != nullptr) scenario_.judge(*this);
-    for (int key = 0; key < kKeys; ++key) judge_deeds(key);
+    for (const int key : {kMain, kOther}) judge_deeds(key, slot(kObserver, key));
+    judge_new();
     judge_claims();
     judge_living();
     if (wrong_.empty()) judge_store();
@@ -138,13 +140,15 @@ std::string World::judge() {
 
 // NoLostUpdate, ExactlyOneWinner, OutcomeIsTrue: the final value names every commit that was told OK at the
 // version that it was told, none that was refused, and in between only such as are in doubt.
-void World::judge_deeds(int key) {
-    const SlotWord word = load_word(slot(kObserver, key));
+void World::judge_deeds(int key, const shm::Slot& slot) {
+    const SlotWord word = load_word(slot);
     std::array<const Deed*, kValueBytes> at_version{};
     std::uint64_t doubts = 0, version = versions_.at(static_cast<std::size_t>(key));
+    bool is_deleted = false;
     for (std::size_t i = 0; i < deed_count; ++i) {
         const Deed& deed = deeds[i];
         if (deed.key != key) continue;
+        is_deleted = is_deleted || (deed.is_delete && (!deed.is_ended || deed.status == Status::kOk));
         if (!deed.is_ended) ++doubts;
         if (!deed.is_ended || deed.status != Status::kOk) continue;
         ++version;
@@ -157,12 +161,27 @@ void World::judge_deeds(int key) {
         fail("the version does not count the commits that were OK");
 
     Actor observer(kObserver);
+    if (key == kNew) observer.make();
     const Value value = observer.get(key);
+    if (value.status == Status::kNotFound && value.stamp.version != 0 && !is_deleted)
+        fail("a value is gone, and nobody deleted it");
     const std::string_view text(value.text.data(), value.size);
     for (std::size_t i = 0; i < text.size(); ++i) judge_letter(key, text[i], i + 1, at_version.at(i + 1));
     for (std::size_t v = 1; v <= text.size(); ++v) {
         const Deed* const deed = at_version.at(v);
         if (deed != nullptr && text[v - 1] != deed->letter && text[v - 1] != '-') fail("an update is lost");
+    }
+}
+
+void World::judge_new() {
+    Segment& segment = store(kObserver).segment;
+    const std::string_view name = key_name(kNew);
+    const KeyBytes key{name.data(), name.size()};
+    shm::Slot* made = nullptr;
+    const Status s = find_slot(segment, key, hash_of(key, store(kObserver).hash_seed), &made);
+    if (s == Status::kOk) return judge_deeds(kNew, *made);
+    for (std::size_t i = 0; i < deed_count; ++i) {
+        if (deeds[i].key == kNew) fail("a key that was made is not found");
     }
 }
 
@@ -208,7 +227,7 @@ void World::judge_store() {
         const bool is_buried = !is_alive_tag(peek(store(i).segment.participant(store(i).self.index)->state));
         if (is_buried != machine_->is_dead(i)) fail("a dead participant was not buried, or a living one was");
     }
-    for (int key = 0; key < kKeys; ++key) {
+    for (const int key : {kMain, kOther}) {
         if (observer.update(key, 'z') != Status::kOk) fail("a key cannot be written any more");
     }
     drop_spare(session(kObserver).lane);

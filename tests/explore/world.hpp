@@ -10,6 +10,7 @@
 #include <array>
 #include <cstdio>
 #include <string>
+#include <string_view>
 #include <unordered_set>
 
 #include "explore/machine.hpp"
@@ -19,7 +20,12 @@ namespace keystile::explore {
 
 inline constexpr std::size_t kValueBytes = 24;
 
-enum Key : int { kMain, kOther, kKeys };
+// kNew does not exist when a scenario starts.
+enum Key : int { kMain, kOther, kNew, kKeys };
+std::string_view key_name(int key) noexcept;
+// As abi/data.cpp does it.
+engine::Status find_or_insert(engine::Session& session, std::string_view name, engine::shm::Slot** slot_out) noexcept;
+
 
 // A commit as its caller saw it. Begun and never ended: in doubt, the caller died.
 struct Deed {
@@ -75,7 +81,8 @@ public:
 
 private:
     void attach(int process);
-    void judge_deeds(int key);
+    void judge_deeds(int key, const engine::shm::Slot& slot);
+    void judge_new();
     void judge_letter(int key, char letter, std::uint64_t version, const Deed* ok);
     void judge_claims();
     void judge_living();
