@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <random>
+#include <unordered_set>
 
 namespace keystile::explore {
 
@@ -66,10 +67,14 @@ class Exploration {
 public:
     Exploration(const Scenario& scenario, const Plan& plan) : scenario_(scenario), plan_(plan), world_(scenario) {}
 
+    void collect(std::unordered_set<std::uint64_t>* ends) { ends_ = ends; }
+    void stop_pruning() { plan_.limits.is_pruned = false; }
+
     // False: something is wrong, and *finding_out says what.
     bool execute(Chooser& chooser, Finding* finding_out) {
         world_.begin();
         world_.machine().run(plan_.limits, &chooser, {}, scenario_.bodies.data());
+        if (ends_ != nullptr) ends_->insert(world_.end());
         const std::string wrong = world_.judge();
         ++finding_out->schedules;
         ++finding_out->schedules_all;
@@ -89,6 +94,7 @@ public:
             if (!world_.sharing().has_grown()) continue;
             world_.sharing().accept();
             chooser.forget();
+            if (ends_ != nullptr) ends_->clear();
             finding_out->schedules = finding_out->crashed = 0;
             ++finding_out->passes;
         } while (restart_or_advance(chooser, finding_out));
@@ -109,8 +115,9 @@ private:
     }
 
     const Scenario& scenario_;
-    const Plan& plan_;
+    Plan plan_;
     World world_;
+    std::unordered_set<std::uint64_t>* ends_ = nullptr;
 };
 
 }  // namespace
@@ -126,6 +133,28 @@ Finding explore(const Scenario& scenario, const Plan& plan) {
     }
     finding.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
     return finding;
+}
+
+Comparison compare(const Scenario& scenario, const Limits& limits) {
+    Plan plan;
+    plan.limits = limits;
+    Exploration exploration(scenario, plan);
+    std::unordered_set<std::uint64_t> pruned, all;
+    Finding first, second;
+    exploration.collect(&pruned);
+    exploration.all(&first);
+    exploration.stop_pruning();
+    exploration.collect(&all);
+    exploration.all(&second);
+
+    Comparison comparison;
+    comparison.schedules_pruned = first.schedules;
+    comparison.schedules = second.schedules;
+    comparison.ends_pruned = pruned.size();
+    comparison.ends = all.size();
+    comparison.is_sharing_known = second.passes == 1;
+    for (const std::uint64_t end : all) comparison.ends_missed += pruned.contains(end) ? 0 : 1;
+    return comparison;
 }
 
 std::string replay(const Scenario& scenario, const Schedule& schedule, std::FILE* trace) {

@@ -33,6 +33,15 @@ struct Finding {
 
 Finding explore(const Scenario& scenario, const Plan& plan);
 
+// All schedules with the pruning of machine.hpp, and all without: both must end in the same ways.
+struct Comparison {
+    std::uint64_t schedules_pruned = 0, schedules = 0;
+    std::uint64_t ends_pruned = 0, ends = 0;
+    std::uint64_t ends_missed = 0;  // by the pruned ones
+    bool is_sharing_known = true;   // the unpruned ones learned of no other place
+};
+Comparison compare(const Scenario& scenario, const Limits& limits);
+
 // One schedule again, told access by access.
 std::string replay(const Scenario& scenario, const Schedule& schedule, std::FILE* trace);
 

@@ -89,6 +89,10 @@ void Machine::add_switches(int to) noexcept {
     add_ways(Act::kSwitch, to, [this](const StoreBuffer::Store& s) { return is_contended(s.offset, s.bytes); });
 }
 
+void Machine::add_crashes() noexcept {
+    add_ways(Act::kCrash, current_, [this](const StoreBuffer::Store& s) { return is_observed(s); });
+}
+
 // Others' pending stores to this place, which could become visible just now.
 void Machine::add_late_drains(std::size_t offset, std::size_t bytes) noexcept {
     for (int i = 0; i < count_; ++i) {
@@ -120,12 +124,6 @@ void Machine::count_step() noexcept {
 
 void Machine::point(std::size_t offset, std::size_t bytes, bool is_locked, bool may_be_left) noexcept {
     count_step();
-    const auto is_observed = [this](const StoreBuffer::Store& s) {
-        for (Granule g = s.first(); g <= s.last(); ++g) {
-            if (sharing_.is_observed(g)) return true;
-        }
-        return false;
-    };
     for (bool is_back = false;;) {
         const int self = current_;
         ways_count_ = 0;
@@ -137,7 +135,7 @@ void Machine::point(std::size_t offset, std::size_t bytes, bool is_locked, bool 
                 if (is_runnable(other)) add_switches(other);
             }
         }
-        if (crashes_left_ != 0 && is_locked && !is_back) add_ways(Act::kCrash, self, is_observed);
+        if (crashes_left_ != 0 && !is_back && (is_locked || !limits_.is_pruned)) add_crashes();
         const Decision decision = decide();
         if (decision.act == Act::kGoOn) return;
         obey(decision);
@@ -178,14 +176,7 @@ void Machine::end_of_current() noexcept {
         if (is_runnable(other)) add_switches(other);
     }
     if (ways_count_ == 0) add(Act::kGoOn, current_, current().stores.count());
-    if (crashes_left_ != 0 && !current().is_dead) {
-        add_ways(Act::kCrash, current_, [this](const StoreBuffer::Store& s) {
-            for (Granule g = s.first(); g <= s.last(); ++g) {
-                if (sharing_.is_observed(g)) return true;
-            }
-            return false;
-        });
-    }
+    if (crashes_left_ != 0 && !current().is_dead) add_crashes();
     const Decision decision = decide();
     if (trace_) trace_("    process " + std::to_string(current_) + " is over: " + to_text({decision}));
     current().stores.drain(memory_, decision.stores);
@@ -207,7 +198,15 @@ void Machine::note(std::size_t offset, std::size_t bytes, bool is_write) noexcep
     }
 }
 
+bool Machine::is_observed(const StoreBuffer::Store& store) const noexcept {
+    for (Granule g = store.first(); g <= store.last(); ++g) {
+        if (sharing_.is_observed(g)) return true;
+    }
+    return !limits_.is_pruned;
+}
+
 bool Machine::is_contended(std::size_t offset, std::size_t bytes) const noexcept {
+    if (!limits_.is_pruned) return true;
     for (std::size_t g = offset / 8; g <= (offset + bytes - 1) / 8; ++g) {
         if (sharing_.is_contended(static_cast<Granule>(g))) return true;
     }
@@ -226,7 +225,11 @@ void Machine::store(std::size_t offset, const void* from, std::size_t bytes) noe
     if (bytes == 0) return;
     note(offset, bytes, true);
     if (current_ < 0) return memory_.write(offset, from, bytes);
-    count_step();
+    if (limits_.is_pruned) {
+        count_step();
+    } else {
+        point(offset, bytes, false, true);
+    }
     current().stores.push(memory_, offset, from, bytes);
 }
 
@@ -249,8 +252,7 @@ bool Machine::is_alive(std::uint32_t participant) noexcept {
     return !is_dead(process);
 }
 
-void Machine::tell(const char* what, std::size_t offset, std::uint64_t value) {
-    if (!trace_ || current_ < 0) return;
+void Machine::write_line(const char* what, std::size_t offset, std::uint64_t value) {
     the_machine = nullptr;  // naming a place looks at memory too
     const std::string name = name_(offset);
     the_machine = this;

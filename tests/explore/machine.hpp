@@ -27,6 +27,7 @@ struct Limits {
     int preemptions = 2;  // processes left that could go on, and stores seen late
     int crashes = 1;
     std::uint32_t steps = 20'000;  // of one process: more is no progress
+    bool is_pruned = true;         // M2 and M3; without, every access is a point and every store matters
 };
 
 class Machine {
@@ -70,7 +71,9 @@ public:
     void write(std::size_t offset, const void* from, std::size_t bytes) noexcept;
     bool is_alive(std::uint32_t participant) noexcept;
     Memory& memory() noexcept { return memory_; }
-    void tell(const char* what, std::size_t offset, std::uint64_t value);
+    void tell(const char* what, std::size_t offset, std::uint64_t value) {
+        if (trace_ && current_ >= 0) write_line(what, offset, value);
+    }
 
 private:
     struct Process {
@@ -93,6 +96,8 @@ private:
 
     void note(std::size_t offset, std::size_t bytes, bool is_write) noexcept;
     bool is_contended(std::size_t offset, std::size_t bytes) const noexcept;
+    bool is_observed(const StoreBuffer::Store& store) const noexcept;
+    void write_line(const char* what, std::size_t offset, std::uint64_t value);
     void count_step() noexcept;
     void point(std::size_t offset, std::size_t bytes, bool is_locked, bool may_be_left) noexcept;
     Decision decide() noexcept;
@@ -102,6 +107,7 @@ private:
     template <class Matters>
     void add_ways(Act act, int to, Matters matters) noexcept;
     void add_switches(int to) noexcept;
+    void add_crashes() noexcept;
     void add_late_drains(std::size_t offset, std::size_t bytes) noexcept;
     void add(Act act, int process, std::size_t stores) noexcept;
 

@@ -12,7 +12,7 @@ namespace {
 
 struct Options {
     std::string scenario, replay, guard;
-    bool is_replay = false;
+    bool is_replay = false, is_comparing = false;
     Plan plan;
 };
 
@@ -30,6 +30,10 @@ Options read(int argc, char** argv) {
     for (int i = 1; i < argc; ++i) {
         const std::string name = argv[i];
         if (name == "--help") usage(0);
+        if (name == "--compare") {
+            options.is_comparing = true;
+            continue;
+        }
         if (i + 1 == argc) usage(2);
         const std::string value = argv[++i];
         const auto number = [&] { return std::strtoull(value.c_str(), nullptr, 10); };
@@ -59,6 +63,14 @@ bool report(const Scenario& scenario, const Plan& plan) {
     return false;
 }
 
+bool report_comparison(const Scenario& scenario, const Limits& limits) {
+    const Comparison c = compare(scenario, limits);
+    std::printf("%-24s %8lu schedules, %6lu ends; unpruned %8lu, %6lu ends; missed %lu%s\n",
+                std::string(scenario.name).c_str(), c.schedules_pruned, c.ends_pruned, c.schedules, c.ends,
+                c.ends_missed, c.is_sharing_known ? "" : "; places were shared that nobody knew of");
+    return c.ends_missed == 0 && c.is_sharing_known;
+}
+
 int run(int argc, char** argv) {
     const Options options = read(argc, argv);
     const Scenario* one = options.scenario.empty() ? nullptr : find_scenario(options.scenario);
@@ -72,7 +84,9 @@ int run(int argc, char** argv) {
     }
     bool is_good = true;
     for (const Scenario& scenario : scenarios()) {
-        if (one == nullptr || one == &scenario) is_good = report(scenario, options.plan) && is_good;
+        if (one != nullptr && one != &scenario) continue;
+        if (options.is_comparing) is_good = report_comparison(scenario, options.plan.limits) && is_good;
+        else is_good = report(scenario, options.plan) && is_good;
     }
     return is_good ? 0 : 1;
 }

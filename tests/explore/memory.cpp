@@ -5,19 +5,6 @@
 
 namespace keystile::explore {
 
-namespace {
-
-// A number for "this granule has this value"; the sum over all granules changes with each write by a
-// difference. (The finaliser of MurmurHash3.)
-std::uint64_t mix(Granule granule, std::uint64_t value) noexcept {
-    std::uint64_t x = value * 0x9E3779B97F4A7C15u + granule;
-    x = (x ^ (x >> 33)) * 0xFF51AFD7ED558CCDu;
-    x = (x ^ (x >> 33)) * 0xC4CEB9FE1A85EC53u;
-    return x ^ (x >> 33);
-}
-
-}  // namespace
-
 void Memory::add_mapping(std::byte* base, std::size_t bytes) {
     bases_.push_back(base);
     bytes_ = bytes;
@@ -53,10 +40,6 @@ void Memory::write(std::size_t offset, const void* from, std::size_t bytes) noex
         in += part;
         bytes -= part;
     }
-}
-
-void Memory::read(std::size_t offset, void* to, std::size_t bytes) const noexcept {
-    std::memcpy(to, bases_.front() + offset, bytes);
 }
 
 }  // namespace keystile::explore

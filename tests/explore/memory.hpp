@@ -4,11 +4,22 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <unordered_map>
 #include <vector>
 
 namespace keystile::explore {
 
 using Granule = std::uint32_t;  // 8 bytes of the segment, by their place in it
+
+// A number for "this granule has this value": a sum of them changes with each write by a difference.
+// (The finaliser of MurmurHash3.)
+inline std::uint64_t mix(Granule granule, std::uint64_t value) noexcept {
+    std::uint64_t x = value * 0x9E3779B97F4A7C15u + granule;
+    x = (x ^ (x >> 33)) * 0xFF51AFD7ED558CCDu;
+    x = (x ^ (x >> 33)) * 0xC4CEB9FE1A85EC53u;
+    return x ^ (x >> 33);
+}
 
 class Memory {
 public:
@@ -26,10 +37,23 @@ public:
     }
 
     void write(std::size_t offset, const void* from, std::size_t bytes) noexcept;
-    void read(std::size_t offset, void* to, std::size_t bytes) const noexcept;
+    void read(std::size_t offset, void* to, std::size_t bytes) const noexcept {
+        std::memcpy(to, bases_.front() + offset, bytes);
+    }
 
     // The same number for the same bytes since start(), however they came about.
     std::uint64_t fingerprint() const noexcept { return fingerprint_; }
+    // That of the granules alone for which `is_wanted`.
+    template <class IsWanted>
+    std::uint64_t fingerprint_of(IsWanted is_wanted) const {
+        std::unordered_map<Granule, std::uint64_t> before;
+        for (const Old& old : log_) before.try_emplace(old.granule, old.value);
+        std::uint64_t sum = 0;
+        for (const auto& [granule, value] : before) {
+            if (is_wanted(granule)) sum += mix(granule, *at(granule)) - mix(granule, value);
+        }
+        return sum;
+    }
     // From here on writes are noted; undo() takes them back.
     void start() noexcept;
     void undo() noexcept;

@@ -125,6 +125,18 @@ void World::trace_to(std::FILE* trace) {
                     [this](std::size_t offset) { return name_of_place(store(kObserver).segment, offset); });
 }
 
+std::uint64_t World::end() const {
+    std::uint64_t end = memory_.fingerprint_of([this](Granule granule) { return sharing_.is_observed(granule); });
+    for (std::size_t i = 0; i < deed_count; ++i) {
+        const Deed& deed = deeds[i];
+        const auto told = static_cast<std::uint64_t>(deed.status) << 32 | deed.version << 8 |
+                          static_cast<unsigned char>(deed.letter);
+        if (!machine_->is_dead(deed.process)) end += mix(static_cast<Granule>(deed.process), told);
+    }
+    for (int i = 0; i < scenario_.processes; ++i) end = end * 3 + (machine_->is_dead(i) ? 1 : 2);
+    return end;
+}
+
 // ---- Judging --------------------------------------------------------------------------------------------
 
 std::string World::judge() {

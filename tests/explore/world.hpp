@@ -60,6 +60,10 @@ public:
     // After the execution: survivors close, the dead are reaped; what is wrong then, or "".
     std::string judge();
 
+    // Before judge(): a number for how the execution ended, as far as anybody can tell: the observed places of
+    // memory, and what the living were told.
+    std::uint64_t end() const;
+
     // For bodies and judges. Process kObserver never dies and acts outside of the execution only.
     static constexpr int kObserver = kProcessesMax;
     engine::Store& store(int process) noexcept { return stores_.at(static_cast<std::size_t>(process)); }
