@@ -62,6 +62,14 @@ void insert(int process) {
     self.append(kNew, never, letter);
 }
 
+void insert_erase_update(int process) {
+    Actor self(process);
+    self.make();
+    self.append(kNew, Value{}, 'i');
+    self.erase(kMain, self.get(kMain));
+    self.update(kMain, 'j');
+}
+
 void erase_main(int process) {
     Actor self(process);
     self.erase(kMain, self.get(kMain));
@@ -178,31 +186,42 @@ void reap_and_update(int process) {
     self.update(key, 'r');
 }
 
+void reap_and_insert(int process) {
+    Actor self(process);
+    self.reap();
+    self.reopen();
+    self.make();
+    self.append(kNew, Value{}, 's');
+    self.update(kOther, 's');
+}
+
 constexpr Scenario kScenarios[] = {
     {"commit_commit", "two read, append, commit; who loses does it again", 2, warm,
-     {update_main<'p'>, update_main<'q'>}, nullptr, 0, 0},
+     {update_main<'p'>, update_main<'q'>}, nullptr, 274, 5534},
     {"commit_two", "a commit beside two of another process, to the same key and to another", 2, warm,
-     {update_main<'p'>, update_main_and_other<'q'>}, nullptr, 0, 0},
+     {update_main<'p'>, update_main_and_other<'q'>}, nullptr, 420, 13275},
     {"commit_read", "two reads beside two commits, the second into the block that the first replaced", 2, warm,
-     {read_main, update_main_twice<'q'>}, nullptr, 0, 0},
-    {"insert_insert", "two make the same key", 2, warm, {insert<'p'>, insert<'q'>}, nullptr, 0, 0},
-    {"delete_commit", "a delete beside a commit", 2, warm, {erase_main, update_main<'q'>}, nullptr, 0, 0},
+     {read_main, update_main_twice<'q'>}, nullptr, 316, 5299},
+    {"insert_insert", "two make the same key", 2, warm, {insert<'p'>, insert<'q'>}, nullptr, 724, 11134},
+    {"delete_commit", "a delete beside a commit", 2, warm, {erase_main, update_main<'q'>}, nullptr, 301, 5071},
     {"claim_commit_reclaim", "a claim, and a commit that gives it back, beside a commit without one", 2, warm,
-     {claim_and_commit, update_main<'q'>}, nullptr, 0, 0},
-    {"claim_claim", "a claim beside two claims", 2, warm, {claim_twice, claim_main}, nullptr, 0, 0},
+     {claim_and_commit, update_main<'q'>}, nullptr, 374, 6574},
+    {"claim_claim", "a claim beside two claims", 2, warm, {claim_twice, claim_main}, nullptr, 143, 792},
     {"commit_reclaim", "an owner commits while its claim is reclaimed", 2, own,
-     {commit_as_owner, reclaim_and_look}, judge_stale_apply, 0, 0},
+     {commit_as_owner, reclaim_and_look}, judge_stale_apply, 1067, 15552},
     {"release_reclaim", "an owner gives back and claims again while its first claim is reclaimed", 2, own,
-     {release_and_own_again, reclaim_first}, judge_lost_claim, 0, 0},
+     {release_and_own_again, reclaim_first}, judge_lost_claim, 167, 2529},
     {"renew_reclaim", "a lease that is over is renewed while another claims", 2, own_expired,
-     {renew_and_commit, claim_the_expired}, judge_renewal, 0, 0},
+     {renew_and_commit, claim_the_expired}, judge_renewal, 232, 3397},
     {"claim_forger", "an owner commits beside a stranger who knows its ticket", 2, own, {commit_as_owner, forge},
-     nullptr, 0, 0},
+     nullptr, 473, 8053},
     {"commit_reap", "a commit; another process reaps, opens a session, perhaps in its record, and commits", 2, warm,
-     {update_main<'p'>, reap_and_update<kMain>}, nullptr, 0, 0},
-    {"commit_reap_reap", "a commit; two reap", 3, warm, {update_main<'p'>, reap, reap}, nullptr, 0, 0},
+     {update_main<'p'>, reap_and_update<kMain>}, nullptr, 392, 18843},
+    {"commit_reap_reap", "a commit; two reap", 3, warm, {update_main<'p'>, reap, reap}, nullptr, 6, 62246},
     {"commit_commit_reap", "two commits; a third process reaps and allocates", 3, warm,
-     {update_main<'p'>, update_main<'q'>, reap_and_update<kOther>}, nullptr, 0, 0},
+     {update_main<'p'>, update_main<'q'>, reap_and_update<kOther>}, nullptr, 5524, 387061},
+    {"everything", "four processes that claim, commit, insert, delete and reap: for random schedules", 4, warm,
+     {claim_and_commit, update_main_and_other<'t'>, reap_and_insert, insert_erase_update}, nullptr, 0, 0},
 };
 
 }  // namespace

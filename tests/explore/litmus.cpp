@@ -1,0 +1,90 @@
+#include "explore/litmus.hpp"
+
+#include <cstdio>
+#include <set>
+#include <utility>
+
+#include "explore/explorer.hpp"
+
+namespace keystile::explore {
+
+using namespace keystile::engine;
+
+namespace {
+
+using Outcome = std::pair<std::uint64_t, std::uint64_t>;
+std::set<Outcome> outcomes;
+
+// Two places of the segment that nobody else uses yet.
+shm::Atomic64& x(int process) {
+    return world().store(process).segment.header().ring_tail.value;
+}
+shm::Atomic64& y(int process) {
+    return world().store(process).segment.header().ring_head.value;
+}
+void set(shm::Atomic64& place) {
+    poke(place, std::uint64_t{1});
+}
+void see(std::size_t note, const shm::Atomic64& place) {
+    world().notes[note] = peek(place);
+}
+void lock(shm::Atomic64& place) {
+    place.fetch_add(1, memory_order_acq_rel);
+}
+
+void keep_outcome(World& world) {
+    outcomes.insert({world.notes[0], world.notes[1]});
+}
+
+// A lambda without captures is the body of a process.
+constexpr Scenario kStoreBuffering = {
+    "SB", "x=1; r0=y || y=1; r1=x", 2, nullptr,
+    {[](int p) { set(x(p)); see(0, y(p)); }, [](int p) { set(y(p)); see(1, x(p)); }}, keep_outcome, 0, 0};
+constexpr Scenario kLockedStoreBuffering = {
+    "SB+lock", "x=1; lock z; r0=y || y=1; lock z; r1=x", 2, nullptr,
+    {[](int p) {
+         set(x(p));
+         lock(world().store(p).segment.header().durable.value);
+         see(0, y(p));
+     },
+     [](int p) {
+         set(y(p));
+         lock(world().store(p).segment.header().durable.value);
+         see(1, x(p));
+     }},
+    keep_outcome, 0, 0};
+constexpr Scenario kMessagePassing = {
+    "MP", "x=1; y=1 || r0=y; r1=x", 2, nullptr,
+    {[](int p) { set(x(p)); set(y(p)); }, [](int p) { see(0, y(p)); see(1, x(p)); }}, keep_outcome, 0, 0};
+constexpr Scenario kLoadBuffering = {
+    "LB", "r0=y; x=1 || r1=x; y=1", 2, nullptr,
+    {[](int p) { see(0, y(p)); set(x(p)); }, [](int p) { see(1, x(p)); set(y(p)); }}, keep_outcome, 0, 0};
+constexpr Scenario kForwarding = {
+    "forward", "x=1; r0=x || r1=x", 2, nullptr,
+    {[](int p) { set(x(p)); see(0, x(p)); }, [](int p) { see(1, x(p)); }}, keep_outcome, 0, 0};
+
+bool has_exactly(const Scenario& scenario, const std::set<Outcome>& allowed) {
+    outcomes.clear();
+    Plan plan;
+    plan.limits.crashes = 0;
+    const Finding finding = explore(scenario, plan);
+    const bool is_same = outcomes == allowed && !finding.failure;
+    std::printf("litmus %-8s %-40s %3lu schedules %s:", std::string(scenario.name).c_str(),
+                std::string(scenario.about).c_str(), finding.schedules, is_same ? "as x86" : "NOT AS X86");
+    for (const auto& [r0, r1] : outcomes) std::printf(" %lu%lu", r0, r1);
+    std::printf("\n");
+    return is_same;
+}
+
+}  // namespace
+
+bool run_litmus_tests() {
+    const Outcome none{0, 0}, right{0, 1}, left{1, 0}, both{1, 1};
+    bool is_good = has_exactly(kStoreBuffering, {none, right, left, both});
+    is_good = has_exactly(kLockedStoreBuffering, {right, left, both}) && is_good;
+    is_good = has_exactly(kMessagePassing, {none, right, both}) && is_good;
+    is_good = has_exactly(kLoadBuffering, {none, right, left}) && is_good;
+    return has_exactly(kForwarding, {left, both}) && is_good;
+}
+
+}  // namespace keystile::explore
