@@ -100,7 +100,8 @@ Status try_claim(Session& session, shm::Slot& slot, const ClaimRequest& request,
 Status meet_claim(Session& session, shm::Slot& slot, SlotWord word, Owner* owner_out) noexcept {
     const Store& store = *session.store;
     const Word128 seen = ld16(&slot.claim);
-    if (!KEYSTILE_GUARD("claim.word_first")) word = load_word(slot);  // as if the record had been read before (E7)
+    if (!KEYSTILE_GUARD("claim.word_first"))
+        word = load_word(slot);  // as if the record had been read before (E7)
     const ClaimRecord record = unpack_claim(seen);
     if (const Status s = match(slot, word, record); s != Status::kOk) return s;
     if (is_over(store, record)) {

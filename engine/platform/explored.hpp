@@ -24,7 +24,8 @@ std::uint64_t set_bits(void* shared, std::uint64_t bits, std::uint32_t bytes) no
 
 // The 128-bit word, as its two halves.
 void load_pair(const void* shared, std::uint64_t* lo_out, std::uint64_t* hi_out) noexcept;
-bool swap_pair_if(void* shared, const std::uint64_t (&expected)[2], const std::uint64_t (&desired)[2]) noexcept;
+bool swap_pair_if(void* shared, const std::uint64_t (&expected)[2],
+                  const std::uint64_t (&desired)[2]) noexcept;
 
 // Payloads: one access for the whole copy.
 void copy_out(void* to, const void* shared, std::size_t bytes) noexcept;

@@ -1,5 +1,7 @@
 #include "explore/actor.hpp"
 
+#include <keystile.h>
+
 #include <cstdlib>
 #include <cstring>
 
@@ -13,6 +15,10 @@ constexpr int kTriesMax = 16;  // an update loses only to another commit, and a 
 
 bool is_fault(Status status) noexcept {
     return static_cast<int>(status) < 0;
+}
+
+std::string name_of(Status status) {
+    return ks_status_name(static_cast<ks_status>(status));
 }
 
 }  // namespace
@@ -42,7 +48,7 @@ Status Actor::commit(int key, const CommitRequest& request, char letter, bool ma
     deed.status = s;
     deed.version = receipt.now.version();
     deed.is_ended = true;
-    if (is_fault(s) && !may_be_refused) world().fail("a commit answered with a fault, " + std::to_string(static_cast<int>(s)));
+    if (is_fault(s) && !may_be_refused) world().fail("a commit was answered with " + name_of(s));
     if (s == Status::kOk && receipt.now.version() != request.seen.version + 1)
         world().fail("a commit was told another version than the next");
     if (s == Status::kConflict && receipt.now.version() == request.seen.version)
@@ -68,7 +74,8 @@ CommitRequest Actor::request_for(const Value& seen, char letter, const Grant* gr
     return request;
 }
 
-Status Actor::append(int key, const Value& seen, char letter, const Grant* grant, bool is_releasing) noexcept {
+Status Actor::append(int key, const Value& seen, char letter, const Grant* grant,
+                     bool is_releasing) noexcept {
     CommitRequest request = request_for(seen, letter, grant);
     request.is_releasing = is_releasing;
     const Status s = commit(key, request, letter);
@@ -102,7 +109,7 @@ Status Actor::claim(int key, Grant* grant_out, std::uint64_t lease_ns) noexcept 
     ClaimRequest request;
     request.lease_ns = lease_ns;
     const Status s = engine::claim(session_, slot(key), request, grant_out, &receipt);
-    if (is_fault(s)) world().fail("a claim answered with a fault, " + std::to_string(static_cast<int>(s)));
+    if (is_fault(s)) world().fail("a claim was answered with " + name_of(s));
     if (s == Status::kOk) world().claims.at(world().claim_count++) = {process_, key, grant_out->epoch, false};
     return s;
 }
@@ -116,7 +123,8 @@ void Actor::is_over(const Grant& grant) noexcept {
 Status Actor::release(const Grant& grant) noexcept {
     Receipt receipt{};
     const Status s = engine::release(session_, grant, &receipt);
-    if (s != Status::kOk && s != Status::kFenced) world().fail("a release was answered with neither OK nor FENCED");
+    if (s != Status::kOk && s != Status::kFenced)
+        world().fail("a release was answered with neither OK nor FENCED");
     is_over(grant);
     return s;
 }
@@ -124,7 +132,8 @@ Status Actor::release(const Grant& grant) noexcept {
 Status Actor::renew(const Grant& grant, std::uint64_t lease_ns) noexcept {
     Receipt receipt{};
     const Status s = engine::renew(session_, grant, lease_ns, &receipt);
-    if (s != Status::kOk && s != Status::kFenced) world().fail("a renewal was answered with neither OK nor FENCED");
+    if (s != Status::kOk && s != Status::kFenced)
+        world().fail("a renewal was answered with neither OK nor FENCED");
     if (s == Status::kFenced) is_over(grant);
     return s;
 }
@@ -132,7 +141,7 @@ Status Actor::renew(const Grant& grant, std::uint64_t lease_ns) noexcept {
 Status Actor::reclaim(int key, std::uint64_t epoch, bool is_forced) noexcept {
     Receipt receipt{};
     const Status s = engine::reclaim(session_, slot(key), epoch, is_forced, &receipt);
-    if (is_fault(s)) world().fail("a reclaim answered with a fault, " + std::to_string(static_cast<int>(s)));
+    if (is_fault(s)) world().fail("a reclaim was answered with " + name_of(s));
     return s;
 }
 

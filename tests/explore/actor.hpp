@@ -18,9 +18,7 @@ public:
         : process_(process), session_(world().session(process)), store_(world().store(process)) {}
 
     // kNew must have been made.
-    engine::shm::Slot& slot(int key) noexcept {
-        return key == kNew ? *made_ : world().slot(process_, key);
-    }
+    engine::shm::Slot& slot(int key) noexcept { return key == kNew ? *made_ : world().slot(process_, key); }
     // Find or insert kNew, as abi/data.cpp does it.
     void make() noexcept;
     engine::Session& session() noexcept { return session_; }

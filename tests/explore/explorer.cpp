@@ -65,7 +65,8 @@ private:
 
 class Exploration {
 public:
-    Exploration(const Scenario& scenario, const Plan& plan) : scenario_(scenario), plan_(plan), world_(scenario) {}
+    Exploration(const Scenario& scenario, const Plan& plan)
+        : scenario_(scenario), plan_(plan), world_(scenario) {}
 
     void collect(std::unordered_set<std::uint64_t>* ends) { ends_ = ends; }
     void stop_pruning() { plan_.limits.is_pruned = false; }

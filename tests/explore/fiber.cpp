@@ -42,12 +42,12 @@ void Fiber::start(Entry entry, void* argument) noexcept {
     auto top = reinterpret_cast<std::uintptr_t>(stack_.get() + kStackBytes) & ~std::uintptr_t{15};
     auto* at = reinterpret_cast<std::uintptr_t*>(top);
     *--at = reinterpret_cast<std::uintptr_t>(&keystile_first_entry);
-    *--at = 0;                                            // rbp
-    *--at = 0;                                            // rbx
-    *--at = reinterpret_cast<std::uintptr_t>(argument);   // r12
-    *--at = reinterpret_cast<std::uintptr_t>(entry);      // r13
-    *--at = 0;                                            // r14
-    *--at = 0;                                            // r15
+    *--at = 0;                                           // rbp
+    *--at = 0;                                           // rbx
+    *--at = reinterpret_cast<std::uintptr_t>(argument);  // r12
+    *--at = reinterpret_cast<std::uintptr_t>(entry);     // r13
+    *--at = 0;                                           // r14
+    *--at = 0;                                           // r15
     fiber_at_ = at;
 }
 

@@ -42,7 +42,8 @@ void try_cell(const Scenario& scenario, Row* row) {
     std::fflush(stdout);
     if (!finding.failure || finding.schedules_all >= row->fewest) return;
     row->fewest = finding.schedules_all;
-    row->first = std::string(scenario.name) + " '" + to_text(finding.failure->schedule) + "': " + finding.failure->what;
+    row->first = std::string(scenario.name) + " '" + to_text(finding.failure->schedule) +
+                 "': " + finding.failure->what;
 }
 
 }  // namespace

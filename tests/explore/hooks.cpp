@@ -1,13 +1,8 @@
 // What the explored engine calls instead of the processor and the system.
-#include "platform/explored.hpp"
-
 #include <cstring>
 
 #include "explore/machine.hpp"
-
-namespace keystile::explore {
-Machine* machine() noexcept;
-}
+#include "platform/platform.hpp"
 
 namespace keystile::explored {
 
@@ -85,14 +80,12 @@ bool swap_if(void* shared, std::uint64_t* expected, std::uint64_t desired, std::
 
 std::uint64_t add(void* shared, std::uint64_t more, std::uint32_t bytes) noexcept {
     return locked(
-        shared, bytes, [](std::uint64_t) { return true; },
-        [more](std::uint64_t old) { return old + more; });
+        shared, bytes, [](std::uint64_t) { return true; }, [more](std::uint64_t old) { return old + more; });
 }
 
 std::uint64_t set_bits(void* shared, std::uint64_t bits, std::uint32_t bytes) noexcept {
     return locked(
-        shared, bytes, [](std::uint64_t) { return true; },
-        [bits](std::uint64_t old) { return old | bits; });
+        shared, bytes, [](std::uint64_t) { return true; }, [bits](std::uint64_t old) { return old | bits; });
 }
 
 void load_pair(const void* shared, std::uint64_t* lo_out, std::uint64_t* hi_out) noexcept {

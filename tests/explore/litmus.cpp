@@ -37,31 +37,80 @@ void keep_outcome(World& world) {
 }
 
 // A lambda without captures is the body of a process.
-constexpr Scenario kStoreBuffering = {
-    "SB", "x=1; r0=y || y=1; r1=x", 2, nullptr,
-    {[](int p) { set(x(p)); see(0, y(p)); }, [](int p) { set(y(p)); see(1, x(p)); }}, keep_outcome, 0, 0};
-constexpr Scenario kLockedStoreBuffering = {
-    "SB+lock", "x=1; lock z; r0=y || y=1; lock z; r1=x", 2, nullptr,
-    {[](int p) {
-         set(x(p));
-         lock(world().store(p).segment.header().durable.value);
-         see(0, y(p));
-     },
-     [](int p) {
-         set(y(p));
-         lock(world().store(p).segment.header().durable.value);
-         see(1, x(p));
-     }},
-    keep_outcome, 0, 0};
-constexpr Scenario kMessagePassing = {
-    "MP", "x=1; y=1 || r0=y; r1=x", 2, nullptr,
-    {[](int p) { set(x(p)); set(y(p)); }, [](int p) { see(0, y(p)); see(1, x(p)); }}, keep_outcome, 0, 0};
-constexpr Scenario kLoadBuffering = {
-    "LB", "r0=y; x=1 || r1=x; y=1", 2, nullptr,
-    {[](int p) { see(0, y(p)); set(x(p)); }, [](int p) { see(1, x(p)); set(y(p)); }}, keep_outcome, 0, 0};
-constexpr Scenario kForwarding = {
-    "forward", "x=1; r0=x || r1=x", 2, nullptr,
-    {[](int p) { set(x(p)); see(0, x(p)); }, [](int p) { see(1, x(p)); }}, keep_outcome, 0, 0};
+constexpr Scenario kStoreBuffering = {"SB",
+                                      "x=1; r0=y || y=1; r1=x",
+                                      2,
+                                      nullptr,
+                                      {[](int p) {
+                                           set(x(p));
+                                           see(0, y(p));
+                                       },
+                                       [](int p) {
+                                           set(y(p));
+                                           see(1, x(p));
+                                       }},
+                                      keep_outcome,
+                                      0,
+                                      0};
+constexpr Scenario kLockedStoreBuffering = {"SB+lock",
+                                            "x=1; lock z; r0=y || y=1; lock z; r1=x",
+                                            2,
+                                            nullptr,
+                                            {[](int p) {
+                                                 set(x(p));
+                                                 lock(world().store(p).segment.header().durable.value);
+                                                 see(0, y(p));
+                                             },
+                                             [](int p) {
+                                                 set(y(p));
+                                                 lock(world().store(p).segment.header().durable.value);
+                                                 see(1, x(p));
+                                             }},
+                                            keep_outcome,
+                                            0,
+                                            0};
+constexpr Scenario kMessagePassing = {"MP",
+                                      "x=1; y=1 || r0=y; r1=x",
+                                      2,
+                                      nullptr,
+                                      {[](int p) {
+                                           set(x(p));
+                                           set(y(p));
+                                       },
+                                       [](int p) {
+                                           see(0, y(p));
+                                           see(1, x(p));
+                                       }},
+                                      keep_outcome,
+                                      0,
+                                      0};
+constexpr Scenario kLoadBuffering = {"LB",
+                                     "r0=y; x=1 || r1=x; y=1",
+                                     2,
+                                     nullptr,
+                                     {[](int p) {
+                                          see(0, y(p));
+                                          set(x(p));
+                                      },
+                                      [](int p) {
+                                          see(1, x(p));
+                                          set(y(p));
+                                      }},
+                                     keep_outcome,
+                                     0,
+                                     0};
+constexpr Scenario kForwarding = {"forward",
+                                  "x=1; r0=x || r1=x",
+                                  2,
+                                  nullptr,
+                                  {[](int p) {
+                                       set(x(p));
+                                       see(0, x(p));
+                                   },
+                                   [](int p) { see(1, x(p)); }},
+                                  keep_outcome,
+                                  0,
+                                  0};
 
 bool has_exactly(const Scenario& scenario, const std::set<Outcome>& allowed) {
     outcomes.clear();

@@ -71,7 +71,8 @@ void Machine::run(const Limits& limits, Chooser* chooser, const Schedule& script
 
 void Machine::add(Act act, int process, std::size_t stores) noexcept {
     if (ways_count_ == kWaysMax) return;
-    ways_[ways_count_++] = {step_, act, static_cast<std::uint8_t>(process), static_cast<std::uint8_t>(stores)};
+    ways_[ways_count_++] = {step_, act, static_cast<std::uint8_t>(process),
+                            static_cast<std::uint8_t>(stores)};
 }
 
 // The ways to stop here that differ: the pending stores that stay behind begin with one that matters, or there
@@ -86,7 +87,8 @@ void Machine::add_ways(Act act, int to, Matters matters) noexcept {
 }
 
 void Machine::add_switches(int to) noexcept {
-    add_ways(Act::kSwitch, to, [this](const StoreBuffer::Store& s) { return is_contended(s.offset, s.bytes); });
+    add_ways(Act::kSwitch, to,
+             [this](const StoreBuffer::Store& s) { return is_contended(s.offset, s.bytes); });
 }
 
 void Machine::add_crashes() noexcept {
@@ -99,7 +101,8 @@ void Machine::add_late_drains(std::size_t offset, std::size_t bytes) noexcept {
         const StoreBuffer& stores = processes_[static_cast<std::size_t>(i)].stores;
         for (std::size_t at = 0; i != current_ && at < stores.count(); ++at) {
             const auto& store = stores[at];
-            if (store.offset < offset + bytes && offset < store.offset + store.bytes) add(Act::kDrain, i, at + 1);
+            if (store.offset < offset + bytes && offset < store.offset + store.bytes)
+                add(Act::kDrain, i, at + 1);
         }
     }
 }
@@ -186,70 +189,6 @@ void Machine::end_of_current() noexcept {
     current().stores.clear();
     current().is_dead = true;
     if (has_runnable()) end_of_current();
-}
-
-// ---- Accesses -------------------------------------------------------------------------------------------
-
-void Machine::note(std::size_t offset, std::size_t bytes, bool is_write) noexcept {
-    const int process = current_ < 0 ? Sharing::kJudge : current_;
-    if (current_ < 0 && is_write) return;
-    for (std::size_t g = offset / 8; g <= (offset + bytes - 1) / 8; ++g) {
-        sharing_.note(static_cast<Granule>(g), process, is_write);
-    }
-}
-
-bool Machine::is_observed(const StoreBuffer::Store& store) const noexcept {
-    for (Granule g = store.first(); g <= store.last(); ++g) {
-        if (sharing_.is_observed(g)) return true;
-    }
-    return !limits_.is_pruned;
-}
-
-bool Machine::is_contended(std::size_t offset, std::size_t bytes) const noexcept {
-    if (!limits_.is_pruned) return true;
-    for (std::size_t g = offset / 8; g <= (offset + bytes - 1) / 8; ++g) {
-        if (sharing_.is_contended(static_cast<Granule>(g))) return true;
-    }
-    return false;
-}
-
-void Machine::load(std::size_t offset, void* to, std::size_t bytes) noexcept {
-    if (bytes == 0) return;
-    note(offset, bytes, false);
-    if (current_ >= 0) point(offset, bytes, false, is_contended(offset, bytes));
-    memory_.read(offset, to, bytes);
-    if (current_ >= 0) current().stores.forward(offset, to, bytes);
-}
-
-void Machine::store(std::size_t offset, const void* from, std::size_t bytes) noexcept {
-    if (bytes == 0) return;
-    note(offset, bytes, true);
-    if (current_ < 0) return memory_.write(offset, from, bytes);
-    if (limits_.is_pruned) {
-        count_step();
-    } else {
-        point(offset, bytes, false, true);
-    }
-    current().stores.push(memory_, offset, from, bytes);
-}
-
-void Machine::lock(std::size_t offset, std::size_t bytes) noexcept {
-    note(offset, bytes, false);
-    note(offset, bytes, true);
-    if (current_ < 0) return;
-    point(offset, bytes, true, is_contended(offset, bytes));
-    current().stores.drain(memory_, current().stores.count());
-}
-
-void Machine::write(std::size_t offset, const void* from, std::size_t bytes) noexcept {
-    memory_.write(offset, from, bytes);
-}
-
-bool Machine::is_alive(std::uint32_t participant) noexcept {
-    const int process = process_of_.at(participant);
-    if (process < 0) return true;
-    if (current_ >= 0 && process != current_) point(0, 0, false, crashes_left_ != 0);
-    return !is_dead(process);
 }
 
 void Machine::write_line(const char* what, std::size_t offset, std::uint64_t value) {

@@ -134,4 +134,7 @@ private:
     Name name_;
 };
 
+// The one that runs now; NULL: memory is accessed at once.
+Machine* machine() noexcept;
+
 }  // namespace keystile::explore

@@ -101,30 +101,33 @@ Options read(Arguments arguments) {
 bool report(const Scenario& scenario, const Options& options) {
     const Plan& plan = options.plan;
     const Finding f = explore(scenario, plan);
-    std::printf("%-22s %8lu schedules, %8lu with a crash; bounds: %d preemptions, %d crashes; %s; %lu steps at most, "
-                "%d passes, %.1f s, %.0f/s\n",
-                scenario.name.data(), f.schedules, f.crashed, plan.limits.preemptions, plan.limits.crashes,
-                f.is_exhausted    ? "exhausted"
-                : plan.random != 0 ? ("random, seed " + std::to_string(plan.seed)).c_str()
-                                   : "NOT exhausted",
-                f.steps_max, f.passes, f.seconds, static_cast<double>(f.schedules_all) / f.seconds);
+    std::printf(
+        "%-22s %8lu schedules, %8lu with a crash; bounds: %d preemptions, %d crashes; %s; %lu steps at most, "
+        "%d passes, %.1f s, %.0f/s\n",
+        scenario.name.data(), f.schedules, f.crashed, plan.limits.preemptions, plan.limits.crashes,
+        f.is_exhausted     ? "exhausted"
+        : plan.random != 0 ? ("random, seed " + std::to_string(plan.seed)).c_str()
+                           : "NOT exhausted",
+        f.steps_max, f.passes, f.seconds, static_cast<double>(f.schedules_all) / f.seconds);
     if (f.failure) {
         std::printf("  WRONG: %s\n  keystile_explore --scenario %s --replay '%s'\n", f.failure->what.c_str(),
                     scenario.name.data(), to_text(f.failure->schedule).c_str());
         return false;
     }
     if (!options.is_pinned) return true;
-    const std::uint64_t pinned = plan.limits.crashes == 0 ? scenario.schedules : scenario.schedules_with_crash;
+    const std::uint64_t pinned =
+        plan.limits.crashes == 0 ? scenario.schedules : scenario.schedules_with_crash;
     if (f.schedules == pinned) return true;
-    std::printf("  CHANGED: %lu schedules are written in scenarios.cpp. Find out why, then write the new number.\n",
-                pinned);
+    std::printf(
+        "  CHANGED: %lu schedules are written in scenarios.cpp. Find out why, then write the new number.\n",
+        pinned);
     return false;
 }
 
 bool report_comparison(const Scenario& scenario, const Limits& limits) {
     const Comparison c = compare(scenario, limits);
-    std::printf("%-22s %8lu schedules, %6lu ends; unpruned %8lu, %6lu ends; missed %lu%s\n", scenario.name.data(),
-                c.schedules_pruned, c.ends_pruned, c.schedules, c.ends, c.ends_missed,
+    std::printf("%-22s %8lu schedules, %6lu ends; unpruned %8lu, %6lu ends; missed %lu%s\n",
+                scenario.name.data(), c.schedules_pruned, c.ends_pruned, c.schedules, c.ends, c.ends_missed,
                 c.is_sharing_known ? "" : "; places were shared that nobody knew of");
     return c.ends_missed == 0 && c.is_sharing_known;
 }
@@ -144,10 +147,12 @@ bool report_all(const Options& options) {
                                   ? options.plan.random != 0 || scenario.schedules != 0
                                   : options.scenario == &scenario;
         // Without pruning three processes take hours.
-        const bool is_too_large = options.mode == Mode::kCompare && options.scenario == nullptr && scenario.processes > 2;
+        const bool is_too_large =
+            options.mode == Mode::kCompare && options.scenario == nullptr && scenario.processes > 2;
         if (!is_meant || is_too_large) continue;
-        const bool is_right = options.mode == Mode::kCompare ? report_comparison(scenario, options.plan.limits)
-                                                             : report(scenario, options);
+        const bool is_right = options.mode == Mode::kCompare
+                                  ? report_comparison(scenario, options.plan.limits)
+                                  : report(scenario, options);
         is_good = is_good && is_right;
         std::fflush(stdout);
     }

@@ -28,7 +28,8 @@ public:
 
     void push(Memory& memory, std::size_t offset, const void* from, std::size_t bytes) noexcept {
         if (drained_ == count_) clear();
-        if (count_ == kStoresMax || used_ + bytes > kBytesMax) {  // full: the processor waits for the oldest ones
+        if (count_ == kStoresMax ||
+            used_ + bytes > kBytesMax) {  // full: the processor waits for the oldest ones
             drain(memory, count());
             clear();
         }

@@ -24,8 +24,8 @@ inline constexpr std::size_t kValueBytes = 24;
 enum Key : int { kMain, kOther, kNew, kKeys };
 std::string_view key_name(int key) noexcept;
 // As abi/data.cpp does it.
-engine::Status find_or_insert(engine::Session& session, std::string_view name, engine::shm::Slot** slot_out) noexcept;
-
+engine::Status find_or_insert(engine::Session& session, std::string_view name,
+                              engine::shm::Slot** slot_out) noexcept;
 
 // A commit as its caller saw it. Begun and never ended: in doubt, the caller died.
 struct Deed {
