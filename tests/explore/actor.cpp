@@ -35,8 +35,9 @@ Value Actor::get(int key) noexcept {
     return value;
 }
 
-void Actor::make() noexcept {
-    const Status s = find_or_insert(session_, key_name(kNew), &made_);
+void Actor::make(int key) noexcept {
+    world().is_made.at(static_cast<std::size_t>(key)) = true;
+    const Status s = find_or_insert(session_, key_name(key), &made_);
     if (s != Status::kOk) world().fail("a key could not be made");
 }
 

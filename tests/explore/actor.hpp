@@ -17,10 +17,10 @@ public:
     explicit Actor(int process) noexcept
         : process_(process), session_(world().session(process)), store_(world().store(process)) {}
 
-    // kNew must have been made.
-    engine::shm::Slot& slot(int key) noexcept { return key == kNew ? *made_ : world().slot(process_, key); }
-    // Find or insert kNew, as abi/data.cpp does it.
-    void make() noexcept;
+    // One from kNew on must have been made.
+    engine::shm::Slot& slot(int key) noexcept { return key >= kNew ? *made_ : world().slot(process_, key); }
+    // Find or insert such a key, as abi/data.cpp does it; one at a time.
+    void make(int key) noexcept;
     engine::Session& session() noexcept { return session_; }
     engine::Store& store() noexcept { return store_; }
 

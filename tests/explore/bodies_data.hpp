@@ -30,17 +30,16 @@ inline void read_main(int process) {
     if (second.stamp.version < first.stamp.version) world().fail("a version went back");
 }
 
-template <char letter>
+template <int key, char letter>
 void insert(int process) {
     Actor self(process);
-    self.make();
-    Value never{};
-    self.append(kNew, never, letter);
+    self.make(key);
+    self.append(key, Value{}, letter);
 }
 
 inline void insert_erase_update(int process) {
     Actor self(process);
-    self.make();
+    self.make(kNew);
     self.append(kNew, Value{}, 'i');
     self.erase(kMain, self.get(kMain));
     self.update(kMain, 'j');
@@ -67,7 +66,7 @@ inline void reap_and_insert(int process) {
     Actor self(process);
     self.reap();
     self.reopen();
-    self.make();
+    self.make(kNew);
     self.append(kNew, Value{}, 's');
     self.update(kOther, 's');
 }

@@ -52,7 +52,8 @@ bool run_guards() {
     std::printf("Schedules until the missing guard is found; - exhausted without; . not asked. Columns:\n");
     int column = 0;
     for (const Scenario& scenario : scenarios()) {
-        if (scenario.schedules != 0) std::printf("  %2d %s\n", ++column, std::string(scenario.name).c_str());
+        if (find_pin(scenario.name) != nullptr)
+            std::printf("  %2d %s\n", ++column, std::string(scenario.name).c_str());
     }
     std::printf("%-28s", "guard off");
     for (int i = 1; i <= column; ++i) std::printf(" %8d", i);
@@ -64,7 +65,7 @@ bool run_guards() {
         std::printf("%-25s %-2s", guard.c_str(), error_of(guard));
         Row row;
         for (const Scenario& scenario : scenarios()) {
-            if (scenario.schedules == 0) continue;
+            if (find_pin(scenario.name) == nullptr) continue;
             if (scenario.processes > kSmall && !row.first.empty()) {
                 std::printf(" %8s", ".");
             } else {

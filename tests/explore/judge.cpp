@@ -11,7 +11,9 @@ std::string World::judge() {
     if (machine_->is_stuck()) fail("a process made no progress");
     if (scenario_.judge != nullptr) scenario_.judge(*this);
     for (const int key : {kMain, kOther}) judge_deeds(key, slot(kObserver, key));
-    judge_new();
+    for (int key = kNew; key < kKeys; ++key) {
+        if (is_made.at(static_cast<std::size_t>(key))) judge_made(key);
+    }
     judge_claims();
     judge_living();
     if (wrong_.empty()) judge_store();
@@ -41,7 +43,7 @@ void World::judge_deeds(int key, const shm::Slot& slot) {
         fail("the version does not count the commits that were OK");
 
     Actor observer(kObserver);
-    if (key == kNew) observer.make();
+    if (key >= kNew) observer.make(key);
     const Value value = observer.get(key);
     if (value.status == Status::kNotFound && value.stamp.version != 0 && !is_deleted)
         fail("a value is gone, and nobody deleted it");
@@ -53,15 +55,15 @@ void World::judge_deeds(int key, const shm::Slot& slot) {
     }
 }
 
-void World::judge_new() {
+void World::judge_made(int key) {
     Segment& segment = store(kObserver).segment;
-    const std::string_view name = key_name(kNew);
-    const KeyBytes key{name.data(), name.size()};
+    const std::string_view name = key_name(key);
+    const KeyBytes bytes{name.data(), name.size()};
     shm::Slot* made = nullptr;
-    const Status s = find_slot(segment, key, hash_of(key, store(kObserver).hash_seed), &made);
-    if (s == Status::kOk) return judge_deeds(kNew, *made);
+    const Status s = find_slot(segment, bytes, hash_of(bytes, store(kObserver).hash_seed), &made);
+    if (s == Status::kOk) return judge_deeds(key, *made);
     for (std::size_t i = 0; i < deed_count; ++i) {
-        if (deeds[i].key == kNew) fail("a key that was made is not found");
+        if (deeds[i].key == key) fail("a key that was made is not found");
     }
 }
 

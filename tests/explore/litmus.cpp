@@ -36,81 +36,56 @@ void keep_outcome(World& world) {
     outcomes.insert({world.notes[0], world.notes[1]});
 }
 
-// A lambda without captures is the body of a process.
-constexpr Scenario kStoreBuffering = {"SB",
-                                      "x=1; r0=y || y=1; r1=x",
-                                      2,
-                                      nullptr,
-                                      {[](int p) {
-                                           set(x(p));
-                                           see(0, y(p));
-                                       },
-                                       [](int p) {
-                                           set(y(p));
-                                           see(1, x(p));
-                                       }},
-                                      keep_outcome,
-                                      0,
-                                      0};
-constexpr Scenario kLockedStoreBuffering = {"SB+lock",
-                                            "x=1; lock z; r0=y || y=1; lock z; r1=x",
-                                            2,
-                                            nullptr,
-                                            {[](int p) {
-                                                 set(x(p));
-                                                 lock(world().store(p).segment.header().durable.value);
-                                                 see(0, y(p));
-                                             },
-                                             [](int p) {
-                                                 set(y(p));
-                                                 lock(world().store(p).segment.header().durable.value);
-                                                 see(1, x(p));
-                                             }},
-                                            keep_outcome,
-                                            0,
-                                            0};
-constexpr Scenario kMessagePassing = {"MP",
-                                      "x=1; y=1 || r0=y; r1=x",
-                                      2,
-                                      nullptr,
-                                      {[](int p) {
-                                           set(x(p));
-                                           set(y(p));
-                                       },
-                                       [](int p) {
-                                           see(0, y(p));
-                                           see(1, x(p));
-                                       }},
-                                      keep_outcome,
-                                      0,
-                                      0};
-constexpr Scenario kLoadBuffering = {"LB",
-                                     "r0=y; x=1 || r1=x; y=1",
-                                     2,
-                                     nullptr,
-                                     {[](int p) {
-                                          see(0, y(p));
-                                          set(x(p));
-                                      },
-                                      [](int p) {
-                                          see(1, x(p));
-                                          set(y(p));
-                                      }},
-                                     keep_outcome,
-                                     0,
-                                     0};
-constexpr Scenario kForwarding = {"forward",
-                                  "x=1; r0=x || r1=x",
-                                  2,
-                                  nullptr,
-                                  {[](int p) {
-                                       set(x(p));
-                                       see(0, x(p));
-                                   },
-                                   [](int p) { see(1, x(p)); }},
-                                  keep_outcome,
-                                  0,
-                                  0};
+shm::Atomic64& z(int process) {
+    return world().store(process).segment.header().durable.value;
+}
+
+void x_then_y(int p) {
+    set(x(p));
+    see(0, y(p));
+}
+void y_then_x(int p) {
+    set(y(p));
+    see(1, x(p));
+}
+void x_lock_y(int p) {
+    set(x(p));
+    lock(z(p));
+    see(0, y(p));
+}
+void y_lock_x(int p) {
+    set(y(p));
+    lock(z(p));
+    see(1, x(p));
+}
+void send(int p) {
+    set(x(p));
+    set(y(p));
+}
+void receive(int p) {
+    see(0, y(p));
+    see(1, x(p));
+}
+void see_y_set_x(int p) {
+    see(0, y(p));
+    set(x(p));
+}
+void see_x_set_y(int p) {
+    see(1, x(p));
+    set(y(p));
+}
+void set_and_see(int p) {
+    set(x(p));
+    see(0, x(p));
+}
+void see_only(int p) {
+    see(1, x(p));
+}
+
+constexpr Scenario litmus(std::string_view name, std::string_view about, Machine::Body first,
+                          Machine::Body second) {
+    return two(name, about, nullptr, first, second, keep_outcome);
+}
 
 bool has_exactly(const Scenario& scenario, const std::set<Outcome>& allowed) {
     outcomes.clear();
@@ -129,11 +104,18 @@ bool has_exactly(const Scenario& scenario, const std::set<Outcome>& allowed) {
 
 bool run_litmus_tests() {
     const Outcome none{0, 0}, right{0, 1}, left{1, 0}, both{1, 1};
-    bool is_good = has_exactly(kStoreBuffering, {none, right, left, both});
-    is_good = has_exactly(kLockedStoreBuffering, {right, left, both}) && is_good;
-    is_good = has_exactly(kMessagePassing, {none, right, both}) && is_good;
-    is_good = has_exactly(kLoadBuffering, {none, right, left}) && is_good;
-    return has_exactly(kForwarding, {left, both}) && is_good;
+    bool is_good =
+        has_exactly(litmus("SB", "x=1; r0=y || y=1; r1=x", x_then_y, y_then_x), {none, right, left, both});
+    is_good = has_exactly(litmus("SB+lock", "x=1; lock; r0=y || y=1; lock; r1=x", x_lock_y, y_lock_x),
+                          {right, left, both}) &&
+              is_good;
+    is_good =
+        has_exactly(litmus("MP", "x=1; y=1 || r0=y; r1=x", send, receive), {none, right, both}) && is_good;
+    is_good =
+        has_exactly(litmus("LB", "r0=y; x=1 || r1=x; y=1", see_y_set_x, see_x_set_y), {none, right, left}) &&
+        is_good;
+    return has_exactly(litmus("forward", "x=1; r0=x || r1=x", set_and_see, see_only), {left, both}) &&
+           is_good;
 }
 
 }  // namespace keystile::explore

@@ -18,7 +18,6 @@ namespace {
 World* the_world = nullptr;
 
 constexpr char kFolder[] = "/dev/shm";
-constexpr std::uint64_t kSeed = 0x6B657975;  // the same in every run: so each takes the same path
 
 [[noreturn]] void give_up(const char* what, Status status) {
     std::fprintf(stderr, "keystile_explore: %s: %d\n", what, static_cast<int>(status));
@@ -33,10 +32,6 @@ void demand(const char* what, Status status) {
 
 World& world() noexcept {
     return *the_world;
-}
-
-std::string_view key_name(int key) noexcept {
-    return key == kMain ? "k" : key == kOther ? "o" : "n";
 }
 
 Status find_or_insert(Session& session, std::string_view name, shm::Slot** slot_out) noexcept {
@@ -54,8 +49,8 @@ World::World(const Scenario& scenario)
     the_world = this;
     attach(kObserver);
     Segment& segment = store(kObserver).segment;
-    segment.header().hash_seed = kSeed;  // before the first key
-    store(kObserver).hash_seed = kSeed;
+    segment.header().hash_seed = kHashSeed;  // before the first key
+    store(kObserver).hash_seed = kHashSeed;
     for (int i = 0; i < scenario.processes; ++i) attach(i);
     remove_file(std::string(kFolder) + "/" + file_);
 
@@ -115,6 +110,7 @@ void World::begin() {
     claim_count = claims_at_start_;
     for (std::size_t i = 0; i < claim_count; ++i) claims[i].is_over = false;
     notes = {};
+    is_made = {};
     wrong_.clear();
     machine_->now_us = now_us_;
 }

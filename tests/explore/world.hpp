@@ -13,6 +13,7 @@
 #include <string_view>
 #include <unordered_set>
 
+#include "explore/keys.hpp"
 #include "explore/machine.hpp"
 #include "operations/operations.hpp"
 
@@ -20,9 +21,6 @@ namespace keystile::explore {
 
 inline constexpr std::size_t kValueBytes = 24;
 
-// kNew does not exist when a scenario starts.
-enum Key : int { kMain, kOther, kNew, kKeys };
-std::string_view key_name(int key) noexcept;
 // As abi/data.cpp does it.
 engine::Status find_or_insert(engine::Session& session, std::string_view name,
                               engine::shm::Slot** slot_out) noexcept;
@@ -80,13 +78,14 @@ public:
     std::size_t deed_count = 0;
     std::array<Claimed, 16> claims;
     std::size_t claim_count = 0;
+    std::array<bool, kKeys> is_made{};     // somebody set about to make the key
     std::array<std::uint64_t, 8> notes{};  // of the scenario's own
     std::array<engine::Grant, 2> grants;   // from prepare()
 
 private:
     void attach(int process);
     void judge_deeds(int key, const engine::shm::Slot& slot);
-    void judge_new();
+    void judge_made(int key);
     void judge_letter(int key, char letter, std::uint64_t version, const Deed* ok);
     void judge_claims();
     void judge_living();
