@@ -316,8 +316,8 @@ const Guard kGuards[] = {
     {"reaper.line_reachable", cell<kOverwrite, kBeforeCas>},
 };
 
-// Here a process would have to stop between two instructions that no crash point parts. The schedule explorer
-// finds them (`keystile_explore --guards`).
+// Asked of the schedule explorer alone, which needs no crash point to come between two instructions
+// (`keystile_explore --guards`).
 constexpr const char* kExplored[] = {"claim.record_matches", "claim.word_first", "commit.early_id",
                                      "reaper.line_id"};
 
