@@ -45,7 +45,7 @@ CONSTANTS
   Durable,      \* BOOLEAN
   Shapes,       \* operations that may be begun, see Kinds
   MaxOps, MaxDirects, MaxTouches, MaxSkips, MaxDeaths,
-  Helps,        \* BOOLEAN: idle processes help and recycle unasked
+  Helps,        \* what idle processes also do unasked: {"recycle", "reap"}
   Mutants       \* guards taken out: {} in a green run, one name in a mutant
 
 Broken(m) == m \in Mutants
@@ -559,7 +559,7 @@ Start(s, f) == /\ Author(s, "idle") /\ alive[s]
 
 \* A direct commit, a claim, a release that meets an INTENT.
 Visit(s) == \E k \in Slots : word[k].int /\ Start(s, ResolveFrame(k, word[k]))
-Recycle(s) == Helps /\ Recyclable /\ Start(s, [NoFrame EXCEPT !.goal = "recycle", !.at = "head"])
+Recycle(s) == "recycle" \in Helps /\ Recyclable /\ Start(s, [NoFrame EXCEPT !.goal = "recycle", !.at = "head"])
 
 IsLeft(t) == LET d == sess[t].hold IN
   /\ d # None
@@ -567,7 +567,7 @@ IsLeft(t) == LET d == sess[t].hold IN
      \/ ctl[d].st = "PUBLISHED" /\ ctl[d].id[1] = None /\ AuthorOf(d) = t
   /\ ~(IsSingle(d) /\ IsInSlot(d)) \/ Broken("reap_single_in_slot")
 \* Guard E6: only the dead are reaped.
-Reap(s) == \E t \in Procs \ {s} :
+Reap(s) == "reap" \in Helps /\ \E t \in Procs \ {s} :
   /\ ~alive[t] \/ Broken("E6_reap_the_living")
   /\ IsLeft(t)
   /\ Start(s, [NoFrame EXCEPT !.goal = "reap", !.at = "reap_look", !.x = t])
