@@ -302,8 +302,8 @@ StackMax == Cardinality(Slots) + 1
 
 ResolveFrame(k, w) == [NoFrame EXCEPT !.goal = "resolve", !.p = w.ver, !.k = k, !.w = w]
 
-\* First resolve what stands at slot k. With entries in one order the stack is never higher than there are slots; without
-\* it comes back to itself, and the only thing to do is to start over.
+\* First resolve what stands at slot k. Guard R9: with entries in one order the stack is never higher than there are
+\* slots; without it comes back to itself, and the only thing to do is to start over.
 Resolve(s, k, w) ==
   /\ IF Len(stk[s]) < StackMax THEN Push(s, ResolveFrame(k, w))
      ELSE stk' = [stk EXCEPT ![s] = SubSeq(@, 1, 1)]
@@ -318,6 +318,9 @@ Restore(s, f) ==
 
 \* Only a durable store's versions are positions.
 Ensures == (Durable /\ ~Broken("R2_predecessor_not_marked")) \/ Broken("E1_ensure_in_volatile")
+
+\* Guard: the whole word.
+IsExpected(w, e) == w = e.exp \/ (Broken("epoch_not_compared") /\ ~w.int /\ [w EXCEPT !.ep = e.exp.ep] = e.exp)
 
 \* The position's cell, and for READY everything that decide looks at before it does something.
 LookCell(s) ==
@@ -334,11 +337,10 @@ LookCell(s) ==
               todo == {i \in DOMAIN es : ~IsDone(es[i])}
               i == CHOOSE j \in todo : \A l \in todo : j <= l
               e == es[i]
-              w == word[e.k]
-              IsExpected == w = e.exp \/ (Broken("epoch_not_compared") /\ ~w.int /\ [w EXCEPT !.ep = e.exp.ep] = e.exp) IN
+              w == word[e.k] IN
           /\ IF todo = {} THEN Become(s, [f EXCEPT !.at = "commit", !.all = f.goal = "resolve"])
              ELSE IF w.int THEN Resolve(s, e.k, w)
-             ELSE IF IsExpected
+             ELSE IF IsExpected(w, e)
              THEN Become(s, [f EXCEPT !.es = <<e>>, !.d = c.ref, !.all = f.goal = "resolve",
                                       !.at = IF Ensures /\ CellIs(w.ver, {"READY"}) THEN "ensure" ELSE "install"])
              ELSE Become(s, [f EXCEPT !.at = "abort", !.all = f.goal = "resolve"])
@@ -367,8 +369,9 @@ Install(s) ==
   /\ At(s, "install")
   /\ LET f == Top(s)  e == f.es[1]  p == f.p
          w == word[e.k]
-         isHit == w = e.exp \/ (Broken("epoch_not_compared") /\ ~w.int /\ [w EXCEPT !.ep = e.exp.ep] = e.exp) IN
-     /\ word' = IF isHit THEN [word EXCEPT ![e.k] = IF IsSingle(f.d) THEN NewWord(p, e) ELSE [w EXCEPT !.int = TRUE, !.ver = p]] ELSE word
+         isHit == IsExpected(w, e)
+         to == IF IsSingle(f.d) THEN NewWord(p, e) ELSE [w EXCEPT !.int = TRUE, !.ver = p] IN
+     /\ word' = IF isHit THEN [word EXCEPT ![e.k] = to] ELSE word
      /\ IF isHit /\ IsSingle(f.d) THEN TakesEffect(p, f.es) ELSE UNCHANGED ghosts
      /\ Become(s, Again(f))
   /\ UNCHANGED <<cell, head, tail, ctl, hdr, desc, sess, skips, HelpRest>>
@@ -532,7 +535,7 @@ ReapCheck(s) ==
   /\ IF ctl[Top(s).d] = Top(s).c THEN Become(s, [Top(s) EXCEPT !.at = "reap_free"]) ELSE Pop(s)
   /\ UNCHANGED <<word, cell, head, tail, ctl, hdr, desc, sess, ghosts, skips, HelpRest>>
 
-\* Guard: what lies in a descriptor that its owner has not filled is from its last life: a value that a slot holds stays.
+\* Guard: what lies in a descriptor that its owner has not filled is from its last life: what a slot holds stays.
 IsInSlot(b) == hdr[b].k \in Slots /\ word[hdr[b].k].ref = b
 ReapFree(s) ==
   /\ At(s, "reap_free")
@@ -615,7 +618,8 @@ Reading(r, at) == rd[r].at = at
 ReadWord(r) ==
   /\ Reading(r, "idle")
   /\ \E k \in Slots : /\ word[k].ref # None
-                      /\ rd' = [rd EXCEPT ![r] = [NoRd EXCEPT !.k = k, !.w = word[k], !.b = word[k].ref, !.from = db[k].ver,
+                      /\ rd' = [rd EXCEPT ![r] = [NoRd EXCEPT !.k = k, !.w = word[k], !.b = word[k].ref,
+                                                              !.from = db[k].ver,
                                                               !.at = IF word[k].int THEN "cell" ELSE "block"]]
   /\ UNCHANGED ReadRest
 
@@ -721,7 +725,8 @@ NoBlockLost ==
          \/ LET d == sess[s].hold IN
             d \in Descs /\ IsFoundBy(s, d) /\ \E i \in DOMAIN desc[d].es : desc[d].es[i].b = b
 
-\* A block in a slot is not free and holds what the slot says; what an operation has written is its alone until it is over.
+\* A block in a slot is not free and holds what the slot says; what an operation has written is its alone until it is
+\* over.
 NoBlockShared ==
   /\ \A k \in Slots :
        /\ word[k].ref # None => ctl[word[k].ref].st # "FREE"

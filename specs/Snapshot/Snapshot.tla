@@ -45,8 +45,8 @@ vars == <<word, opr, tail, loaded, snap, db, cuts, directs, snaps>>
 
 Clean(v) == [p |-> 0, ver |-> v]
 NoCollect == [k \in Slots |-> [w |-> Clean(0), v |-> 0]]
-NoSnap == [at |-> "idle", k |-> 1, w |-> Clean(0), v |-> 0, one |-> NoCollect, two |-> NoCollect, isSecond |-> FALSE, tries |-> 0,
-           commits |-> 0, p |-> 0]
+NoSnap == [at |-> "idle", k |-> 1, w |-> Clean(0), v |-> 0, one |-> NoCollect, two |-> NoCollect,
+           isSecond |-> FALSE, tries |-> 0, commits |-> 0, p |-> 0]
 Last == Cardinality(Slots)
 
 Init ==
@@ -173,8 +173,8 @@ SnapCell ==
      IF Broken("R5_word_not_seen_again") THEN Collected(w, v) ELSE snap' = [snap EXCEPT !.v = v, !.at = "again"]
   /\ UNCHANGED <<opr, cuts, snaps, Rest>>
 
-\* Guard R5: the word once more. A cell that has gone on says "old" of a late INTENT only: not of one that was there when
-\* the word was read, and has been finalised since.
+\* Guard R5: the word once more. A cell that has gone on says "old" of a late INTENT only: not of one that was there
+\* when the word was read, and has been finalised since.
 SnapAgain ==
   /\ snap.at = "again"
   /\ IF word[snap.k] = snap.w THEN Collected(snap.w, snap.v) ELSE snap' = [snap EXCEPT !.at = "word"]
@@ -211,7 +211,9 @@ SnapReturn ==
 -----------------------------------------------------------------------------
 Next ==
   \/ Begin
-  \/ \E p \in 1..tail : Commit(p) \/ Abort(p) \/ Recycle(p) \/ \E k \in Slots : LoadWord(p, k) \/ Install(p, k) \/ Finalise(p, k)
+  \/ \E p \in 1..tail :
+       \/ Commit(p) \/ Abort(p) \/ Recycle(p)
+       \/ \E k \in Slots : LoadWord(p, k) \/ Install(p, k) \/ Finalise(p, k)
   \/ \E k \in Slots : Restore(k) \/ Direct(k)
   \/ Start \/ SnapWord \/ SnapCell \/ SnapAgain \/ SnapLook \/ SnapPublish \/ SnapAnswer \/ SnapReturn
 
