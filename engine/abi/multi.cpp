@@ -217,11 +217,16 @@ ks_status ks_multi_put(ks_multi* multi, ks_bytes key, ks_bytes value, const ks_c
         return fault(KS_E_VALUE_SIZE, "a value has at most %u bytes, not %zu", KS_VALUE_SIZE_MAX, value.size);
     }
     return with_item(multi, key, [&](Item& item) -> ks_status {
-        if (const ks_status s = write_item(multi, item, MultiStep::kPut, options); s != KS_OK) return s;
         const auto* bytes = static_cast<const char*>(value.data);
-        item.value_at = multi->values.size();
+        const std::size_t value_at = multi->values.size();
+        multi->values.insert(multi->values.end(), bytes, bytes + value.size);  // may throw: before anything is marked
+        const ks_status s = write_item(multi, item, MultiStep::kPut, options);
+        if (s != KS_OK) {
+            multi->values.resize(value_at);
+            return s;
+        }
+        item.value_at = value_at;
         item.key.size = value.size;
-        multi->values.insert(multi->values.end(), bytes, bytes + value.size);
         return KS_OK;
     });
 }

@@ -70,7 +70,9 @@ public:
     // The descriptor, its entries empty. kFull, kExhausted, kCorrupt.
     Status begin(std::size_t count) noexcept {
         const std::uint64_t bytes = descriptor_bytes(count);
-        grant_ = allocate(lane_, bytes, lane_.note(Holding::kDescriptor));
+        shm::Atomic32& note = lane_.note(Holding::kDescriptor);
+        grant_ = allocate(lane_, bytes, note);
+        if (grant_.status == Status::kFull) grant_ = allocate_larger(lane_, bytes, note);
         if (grant_.status != Status::kOk) return grant_.status;
         descriptor_ = lane_.segment().at<shm::Descriptor>(grant_.ref, bytes);
         if (descriptor_ == nullptr) return Status::kCorrupt;
