@@ -141,7 +141,7 @@ private:
         std::sort(values_.begin(), values_.end());
         for (std::size_t i = 1; i < values_.size(); ++i) {
             const auto [ref, slot] = values_[i];
-            if (values_[i - 1].first != ref) continue;
+            if (values_[i - 1].first != ref || values_[i - 1].second == slot) continue;  // an INTENT names it twice
             const auto names_it = [&](Ref place) {
                 const auto* it = segment_.slot_at(place);
                 return it != nullptr && load_word(*it).ref() == ref;

@@ -173,12 +173,14 @@ void reap_session(Segment& segment, std::uint32_t index, std::uint64_t state) no
     if (!copy_remains(segment, index, state, &remains)) return;
     if (KEYSTILE_GUARD("reaper.session")) {
         repair_line(segment, remains);
+        // The draft before the holdings of other kinds: an old one of those may name the draft's descriptor, which
+        // must not go before the blocks that it alone names.
+        reap_descriptor(segment, remains);
         // The slot before its key block: whether the slot is found is asked by the key's bytes.
         reap_slot(segment, remains);
         for (const Holding block : {Holding::kKey, Holding::kNode, Holding::kValue, Holding::kOtherValue}) {
             reap_block(segment, remains.holding[static_cast<int>(block)], remains, false);
         }
-        reap_descriptor(segment, remains);
     }
     KEYSTILE_CRASH_POINT("operations.reap.before_close");
     close_session(segment, index, state);
