@@ -22,7 +22,8 @@ end. CMD finds KEYSTILE_STORE, KEYSTILE_KEY and KEYSTILE_CLAIM (the token), so t
 `keystile put "$KEYSTILE_KEY"` in it writes under the claim. If the claim is lost, CMD and
 its process group get SIGTERM, and SIGKILL after --grace; the exit code is then 11.
 Otherwise it is CMD's own (128+N if signal N killed it, 127 if it was not found). SIGINT,
-SIGTERM, SIGHUP and SIGQUIT are passed on to CMD. CMD must not release the claim itself.
+SIGTERM, SIGHUP and SIGQUIT are passed on to CMD; if keystile is killed by SIGKILL, so is CMD.
+CMD must not release the claim itself.
 
 Examples:
   token=$(keystile claim jobs/17 --lease 30s) && keystile put jobs/17 --value done --claim "$token" --release

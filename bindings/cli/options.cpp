@@ -82,6 +82,13 @@ std::optional<ks_grant> ClaimOption::grant(const Globals& globals, ks_session* s
     if (used.empty()) return std::nullopt;
     ks_grant grant{};
     const ks_status status = ks_grant_parse(session, bytes_of(key), used.c_str(), &grant);
+    if (status == KS_NOT_FOUND) {
+        Json details;
+        add_key(details, key);
+        throw Failure{ExitCode::not_found,
+                      fmt::format("not found: there is no key {}, so no claim of it either", escaped(key)),
+                      std::move(details)};
+    }
     if (status != KS_OK) throw fault(status, fmt::format("--claim {} for {}", escaped(used), escaped(key)));
     return grant;
 }

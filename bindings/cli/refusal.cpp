@@ -40,9 +40,6 @@ Failure fault(ks_status status, std::string_view what) {
     const bool is_named = said.find(what) != std::string_view::npos;
     std::string message = is_named ? std::string(said) : fmt::format("{}: {}", what, said);
     switch (status) {
-        case KS_E_NO_STORE:
-            message += fmt::format("; make it with: keystile create --store {}", what);
-            break;
         case KS_E_IN_USE:
             message += "; `keystile stat` shows who, --force does it all the same";
             break;

@@ -7,8 +7,9 @@
 #include <cstring>
 #include <ctime>
 
+#include <fcntl.h>
 #include <fmt/format.h>
-#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,10 +21,12 @@ namespace {
 constexpr uint64_t kSecond = 1'000'000'000;
 
 // What this process waits for, blocked before the command starts so that none is missed.
+constexpr int kAwaited[] = {SIGCHLD, SIGALRM, SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+
 sigset_t awaited_signals() {
     sigset_t set;
     sigemptyset(&set);
-    for (const int number : {SIGCHLD, SIGALRM, SIGINT, SIGTERM, SIGHUP, SIGQUIT}) sigaddset(&set, number);
+    for (const int number : kAwaited) sigaddset(&set, number);
     return set;
 }
 
@@ -56,7 +59,7 @@ public:
     bool is_ours() const { return is_ours_; }
     void lend(pid_t group) const { pass(getpgrp(), group); }
     void take_back(pid_t group) const { pass(group, getpgrp()); }
-    void take_back_from_the_dead() const {
+    void take() const {  // whoever has it
         if (is_ours_) tcsetpgrp(STDIN_FILENO, getpgrp());
     }
 
@@ -68,31 +71,42 @@ private:
     bool is_ours_;
 };
 
-// The process id, or minus the errno.
+// The child's part, up to the command. It dies with its parent, also if that happened before it could ask for it.
+[[noreturn]] void become(const std::vector<char*>& argv, char** environment, const sigset_t& mask,
+                         const Terminal& terminal, pid_t parent, int error_pipe) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) raise(SIGKILL);
+    setpgid(0, 0);
+    terminal.take();  // SIGTTOU is ignored still
+    for (const int number : kAwaited) std::signal(number, SIG_DFL);
+    std::signal(SIGTTOU, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &mask, nullptr);
+    execvpe(argv[0], argv.data(), environment);
+    const int error = errno;
+    (void)!write(error_pipe, &error, sizeof error);
+    _exit(127);
+}
+
+// The process id, or minus the errno. fork, not posix_spawn, which has no way to ask for PR_SET_PDEATHSIG.
 pid_t spawn(const std::vector<std::string>& cmd, Environment& environment, const sigset_t& mask,
             const Terminal& terminal) {
-    sigset_t defaults = awaited_signals();
-    sigaddset(&defaults, SIGTTOU);
-    posix_spawnattr_t attributes;
-    posix_spawnattr_init(&attributes);
-    posix_spawnattr_setflags(&attributes,
-                             POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    posix_spawnattr_setpgroup(&attributes, 0);
-    posix_spawnattr_setsigmask(&attributes, &mask);
-    posix_spawnattr_setsigdefault(&attributes, &defaults);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    if (terminal.is_ours()) posix_spawn_file_actions_addtcsetpgrp_np(&actions, STDIN_FILENO);
-
     std::vector<std::string> words = cmd;
     std::vector<char*> argv;
     argv.reserve(words.size() + 1);
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
-    pid_t pid = 0;
-    const int error = posix_spawnp(&pid, argv[0], &actions, &attributes, argv.data(), environment.get());
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
+
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) return -errno;
+    const pid_t parent = getpid();
+    const pid_t pid = fork();
+    if (pid == 0) become(argv, environment.get(), mask, terminal, parent, ends[1]);
+    int error = pid < 0 ? errno : 0;
+    close(ends[1]);
+    // Nothing but the end of the pipe: the command has begun.
+    const bool has_failed = pid > 0 && read(ends[0], &error, sizeof error) == sizeof error;
+    close(ends[0]);
+    if (has_failed) waitpid(pid, nullptr, 0);
     return error == 0 ? pid : -error;
 }
 
@@ -123,7 +137,7 @@ RunEnd run_under_claim(ks_session* session, const ks_grant& grant, uint64_t leas
 
     const pid_t pid = spawn(cmd, environment, before, terminal);
     if (pid < 0) {
-        terminal.take_back_from_the_dead();  // it was lent before the command could not be executed
+        terminal.take();  // it was lent before the command could not be executed
         fmt::print(stderr, "keystile: {}: {}\n", escaped(cmd.front()), strerror(-pid));
         end.wait_status = W_EXITCODE(pid == -ENOENT ? 127 : 126, 0);
     }

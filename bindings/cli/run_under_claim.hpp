@@ -4,8 +4,8 @@
 // The command is a process group of its own. If standard input and output are the terminal of this
 // foreground job, the group gets the terminal, and is given up again when the command is stopped by it
 // (Ctrl-Z) or ends. While this process is stopped nothing is renewed: somebody may take the claim, and
-// the first renewal afterwards says so. Death of this process: the command goes on, the claim ends with
-// its lease.
+// the first renewal afterwards says so. Death of this process: the kernel kills the command with it
+// (SIGKILL, PR_SET_PDEATHSIG; not what the command started itself), and the claim ends with its lease.
 #pragma once
 
 #include <cstdint>

@@ -44,7 +44,15 @@ Store::Store(const std::string& url, const ks_open_options& options) {
     require_url(url);
     ks_store* store = nullptr;
     const ks_status status = ks_open(url.c_str(), &options, &store);
-    if (status != KS_OK) throw fault(status, url);
+    if (status != KS_OK) {
+        Failure failure = fault(status, url);
+        if (status == KS_E_NO_STORE) {
+            const bool is_attaching = (options.flags & (KS_OPEN_MUST_EXIST | KS_OPEN_READ_ONLY)) != 0;
+            failure.message += is_attaching ? fmt::format("; make it with: keystile create --store {}", url)
+                                            : "; the folder it should lie in does not exist";
+        }
+        throw failure;
+    }
     store_.reset(store);
 }
 

@@ -83,7 +83,7 @@ void add_store_commands(CLI::App& app, const Globals& globals) {
     const auto options = std::make_shared<CreateOptions>();
     create_command->add_flag("--exclusive", options->is_exclusive, "Fail if the store exists");
     add_number(create_command, "--expected-keys", options->expected_keys,
-               "Sizes the index; more keys are fine [65536]");
+               "Sizes the index, at most 2^29; more keys are fine [65536]");
     add_size(create_command, "--max-bytes", options->max_bytes,
              "Limit of the store's size, 32M to 128G [64G]");
     create_command->add_option("--group", options->group, "Mode 0660 for this group instead of 0600")

@@ -10,8 +10,8 @@ namespace {
 
 constexpr const char* kExamples =
     R"(One line a change: what happened and the stamp after it. Changes in quick succession may be
-seen as one. Ends after --count changes (exit code 0) or when --timeout is over (exit code
-14).
+seen as one. Ends after --count changes (exit code 0), when --timeout is over (exit code 14),
+or when the store is destroyed (exit code 65).
 
 Examples:
   keystile watch jobs/next

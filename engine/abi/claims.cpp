@@ -31,8 +31,10 @@ ks_status grant_of(const Session& session, const ks_grant* grant, Grant* grant_o
     *grant_out = {slot, grant->stamp.epoch & kEpochMask, static_cast<std::uint32_t>(grant->owner & 0xFFFFu),
                   static_cast<std::uint32_t>(grant->owner >> 16) & 0xFFFFFFu};
     if ((grant->owner >> 40) != 0) return fault(KS_E_GRANT, "no grant");
+    const std::uint64_t incarnation = grant->stamp.epoch & ~kEpochMask;
+    if (incarnation > session.store->token_base) return fault(KS_E_GRANT, "the grant's epoch never was");
     // Of an earlier incarnation of the store: nobody's claim survived its rebuild.
-    return (grant->stamp.epoch & ~kEpochMask) == session.store->token_base ? KS_OK : KS_FENCED;
+    return incarnation == session.store->token_base ? KS_OK : KS_FENCED;
 }
 
 }  // namespace keystile::engine::abi
@@ -96,6 +98,20 @@ ks_status watch_slot(ks_session* session, shm::Slot& slot, ks_stamp seen, uint64
     const ks_status status = answer(s, "watching");
     if (status >= 0 && now_out != nullptr) *now_out = to_c(now);
     return status;
+}
+
+// Read-only, and the key has no slot, which is as good as an untouched one.
+ks_status watch_absent(ks_session* session, ks_bytes key, ks_stamp seen, uint64_t timeout_ns,
+                       ks_stamp* now_out) noexcept {
+    const Deadline deadline(timeout_ns);
+    const bool is_untouched = seen.version == 0 && seen.epoch == 0;
+    shm::Slot* slot = nullptr;
+    const Status s =
+        wait_for_slot(*session->session.store, {key.data, key.size}, is_untouched ? timeout_ns : 0, &slot);
+    if (s == Status::kOk) return watch_slot(session, *slot, seen, deadline.left_ns(), now_out);
+    if (s != Status::kTimeout) return answer(s, "watching");
+    if (now_out != nullptr) *now_out = {0, 0};
+    return is_untouched ? KS_TIMEOUT : KS_OK;
 }
 
 }  // namespace
@@ -197,6 +213,7 @@ ks_status ks_watch(ks_session* session, ks_bytes key, ks_stamp seen, uint64_t ti
     if (const ks_status s = check_key(key); s != KS_OK) return s;
     ks_key handle;
     const ks_status resolved = ks_resolve(session, key, &handle);
+    if (resolved == KS_NOT_FOUND) return watch_absent(session, key, seen, timeout_ns, now_out);
     return resolved == KS_OK ? ks_watch_k(session, handle, seen, timeout_ns, now_out) : resolved;
 }
 

@@ -62,6 +62,21 @@ const Named* find(ks_status status) noexcept {
     return nullptr;
 }
 
+// What an errno may stand behind; see fault_errno.
+bool is_of_the_system(Status status) noexcept {
+    switch (status) {
+        case Status::kSystem:
+        case Status::kFull:
+        case Status::kPermission:
+        case Status::kNoStore:
+        case Status::kExists:
+        case Status::kMemory:
+            return true;
+        default:
+            return false;
+    }
+}
+
 }  // namespace
 
 ks_status fault(ks_status status, const char* format, ...) noexcept {
@@ -78,7 +93,7 @@ ks_status fault(Status status, const char* doing) noexcept {
     const auto number = static_cast<ks_status>(status);
     const Named* named = find(number);
     const char* meaning = named != nullptr ? named->meaning : "unknown fault";
-    const int error = number <= KS_E_SYSTEM && number > KS_E_CORRUPT ? fault_errno : 0;
+    const int error = is_of_the_system(status) ? fault_errno : 0;
     if (error != 0) {
         fault(number, "%s: %s (%s)", doing, meaning, std::strerror(error));
     } else {

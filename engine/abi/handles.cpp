@@ -92,6 +92,8 @@ ks_status read_options(const ks_open_options* given, SegmentOptions* options_out
     const bool is_size_bad =
         given->max_bytes != 0 && (given->max_bytes < kSegmentBytesMin || given->max_bytes > kSegmentBytesMax);
     if (is_size_bad) return fault(KS_E_ARGUMENT, "max_bytes is 32 MiB to 128 GiB, or 0");
+    constexpr std::uint64_t kExpectedKeysMax = 1ull << (kRootBitsMax - 1);
+    if (given->expected_keys > kExpectedKeysMax) return fault(KS_E_ARGUMENT, "expected_keys is at most 2^29");
     options_out->must_exist = (flags & KS_OPEN_MUST_EXIST) != 0;
     options_out->must_create = (flags & KS_OPEN_MUST_CREATE) != 0;
     options_out->is_read_only = (flags & KS_OPEN_READ_ONLY) != 0;

@@ -27,7 +27,8 @@
  * RULES FOR THREADS
  *   A ks_store may be used by all threads. A ks_session is one thread's lane: one call at a time (a second
  *   one that writes gets KS_E_SESSION_BUSY where the library notices: a diagnosis, not a lock). Two sessions
- *   of one process are two writers and two owners.
+ *   of one process are two writers and two owners. A grant may be used in any session of the same open store:
+ *   a claim keeps out whoever has no grant of it, not the threads that were given it.
  *
  * RULES FOR PROCESSES
  *   - kill -9, at any instruction: every other process goes on; whatever the dead one had half done is
@@ -44,7 +45,9 @@
  *     Different pid namespaces are fine, different time namespaces are refused (KS_E_NAMESPACE).
  *   - remote file systems: a segment must lie in memory of one host. Put it on tmpfs or a local disk.
  *   - trust: the segment file is 0600 by default. Whoever may write the file can corrupt the store; the
- *     library answers KS_E_CORRUPT then and does not crash, but it cannot bring the data back.
+ *     library answers KS_E_CORRUPT then and does not crash, but it cannot bring the data back. One thing it
+ *     cannot answer: a file that is truncated while processes have it open kills them by SIGBUS at their next
+ *     look behind its end. Nobody can do that who may not write the file; never do it: ks_destroy removes a store.
  *   - privileged programs: the URL names a file; do not take it from someone you do not trust.
  */
 #ifndef KEYSTILE_H
@@ -106,14 +109,14 @@ typedef enum ks_status {
     KS_E_URL = -5,         /* not a store URL, or of a kind this library does not know */
     KS_E_HANDLE = -6,      /* a closed handle, or a ks_key of another store */
     KS_E_FORKED = -7,      /* a handle opened before fork() */
-    KS_E_GRANT = -8,       /* a forged grant, or one of another owner or key */
+    KS_E_GRANT = -8,       /* a forged grant (an epoch yet to come, say), or one of another owner or key */
     KS_E_READ_ONLY = -9,   /* the store was opened with KS_OPEN_READ_ONLY */
     KS_E_SESSION_BUSY =
         -10, /* another thread, or the code this signal handler interrupted, is in the session */
 
     /* the system said no */
     KS_E_SYSTEM = -100,       /* an unexpected system error; ks_last_errno() */
-    KS_E_FULL = -101,         /* no memory left in the segment, or on its file system */
+    KS_E_FULL = -101,         /* no memory left in the segment, or on its file system; see ks_commit */
     KS_E_PERMISSION = -102,   /* the file's permissions */
     KS_E_NO_STORE = -103,     /* there is no such store */
     KS_E_EXISTS = -104,       /* KS_OPEN_MUST_CREATE, and there is one */
@@ -180,7 +183,11 @@ typedef struct ks_receipt {
 } ks_receipt;
 
 /* A claim that was granted: the ticket for committing under it, renewing and releasing it. A plain value, may
- * be copied; all copies are the same claim. Opaque but for `stamp`. */
+ * be copied; all copies are the same claim. Opaque but for `stamp`.
+ * It may be used in the session that claimed, and, by design, in any other session of the same open store (the
+ * same participant), so that one thread may claim and another commit; elsewhere it is KS_E_GRANT. The claim still
+ * belongs to the session that claimed: when that is closed, the claim is one of a dead owner. (Of a detached claim
+ * any session of any process may use the grant: ks_grant_format.) */
 typedef struct ks_grant {
     ks_key key;
     ks_stamp stamp; /* at the moment of the claim: the current version and the claim's own (odd) epoch */
@@ -200,10 +207,11 @@ typedef struct ks_grant {
 typedef struct ks_open_options {
     size_t struct_size;
     uint32_t flags;
-    uint32_t group;         /* with KS_OPEN_GROUP: the group id */
-    uint64_t expected_keys; /* on creation: sizes the index root; more keys are fine. 0 = 65,536 */
-    uint64_t max_bytes;     /* on creation: address space, not memory: 32 MiB .. 128 GiB. 0 = 64 GiB */
-    const char* label;      /* shown to those who meet this process; cut to 31 bytes. NULL = program's name */
+    uint32_t group; /* with KS_OPEN_GROUP: the group id */
+    uint64_t
+        expected_keys;  /* on creation: sizes the index root, at most 2^29; more keys are fine. 0 = 65,536 */
+    uint64_t max_bytes; /* on creation: address space, not memory: 32 MiB .. 128 GiB. 0 = 64 GiB */
+    const char* label;  /* shown to those who meet this process; cut to 31 bytes. NULL = program's name */
 } ks_open_options;
 
 /* Open a store, by default creating it if it does not exist (racing creators end up in one store).
@@ -215,7 +223,7 @@ typedef struct ks_open_options {
  * Answers: KS_OK · KS_E_URL · KS_E_ARGUMENT · KS_E_STRUCT_SIZE · KS_E_NO_STORE · KS_E_EXISTS ·
  *          KS_E_PERMISSION · KS_E_NOT_A_STORE · KS_E_LAYOUT · KS_E_CORRUPT (truncated, or from before a
  *          reboot: destroy it with force) · KS_E_NAMESPACE · KS_E_PARTICIPANTS · KS_E_FULL · KS_E_CPU ·
- *          KS_E_SYSTEM.
+ *          KS_E_MEMORY · KS_E_SYSTEM.
  * Reaps dead participants it meets. Crash: a creator that dies leaves nothing; an opener that dies leaves a
  * record that the next opener reaps. */
 KS_API ks_status ks_open(const char* url, const ks_open_options* options, ks_store** store_out);
@@ -227,9 +235,9 @@ KS_API void ks_close(ks_store* store);
 #define KS_DESTROY_FORCE 1u
 
 /* Remove a store by name. Refused with KS_E_IN_USE while a live process is attached, unless KS_DESTROY_FORCE:
- * then the others' commits and claims answer KS_E_DESTROYED from now on. Answers also KS_E_NO_STORE,
- * KS_E_PERMISSION, KS_E_URL, KS_E_NOT_A_STORE (the file is left alone), KS_E_SYSTEM. A damaged or
- * foreign-layout segment is removed only with force. */
+ * then the others' commits, claims and watches answer KS_E_DESTROYED from now on. Answers also KS_E_NO_STORE,
+ * KS_E_PERMISSION, KS_E_URL, KS_E_NOT_A_STORE (the file does not begin like a segment; it is left alone, with
+ * force too), KS_E_SYSTEM. A damaged or foreign-layout segment is removed only with force. */
 KS_API ks_status ks_destroy(const char* url, uint32_t flags);
 
 /* ---- Sessions ---------------------------------------------------------------------------------------- */
@@ -321,6 +329,9 @@ typedef struct ks_commit_options {
  * Faults: KS_E_KEY_SIZE · KS_E_VALUE_SIZE · KS_E_ARGUMENT · KS_E_GRANT · KS_E_READ_ONLY · KS_E_FULL ·
  * KS_E_EXHAUSTED ·
  *         KS_E_CORRUPT · KS_E_DESTROYED · handle faults.
+ * KS_E_FULL: memory once cut into blocks of a size serves values of that size and smaller ones, never larger
+ * ones. So in a full store, what was deleted or overwritten makes room for values no larger than it was. A delete
+ * (and an overwrite) needs a block too, until the one that it replaces is free; a delete takes one of any size.
  * Crash: dying inside leaves the commit done or not done, never half; memory in flight is reaped by a
  * survivor. */
 KS_API ks_status ks_commit(ks_session* session, ks_bytes key, ks_stamp seen, ks_bytes value,
@@ -381,8 +392,8 @@ KS_API ks_status ks_reclaim(ks_session* session, ks_bytes key, uint64_t epoch, u
 /* A detached grant as text for another process (at most KS_TOKEN_SIZE with the zero), and back. Whoever has
  * the token of a key holds its claim. format: KS_E_GRANT if the grant is not detached, KS_TOO_SMALL. parse:
  * KS_E_GRANT if the text is no token, KS_NOT_FOUND if there is no such key; whether the claim still stands is
- * told by the call it is used in (KS_FENCED; KS_E_GRANT if it is another's). A parsed grant's stamp.version
- * is 0: read the key before you commit. */
+ * told by the call it is used in (KS_FENCED; KS_E_GRANT if it is another's, or was never given out). A parsed
+ * grant's stamp.version is 0: read the key before you commit. */
 KS_API ks_status ks_grant_format(const ks_grant* grant, char* buf, size_t capacity);
 KS_API ks_status ks_grant_parse(ks_session* session, ks_bytes key, const char* token, ks_grant* grant_out);
 
@@ -391,7 +402,9 @@ KS_API ks_status ks_grant_parse(ks_session* session, ks_bytes key, const char* t
 /* Wait until the key's stamp is not `seen` any more: a commit, delete, claim, release or reclaim. `seen`
  * {0,0} waits for anything to happen to an untouched key. KS_OK: *now_out. KS_TIMEOUT: timeout_ns passed (0 =
  * just look). Spins some 20 µs, then sleeps. Changes in between may be seen as one. Several sessions may
- * watch one key. */
+ * watch one key. KS_E_DESTROYED: the store was destroyed before the call or during it (a sleeper notices within
+ * 100 ms), for readers too. A read-only store polls, each millisecond, also for a key that nobody has made yet.
+ * Faults also: KS_E_KEY_SIZE · KS_E_FULL · KS_E_CORRUPT · handle faults. */
 KS_API ks_status ks_watch(ks_session* session, ks_bytes key, ks_stamp seen, uint64_t timeout_ns,
                           ks_stamp* now_out);
 KS_API ks_status ks_watch_k(ks_session* session, ks_key key, ks_stamp seen, uint64_t timeout_ns,
@@ -448,7 +461,8 @@ typedef struct ks_check_report {
 } ks_check_report;
 
 /* Read the whole store and judge it; changes nothing; runs beside writers. KS_OK: consistent. KS_E_CORRUPT:
- * problems, each told to fn (may be NULL) in a sentence. */
+ * problems, each told to fn (may be NULL) in a sentence; a header that was spoilt since the store was opened is
+ * one. */
 KS_API ks_status ks_check(ks_store* store, ks_problem_fn fn, void* user, ks_check_report* report_out);
 
 #ifdef __cplusplus

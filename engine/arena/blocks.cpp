@@ -69,6 +69,7 @@ BlockGrant allocate_slow(Lane& lane, std::uint64_t bytes, Holding kind) noexcept
 }
 
 BlockGrant allocate_larger(Lane& lane, std::uint64_t bytes, Holding kind) noexcept {
+    if (bytes > kClassBytesMax) return {0, Status::kFull, 0};  // runs are made to measure: there was none
     for (SizeClass size_class = class_of(bytes) + 1; size_class < kClasses; ++size_class) {
         const BlockGrant grant = allocate(lane, bytes_of(size_class), kind);
         if (grant.status != Status::kFull) return grant;

@@ -94,7 +94,7 @@ inline void publish(shm::BlockHead& head, std::uint64_t held_ctl) noexcept {
     head.ctl.store(with_tag(held_ctl, Tag::kPublished), memory_order_release);
 }
 
-// For what must not fail because the store is full (a delete): a free block of any larger size.
+// When no block of the size is left: a free one of any larger size. kFull, kExhausted.
 [[gnu::cold]] BlockGrant allocate_larger(Lane& lane, std::uint64_t bytes, Holding kind) noexcept;
 
 // The class of the blocks in the chunk of a ref, by the chunk table; kClasses if the chunk is for something

@@ -19,14 +19,40 @@ inline void drop_spare(Lane& lane) noexcept {
     spare.ref = 0;
 }
 
+[[gnu::always_inline]] inline BlockGrant take_spare(Lane& lane) noexcept {
+    Spare& spare = lane.spare;
+    const BlockGrant grant{spare.ref, Status::kOk, spare.ctl};
+    spare.ref = 0;
+    spare.holding = other_value(spare.holding);  // what this commit replaces is recorded in the other one
+    return grant;
+}
+
+// When all blocks of the size are in use: the spare if it is large enough, else a free block of any larger size.
+// So a full store can be emptied (a tombstone is a small value), and what was emptied serves smaller values.
+// A key's first value (`is_first`) replaces no block, so it must leave one for a delete: the spare, or a free one
+// that new keys do not need for the index.
+[[gnu::cold, gnu::noinline]] inline BlockGrant allocate_larger_value(Lane& lane, std::uint64_t bytes,
+                                                                     bool is_first) noexcept {
+    const Spare& spare = lane.spare;
+    const bool is_spare_enough = spare.ref != 0 && bytes <= bytes_of(spare.size_class);
+    const BlockGrant grant =
+        is_spare_enough ? take_spare(lane) : allocate_larger(lane, bytes, other_value(spare.holding));
+    if (grant.status != Status::kOk || !is_first || spare.ref != 0) return grant;
+    BlockGrant left = allocate(lane, sizeof(shm::Block), spare.holding);
+    if (left.status == Status::kFull) left = allocate_larger(lane, sizeof(shm::Node), spare.holding);
+    if (left.status == Status::kOk) {
+        free_exact(lane, left.ref, left.ctl);
+        return grant;
+    }
+    free_exact(lane, grant.ref, grant.ctl);
+    return {0, left.status, 0};
+}
+
 // A value block: the spare if it fits, else a fresh one.
 [[gnu::always_inline]] inline BlockGrant allocate_value(Lane& lane, std::uint64_t bytes) noexcept {
     Spare& spare = lane.spare;
     if (spare.ref != 0 && bytes <= kClassBytesMax && spare.size_class == class_of(bytes)) [[likely]] {
-        const BlockGrant grant{spare.ref, Status::kOk, spare.ctl};
-        spare.ref = 0;
-        spare.holding = other_value(spare.holding);  // what this commit replaces is recorded in the other one
-        return grant;
+        return take_spare(lane);
     }
     if (spare.ref != 0 && ++spare.misses >= kSpareMissesMax) drop_spare(lane);
     return allocate(lane, bytes, other_value(spare.holding));

@@ -19,6 +19,7 @@ public:
         : segment_(store.segment), store_(store), tell_(tell), user_(user), report_(*report) {}
 
     Status run() {
+        if (const char* wrong = segment_.header_problem()) problem("%s", wrong);
         if (visit_all(segment_, Visitor{this, on_slot, on_node}) != Status::kOk) {
             problem("the index leads to a place outside the segment, or too deep");
         }

@@ -137,7 +137,8 @@ Status claim(Session& session, shm::Slot& slot, const ClaimRequest& request, Gra
 
 Status check_ticket(const Session& session, const Grant& grant, Receipt* receipt_out) noexcept {
     receipt_out->now = load_word(*grant.slot);
-    if (!is_claimed(grant.epoch)) return Status::kGrant;
+    // Epochs only grow: one that is still to come was never given out.
+    if (!is_claimed(grant.epoch) || grant.epoch > receipt_out->now.epoch()) return Status::kGrant;
     if (grant.is_detached() || !KEYSTILE_GUARD("claim.ticket")) return Status::kOk;
     const SessionState owner = unpack_session(session_state(session.store->segment, grant.session));
     const bool is_ours =

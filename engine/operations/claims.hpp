@@ -33,8 +33,8 @@ Status release(Session& session, const Grant& grant, Receipt* receipt_out) noexc
 Status reclaim(Session& session, shm::Slot& slot, std::uint64_t epoch, bool is_forced,
                Receipt* receipt_out) noexcept;
 
-// May this session use the ticket at all? (E9: knowing an odd epoch is not enough.) kOk, kGrant, or kFenced
-// (its claim is over, whoever's it was); receipt: the word now.
+// May this session use the ticket at all? (E9: knowing an odd epoch is not enough.) kOk, kGrant (also: an epoch
+// that the key has not had yet), or kFenced (its claim is over, whoever's it was); receipt: the word now.
 Status check_ticket(const Session& session, const Grant& grant, Receipt* receipt_out) noexcept;
 // The word is at grant.epoch: does the record name the ticket's owner? kOk, kGrant, kBusy (the word has
 // moved: look again).

@@ -43,19 +43,13 @@ inline bool is_as_seen(SlotWord word, Stamp seen, std::uint64_t token_base) noex
            epoch <= kEpochMax && seen.version < kVersionMax;
 }
 
-// A full store can be emptied: a tombstone takes any free block, and what it replaces is free for the next
-// one.
-[[gnu::cold]] inline BlockGrant allocate_tombstone(Lane& lane) noexcept {
-    return allocate_larger(lane, sizeof(shm::Block), other_value(lane.spare.holding));
-}
-
 // The block that carries the value, published and not reachable yet.
 [[gnu::always_inline]] inline BlockGrant make_block(Lane& lane, shm::Slot& slot,
                                                     const CommitRequest& request) noexcept {
     const Segment& segment = lane.segment();
     BlockGrant grant = allocate_value(lane, sizeof(shm::Block) + request.size);
-    if (grant.status == Status::kFull && request.is_delete) [[unlikely]]
-        grant = allocate_tombstone(lane);
+    if (grant.status == Status::kFull) [[unlikely]]
+        grant = allocate_larger_value(lane, sizeof(shm::Block) + request.size, request.seen.version == 0);
     if (grant.status != Status::kOk) [[unlikely]]
         return grant;
     auto* block = segment.at<shm::Block>(grant.ref, sizeof(shm::Block) + round_up(request.size, 8));

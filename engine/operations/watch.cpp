@@ -41,7 +41,7 @@ bool wait_while(const Store& store, shm::Slot& slot, std::uint64_t timeout_ns, i
     }
     while (sleeps_max-- != 0) {  // bounded by the deadline, or by the caller's number
         const SlotWord seen = load_word(slot);
-        if (!is_same(seen)) return true;
+        if (!is_same(seen) || store.is_destroyed()) return true;  // the caller looks which of them
         const std::uint64_t left_ns = deadline.left_ns();
         if (left_ns == 0) return false;
         sleep_until_changed(store, slot, seen, left_ns);
@@ -53,6 +53,7 @@ bool wait_while(const Store& store, shm::Slot& slot, std::uint64_t timeout_ns, i
 
 Status watch(const Store& store, shm::Slot& slot, Stamp seen, std::uint64_t timeout_ns,
              Stamp* now_out) noexcept {
+    if (store.is_destroyed()) return Status::kDestroyed;
     bool is_intent = false;
     const auto is_same = [&](SlotWord w) {
         is_intent = w.is_intent();
@@ -62,7 +63,22 @@ Status watch(const Store& store, shm::Slot& slot, Stamp seen, std::uint64_t time
     };
     const bool is_changed = wait_while(store, slot, timeout_ns, -1, is_same);
     if (is_intent) return Status::kCorrupt;
+    if (store.is_destroyed()) return Status::kDestroyed;
     return is_changed ? Status::kOk : Status::kTimeout;
+}
+
+Status wait_for_slot(const Store& store, KeyBytes key, std::uint64_t timeout_ns,
+                     shm::Slot** slot_out) noexcept {
+    const std::uint64_t hash = hash_of(key, store.hash_seed);
+    const Deadline deadline(timeout_ns);
+    shm::Atomic32 nobody{0};  // what wakes us: nothing but the time
+    for (;;) {                // bounded by the deadline the caller gave
+        if (store.is_destroyed()) return Status::kDestroyed;
+        if (const Status s = find_slot(store.segment, key, hash, slot_out); s != Status::kNotFound) return s;
+        const std::uint64_t left_ns = deadline.left_ns();
+        if (left_ns == 0) return Status::kTimeout;
+        futex_wait(nobody, 0, std::min(left_ns, kPollNs));
+    }
 }
 
 void wait_for_epoch(const Store& store, shm::Slot& slot, std::uint64_t token,

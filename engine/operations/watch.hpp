@@ -13,9 +13,15 @@ namespace keystile::engine {
 inline constexpr std::uint64_t kSpinNs = 20'000;           // a sleep and wake cost more than this
 inline constexpr std::uint64_t kSleepNsMax = 100'000'000;  // then the word is looked at again
 
-// Until the stamp is not `seen` any more. kOk, kTimeout, kCorrupt.
+// Until the stamp is not `seen` any more. kOk, kTimeout, kCorrupt, kDestroyed (within kSleepNsMax: nobody
+// wakes for it).
 Status watch(const Store& store, shm::Slot& slot, Stamp seen, std::uint64_t timeout_ns,
              Stamp* now_out) noexcept;
+
+// For a reader, who cannot make a slot: until somebody else has made the key's. kOk: *slot_out. kTimeout, kCorrupt,
+// kDestroyed.
+Status wait_for_slot(const Store& store, KeyBytes key, std::uint64_t timeout_ns,
+                     shm::Slot** slot_out) noexcept;
 
 // Until the epoch is not this token's any more, or the time is over (also after one sleep: the caller looks
 // for himself).

@@ -100,7 +100,6 @@ LockAnswer try_lock_byte(const File& file, std::uint64_t offset) noexcept {
     struct flock lock = whole_byte(offset);
     if (::fcntl(file.fd(), F_OFD_SETLK, &lock) == 0) return LockAnswer::kTaken;
     if (errno == EAGAIN || errno == EACCES) return LockAnswer::kBusy;
-    fault_errno = errno;
     return LockAnswer::kError;
 }
 

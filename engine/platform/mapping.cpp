@@ -36,7 +36,7 @@ Status Mapping::map(const File& file, Access access, std::uint64_t bytes, Mappin
     } catch (const ipc::interprocess_exception& problem) {
         return status_of_errno(problem.get_native_error());
     } catch (...) {
-        return Status::kSystem;
+        return own_fault(Status::kSystem);
     }
 }
 

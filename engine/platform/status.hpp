@@ -42,8 +42,15 @@ enum class Status : std::int32_t {
     kNamespace = -204,
 };
 
-// The errno behind this thread's last fault, 0 if the system had no part in it.
+// The errno behind this thread's last kSystem, kFull, kPermission, kNoStore, kExists or kMemory: whoever answers
+// one of these sets it, so that a fault of the system that was got over is not told with a later one.
 inline thread_local int fault_errno = 0;
+
+// The engine's own word, the system had no part in it.
+inline Status own_fault(Status status) noexcept {
+    fault_errno = 0;
+    return status;
+}
 
 // What an errno means to the caller; keeps the errno.
 inline Status status_of_errno(int error) noexcept {

@@ -53,7 +53,7 @@ Status open_again(const File& file, const std::string& path, Access access, File
     if (open_file(self, access, file_out) == Status::kOk) return Status::kOk;
     const Status s = open_file(path, access, file_out);  // no /proc here
     if (s != Status::kOk) return s;
-    return is_at_path(file, path) && is_at_path(*file_out, path) ? Status::kOk : Status::kNoStore;
+    return is_at_path(file, path) && is_at_path(*file_out, path) ? Status::kOk : own_fault(Status::kNoStore);
 }
 
 void fill_header(shm::Header& header, std::uint32_t root_bits, std::uint64_t segment_bytes) noexcept {
@@ -128,9 +128,9 @@ Status Segment::create(const std::string& folder, const std::string& path,
 Status Segment::validate() noexcept {
     std::uint64_t bytes = 0;
     if (const Status s = file_bytes(file_, &bytes); s != Status::kOk) return s;
-    // Check before touching: a file shorter than its header would be a SIGBUS. An empty one is simply not
-    // ours.
-    if (bytes < sizeof(shm::Header)) return bytes == 0 ? Status::kNotAStore : Status::kCorrupt;
+    // Check before touching: an empty file has no page, so a look at it would be a SIGBUS. Behind the end of a
+    // short one the page is zero.
+    if (bytes == 0) return Status::kNotAStore;
     Mapping first_page;
     if (const Status s = Mapping::map(file_, Access::kReadOnly, kPageBytes, &first_page); s != Status::kOk)
         return s;
@@ -138,6 +138,7 @@ Status Segment::validate() noexcept {
     // order[segment.magic.load]: acquire. Partner: create()'s release store: everything else is read after
     //   it.
     if (header.magic.load(memory_order_acquire) != kMagic) return Status::kNotAStore;
+    if (bytes < sizeof(shm::Header)) return Status::kCorrupt;  // one of ours, cut off
     if (header.layout_version != kLayoutVersion || header.fingerprint != layout_fingerprint())
         return Status::kLayout;
     if (header.segment_bytes != bytes || bytes < kSegmentBytesMin || bytes > kSegmentBytesMax ||
@@ -150,8 +151,19 @@ Status Segment::validate() noexcept {
     if (header.time_namespace != self().time_namespace) return Status::kNamespace;
     if (peek(header.is_destroyed) != 0) return Status::kDestroyed;
     root_bits_ = header.root_bits;
+    store_id_ = header.store_id;
     regions_ = regions_of(bytes, root_bits_);
     return regions_.chunk_count == 0 ? Status::kCorrupt : Status::kOk;
+}
+
+const char* Segment::header_problem() const noexcept {
+    const shm::Header& now = header();
+    if (peek(now.magic) != kMagic) return "the header's magic is gone: nobody can open this store any more";
+    if (now.layout_version != kLayoutVersion) return "the header names another layout version";
+    if (now.fingerprint != layout_fingerprint()) return "the header has the fingerprint of another layout";
+    if (now.segment_bytes != regions_.segment_bytes || now.root_bits != root_bits_)
+        return "the header's sizes are not those that the segment was opened with";
+    return now.store_id == store_id_ ? nullptr : "the header has the id of another store";
 }
 
 Status Segment::attach(const SegmentOptions& options) noexcept {
@@ -219,7 +231,7 @@ Status Segment::grow(shm::Limit& limit, std::uint64_t region, std::uint64_t byte
     const std::uint64_t have = peek(limit.bytes);
     if (bytes <= have) return Status::kOk;
     if (is_read_only_) return Status::kReadOnly;
-    if (bytes > bytes_max || have > bytes_max) return Status::kFull;
+    if (bytes > bytes_max || have > bytes_max) return own_fault(Status::kFull);
     if (const Status s = allocate_range(file_, region + have, bytes - have); s != Status::kOk) return s;
     KEYSTILE_CRASH_POINT("segment.grow.before_limit");
     raise_limit(limit, bytes);
@@ -253,7 +265,7 @@ Status Segment::grow_home(std::uint64_t pair) noexcept {
 }
 
 Status Segment::grow_arena(std::uint64_t chunks) noexcept {
-    if (chunks > regions_.chunk_count) return Status::kFull;
+    if (chunks > regions_.chunk_count) return own_fault(Status::kFull);
     const std::uint64_t have = peek(header().arena.bytes);
     const std::uint64_t step = std::clamp(round_up(have / 64, kChunkBytes), kGrowBytesMin, kGrowBytesMax);
     const std::uint64_t bytes_max = regions_.chunk_count * kChunkBytes;

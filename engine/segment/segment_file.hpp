@@ -129,6 +129,10 @@ public:
         return static_cast<Ref>((regions_.arena + index * kChunkBytes) / kRefUnit);
     }
 
+    // What the header says otherwise than when it was validated, as a sentence; nullptr if nothing. This process
+    // goes on by what it validated, but whoever opens the store next is refused.
+    const char* header_problem() const noexcept;
+
     // Make room for at least `count` records; kFull, kParticipants (the record tables), kReadOnly.
     Status grow_participants(std::uint32_t count) noexcept;
     Status grow_sessions(std::uint32_t count) noexcept;
@@ -152,6 +156,7 @@ private:
     std::byte* base_ = nullptr;
     Regions regions_{};
     std::uint32_t root_bits_ = 0;
+    std::uint64_t store_id_ = 0;
     bool is_read_only_ = false;
     std::string path_;
     mutable shm::Atomic64 arena_known_{

@@ -1,7 +1,9 @@
 /* Opening, closing and destroying stores; sessions; what is said about a fault. */
 #include "c_test.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* ---- Words ------------------------------------------------------------------------------------------- */
 
@@ -155,6 +157,10 @@ static void bad_arguments_of_open_are_refused(void) {
         {.struct_size = sizeof(ks_open_options), .max_bytes = 1},
         {.struct_size = sizeof(ks_open_options), .max_bytes = (32u << 20) - 1},
         {.struct_size = sizeof(ks_open_options), .max_bytes = (UINT64_C(128) << 30) + 1},
+        {.struct_size = sizeof(ks_open_options),
+         .flags = KS_OPEN_MUST_EXIST,
+         .expected_keys = (1u << 29) + 1},
+        {.struct_size = sizeof(ks_open_options), .flags = KS_OPEN_MUST_EXIST, .expected_keys = UINT64_MAX},
     };
     for (size_t i = 0; i < COUNT(bad); ++i) {
         if (!CHECK_STATUS(KS_E_ARGUMENT, ks_open(url.text, &bad[i], &store)))
@@ -282,6 +288,22 @@ static void each_thread_has_a_default_session(void) {
 
 /* ---- ks_destroy -------------------------------------------------------------------------------------------- */
 
+static void errno_is_zero_when_the_system_had_no_part(void) {
+    const c_url url = c_fresh_url();
+    ks_store *store = c_open(url.text), *second = NULL; /* creating: there was no such file at first */
+    CHECK_STATUS(KS_E_IN_USE, ks_destroy(url.text, 0));
+    CHECK_U64(0, ks_last_errno());
+    const ks_open_options create = {.struct_size = sizeof create, .flags = KS_OPEN_MUST_CREATE};
+    CHECK_STATUS(KS_E_EXISTS, ks_open(url.text, &create, &second));
+    CHECK_U64(EEXIST, ks_last_errno());
+    CHECK_STATUS(KS_E_ARGUMENT, ks_destroy(url.text, 2u));
+    CHECK_U64(0, ks_last_errno());
+    ks_close(store);
+    CHECK_STATUS(KS_OK, ks_destroy(url.text, 0));
+    CHECK_STATUS(KS_E_NO_STORE, ks_destroy(url.text, 0));
+    CHECK_U64(ENOENT, ks_last_errno());
+}
+
 static void destroy_refuses_what_it_must(void) {
     const c_url url = c_fresh_url();
     CHECK_STATUS(KS_E_ARGUMENT, ks_destroy(NULL, 0));
@@ -320,6 +342,70 @@ static void a_destroyed_store_takes_no_commit_and_no_claim(void) {
     CHECK_STATUS(KS_OK, ks_destroy(lane.url.text, 0));
 }
 
+/* A watcher in a thread of its own, and whether it sleeps already. */
+typedef struct c_watcher {
+    ks_session* session;
+    const char* key;
+    ks_stamp seen, now;
+    ks_status status;
+    atomic_int thread_id;
+} c_watcher;
+
+static const uint64_t kLongNs = 20000000000; /* instead of for ever: a test that fails, not one that hangs */
+
+static void* watch_it(void* argument) {
+    c_watcher* watcher = argument;
+    atomic_store(&watcher->thread_id, (int)gettid());
+    watcher->status = ks_watch(watcher->session, c_text(watcher->key), watcher->seen, kLongNs, &watcher->now);
+    return NULL;
+}
+
+static int is_asleep(int thread_id) {
+    char path[64], state = 'R';
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", thread_id);
+    FILE* stat = fopen(path, "r");
+    if (stat == NULL) return 1; /* it has ended already */
+    const int fields = fscanf(stat, "%*d (%*[^)]) %c", &state);
+    fclose(stat);
+    return fields == 1 && state == 'S';
+}
+
+static pthread_t start_watcher(c_watcher* watcher) {
+    pthread_t thread;
+    if (!CHECK(pthread_create(&thread, NULL, watch_it, watcher) == 0)) exit(1);
+    while (atomic_load(&watcher->thread_id) == 0 || !is_asleep(atomic_load(&watcher->thread_id))) {
+    }
+    return thread;
+}
+
+static void a_destroyed_store_ends_every_watch(void) {
+    c_lane lane = c_lane_open();
+    const ks_stamp seen = c_put(lane.session, "k", "v");
+    ks_store* reading = NULL;
+    const ks_open_options read_only = {.struct_size = sizeof read_only, .flags = KS_OPEN_READ_ONLY};
+    CHECK_STATUS(KS_OK, ks_open(lane.url.text, &read_only, &reading));
+    ks_session* reader = c_session(reading);
+    c_watcher writing = {.session = lane.session, .key = "k", .seen = seen};
+    c_watcher looking = {.session = reader, .key = "k", .seen = seen};
+    const pthread_t threads[] = {start_watcher(&writing), start_watcher(&looking)};
+    CHECK_STATUS(KS_OK, ks_destroy(lane.url.text, KS_DESTROY_FORCE));
+    pthread_join(threads[0], NULL);
+    pthread_join(threads[1], NULL);
+    CHECK_STATUS(KS_E_DESTROYED, writing.status);
+    CHECK_STATUS(KS_E_DESTROYED, looking.status);
+
+    ks_key key; /* and none begins, though the stamp has moved or nobody would wait */
+    CHECK_STATUS(KS_OK, ks_resolve(lane.session, c_text("k"), &key));
+    for (uint64_t timeout = 0; timeout <= kLongNs; timeout += kLongNs) {
+        CHECK_STATUS(KS_E_DESTROYED, ks_watch(lane.session, c_text("k"), seen, timeout, NULL));
+        CHECK_STATUS(KS_E_DESTROYED, ks_watch_k(lane.session, key, seen, timeout, NULL));
+        CHECK_STATUS(KS_E_DESTROYED, ks_watch_k(reader, key, seen, timeout, NULL));
+        CHECK_STATUS(KS_E_DESTROYED, ks_watch_k(reader, key, (ks_stamp){0, 0}, timeout, NULL));
+    }
+    ks_close(reading);
+    ks_close(lane.store);
+}
+
 /* ---- Read-only --------------------------------------------------------------------------------------------- */
 
 static int count_entry(void* user, const ks_entry* entry) {
@@ -356,6 +442,34 @@ static void a_read_only_store_reads(void) {
     c_lane_close(&lane);
 }
 
+static void a_reader_watches_for_a_key_that_is_not_there(void) {
+    c_lane lane = c_lane_open();
+    ks_store* reading = NULL;
+    CHECK_STATUS(KS_OK, open_with(lane.url.text, KS_OPEN_READ_ONLY, &reading));
+    ks_session* reader = c_session(reading);
+    ks_stamp now = {9, 9};
+    CHECK_STATUS(KS_TIMEOUT, ks_watch(reader, c_text("k"), (ks_stamp){0, 0}, 0, &now));
+    CHECK(now.version == 0 && now.epoch == 0);
+    now = (ks_stamp){9, 9}; /* an untouched key's stamp is not that one */
+    CHECK_STATUS(KS_OK, ks_watch(reader, c_text("k"), now, kLongNs, &now));
+    CHECK(now.version == 0 && now.epoch == 0);
+
+    c_watcher watcher = {.session = reader, .key = "k"};
+    const pthread_t thread = start_watcher(&watcher);
+    c_put(lane.session, "k", "v");
+    pthread_join(thread, NULL);
+    CHECK_STATUS(KS_OK, watcher.status);
+    CHECK_U64(1, watcher.now.version);
+
+    c_watcher until_the_end = {.session = reader, .key = "never"};
+    const pthread_t last = start_watcher(&until_the_end);
+    CHECK_STATUS(KS_OK, ks_destroy(lane.url.text, KS_DESTROY_FORCE));
+    pthread_join(last, NULL);
+    CHECK_STATUS(KS_E_DESTROYED, until_the_end.status);
+    ks_close(reading);
+    ks_close(lane.store);
+}
+
 static void a_read_only_store_refuses_writes(void) {
     c_lane lane = c_lane_open();
     const ks_grant grant = c_claim(lane.session, "held", 0);
@@ -389,9 +503,12 @@ int main(void) {
          null_handles_are_refused_and_null_closes_ignored},
         {"closed handles are recognised", closed_handles_are_recognised},
         {"each thread has a default session", each_thread_has_a_default_session},
+        {"errno is zero when the system had no part", errno_is_zero_when_the_system_had_no_part},
         {"destroy refuses what it must", destroy_refuses_what_it_must},
         {"a destroyed store takes no commit and no claim", a_destroyed_store_takes_no_commit_and_no_claim},
+        {"a destroyed store ends every watch", a_destroyed_store_ends_every_watch},
         {"a read-only store reads", a_read_only_store_reads},
+        {"a reader watches for a key that is not there", a_reader_watches_for_a_key_that_is_not_there},
         {"a read-only store refuses writes", a_read_only_store_refuses_writes},
     };
     return c_run(tests, COUNT(tests));

@@ -126,6 +126,7 @@ TEST(Full, AFullFileSystemIsAnAnswerAndNotTheEnd) {
         while ((status = abi_test::put(lane.session, "key " + std::to_string(count), value)) == KS_OK)
             ++count;
         CHILD_CHECK(status == KS_E_FULL);
+        CHILD_CHECK(ks_last_errno() == ENOSPC);
         CHILD_CHECK(count > 10);
         char buf[8];
         size_t size = 0;
@@ -173,6 +174,7 @@ TEST(Full, TheStoresOwnSizeEnds) {
         ks_status status = KS_OK;
         while ((status = abi_test::put(session, key(count), value)) == KS_OK) ++count;
         EXPECT_EQ(status, KS_E_FULL);
+        EXPECT_EQ(ks_last_errno(), 0) << ks_last_error();  // the creation's ENOENT was got over
         ASSERT_GT(count, 100);
         EXPECT_EQ(ks_check(store, nullptr, nullptr, nullptr), KS_OK);
         for (int i = 0; i < count; ++i) {
@@ -180,6 +182,44 @@ TEST(Full, TheStoresOwnSizeEnds) {
             ASSERT_EQ(ks_delete(session, abi_test::bytes(key(i)), seen, nullptr, nullptr), KS_OK) << key(i);
         }
         EXPECT_EQ(abi_test::put(session, key(count - 1), value), KS_OK) << size;
+        EXPECT_EQ(ks_check(store, nullptr, nullptr, nullptr), KS_OK);
+        ks_close(store);
+    }
+}
+
+// Filled with values of one size, emptied, and filled with smaller ones: each key can be written.
+TEST(Full, WhatWasDeletedServesSmallerValues) {
+    struct Sizes {
+        std::size_t first, then;
+    };
+    for (const auto [first, then] : {Sizes{4000, 64}, Sizes{64, 20}, Sizes{200'000, 64}}) {
+        const FreshUrl fresh;
+        ks_open_options options{};
+        options.struct_size = sizeof options;
+        options.max_bytes = 32u << 20;
+        options.expected_keys = 1000;
+        ks_store* store = nullptr;
+        ks_session* session = nullptr;
+        ASSERT_EQ(ks_open(fresh.url().c_str(), &options, &store), KS_OK);
+        ASSERT_EQ(ks_session_open(store, &session), KS_OK);
+        const auto key = [](int number) { return "key " + std::to_string(number); };
+        const std::string large(first, 'x'), small(then, 'y');
+        int count = 0;
+        while (abi_test::put(session, key(count), large) == KS_OK) ++count;
+        ASSERT_EQ(ks_last_status(), KS_E_FULL);
+        ASSERT_GT(count, 50);
+        for (int i = 0; i < count; ++i) {
+            const ks_stamp seen = abi_test::stamp_of(session, key(i));
+            ASSERT_EQ(ks_delete(session, abi_test::bytes(key(i)), seen, nullptr, nullptr), KS_OK) << key(i);
+        }
+        for (int round = 0; round < 2; ++round) {
+            for (int i = 0; i < count; ++i)
+                ASSERT_EQ(abi_test::put(session, key(i), small), KS_OK) << first << " " << then << " " << i;
+        }
+        std::string buf(then, '\0');
+        ASSERT_EQ(ks_get(session, abi_test::bytes(key(count - 1)), buf.data(), buf.size(), nullptr, nullptr),
+                  KS_OK);
+        EXPECT_EQ(buf, small);
         EXPECT_EQ(ks_check(store, nullptr, nullptr, nullptr), KS_OK);
         ks_close(store);
     }

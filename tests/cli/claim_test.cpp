@@ -93,6 +93,15 @@ TEST_F(CliClaim, ATokenIsGoodForItsKeyOnly) {
     expect_fails({"put", "k", "--value", "x", "--claim", "no token"}, 64, "usage");
 }
 
+TEST_F(CliClaim, AKeyThatDoesNotExistIsNamed) {
+    const std::string token = claim("k");
+    for (const char* command : {"release", "renew"}) {
+        expect_fails({command, "nokey", "--claim", token}, 13, "not_found");
+        EXPECT_NE(run({command, "nokey", "--claim", token}).err.find("there is no key nokey"),
+                  std::string::npos);
+    }
+}
+
 TEST_F(CliClaim, TheTokenComesFromTheEnvironmentForItsKeyAndStore) {
     const std::string token = claim("k");
     extra_environment_ = {"KEYSTILE_KEY=k", "KEYSTILE_CLAIM=" + token};

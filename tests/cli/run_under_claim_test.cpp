@@ -110,5 +110,13 @@ TEST_F(CliRun, SignalsArePassedOn) {
     }
 }
 
+TEST_F(CliRun, CmdDoesNotOutliveItsKeystile) {
+    Running holder(claim("1h", {"sh", "-c", "echo ready; sleep 1; echo outlived it"}), environment());
+    ASSERT_EQ(holder.next_line(), "ready");
+    holder.signal(SIGKILL);
+    EXPECT_EQ(holder.wait(), 128 + SIGKILL);
+    EXPECT_EQ(holder.next_line(), "");  // end of file, without the line
+}
+
 }  // namespace
 }  // namespace keystile::test

@@ -34,6 +34,14 @@ TEST_F(CliStore, NoCommandButCreateMakesAStore) {
         expect_fails(words, 66, "no_store");
     }
     EXPECT_NE(run({"get", "k"}).err.find("keystile create"), std::string::npos);
+    EXPECT_EQ(run({"destroy"}).err.find("keystile create"), std::string::npos);
+}
+
+TEST_F(CliStore, CreatingInAFolderThatIsNotThereIsNotAdvisedToCreate) {
+    expect_fails({"create", "--store", "shm:/no/such/dir/y"}, 66, "no_store");
+    const std::string said = run({"create", "--store", "shm:/no/such/dir/y"}).err;
+    EXPECT_EQ(said.find("keystile create"), std::string::npos) << said;
+    EXPECT_NE(said.find("folder"), std::string::npos) << said;
 }
 
 TEST_F(CliStore, AStoreInUseIsDestroyedByForceOnly) {

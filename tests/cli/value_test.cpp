@@ -108,6 +108,11 @@ TEST_F(CliValue, AWriterMustSayWhatWasSeen) {
     expect_fails({"put", "k", "--value", "x", "--version", "-1", "--epoch", "0"}, 64, "usage");
 }
 
+TEST_F(CliValue, AFileThatCannotBeReadIsAWrongCommandLine) {
+    expect_fails({"put", "k", "--file", "/no/such/file", "--create"}, 64, "usage");
+    expect_fails({"put", "k", "--file", "/dev/shm", "--create"}, 64, "usage");  // can be opened, not read
+}
+
 TEST_F(CliValue, SizesAreBounded) {
     expect_fails({"get", std::string(1025, 'k')}, 64, "usage");
     expect_fails({"get", ""}, 64, "usage");

@@ -38,6 +38,16 @@ TEST_F(CliWatch, NothingHappensUntilTheTimeIsOver) {
     expect_fails({"watch", "k", "--timeout", "20"}, 64, "usage");
 }
 
+TEST_F(CliWatch, EndsWithTheStore) {
+    Running watcher({binary(), "watch", "k", "--version", "0", "--epoch", "0", "--timeout", "20s", "--json"},
+                    environment());
+    ok({"put", "k", "--value", "x", "--create"});
+    watcher.next_line();
+    ok({"destroy", "--force"});
+    EXPECT_EQ(nlohmann::json::parse(watcher.next_line())["code"], "KS_E_DESTROYED");
+    EXPECT_EQ(watcher.wait(), 65);
+}
+
 TEST_F(CliLook, ListingIsSortedAndFiltered) {
     for (const char* key : {"b", "a/2", "a/1"}) ok({"put", key, "--value", key, "--create"});
     EXPECT_EQ(ok({"ls", "--keys"}), "a/1\na/2\nb\n");
