@@ -84,7 +84,7 @@ public:
 
 private:
     void attach(int process);
-    void judge_deeds(int key, const engine::shm::Slot& slot);
+    void judge_deeds(int key);
     void judge_made(int key);
     void judge_letter(int key, char letter, std::uint64_t version, const Deed* ok);
     void judge_claims();
