@@ -182,6 +182,7 @@ TEST_F(Transact, FourThreadsLoseNothing) {
     constexpr int kThreads = 4;
     constexpr long kEach = 500;
     std::vector<std::thread> threads;
+    threads.reserve(kThreads);
     for (int i = 0; i < kThreads; ++i) {
         threads.emplace_back([&, i] {
             Session mine = store.session();
@@ -209,6 +210,7 @@ TEST(TransactAcrossProcesses, TheSumHoldsInEverySnapshotWhileOneIsKilled) {
     const std::vector<std::string> accounts{"account/a", "account/b", "account/c"};
     for (const std::string& account : accounts) ASSERT_TRUE(session.commit(account, {}, "1000"));
     std::vector<pid_t> children;
+    children.reserve(accounts.size());
     for (std::size_t i = 0; i < accounts.size(); ++i) {
         children.push_back(cpp_test::start_child([&, i] {
             Session mine = Store::open(url).session();
