@@ -20,7 +20,12 @@ or {"base64":TEXT}. Nothing is overwritten unless you say so:
   --replace     such keys are overwritten
 A mistake in any line, or a key twice: exit code 64, nothing is written. Up to 1024 keys are
 one atomic commit. More keys are several, each atomic in itself, and it says how many; should
-one be refused, those before it stand, and it says so.)";
+one be refused, those before it stand, and it says so.
+
+Examples:
+  keystile import --file backup.jsonl
+  keystile import --if-absent < defaults.jsonl
+  keystile import --replace < backup.jsonl)";
 
 struct ImportOptions {
     std::string file;

@@ -23,7 +23,12 @@ KEY and VALUE are strings or {"base64":TEXT}. Up to 1024 keys, each written once
 key may be expected in one line and written in another. A mistake in any line: exit code 64,
 and nothing is written. Exit codes 10, 11, 12 as for put, with the keys that stood in the way.
 
-Prints for each key what was done and its new stamp.)";
+Prints for each key what was done and its new stamp.
+
+Examples:
+  printf '%s\n' '{"put":"a","value":"1"}' '{"delete":"b"}' | keystile multi
+  keystile multi --file changes.jsonl --wait 10s
+  jq -c '{put: .id, value: .body}' orders.json | keystile multi --json)";
 
 struct MultiOptions {
     std::string file;

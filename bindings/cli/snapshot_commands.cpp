@@ -14,13 +14,22 @@ constexpr const char* kSnapshotForm =
     R"(All keys that start with PREFIX and have a value, sorted, as they were at one instant: what one
 commit wrote together is seen together. Nobody is held up by it. Long values are cut; --json
 has them whole. Exit code 15 if there are more than 1024 keys, or ever new ones, and others do
-not stop writing them.)";
+not stop writing them.
+
+Examples:
+  keystile snapshot
+  keystile snapshot account/ --json | jq '[.keys[].value | tonumber] | add')";
 
 constexpr const char* kExportForm =
     R"(The same cut as `snapshot`, as JSON lines for `import` and other programs:
   {"key":KEY,"value":VALUE}
 each a string if it is UTF-8 text, else {"base64":TEXT}. Stamps are not in it: they mean
-nothing in another store.)";
+nothing in another store.
+
+Examples:
+  keystile export > backup.jsonl
+  keystile export jobs/ | jq -r .key
+  keystile export --store shm:one | keystile import --store shm:two)";
 
 constexpr size_t kShownMax = 48;  // characters of a value in the table
 

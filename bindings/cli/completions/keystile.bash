@@ -20,7 +20,7 @@ _keystile() {
         cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words=("${COMP_WORDS[@]}") cword=$COMP_CWORD
     fi
 
-    local commands='create destroy get put del claim renew release reclaim watch ls stat check swarm'
+    local commands='create destroy get put del multi snapshot export import claim renew release reclaim watch ls stat check swarm'
     local globals='--store --json --quiet --key-base64 --help'
     local command='' store='' arguments=0 word i
     for ((i = 1; i < cword; i++)); do
@@ -61,6 +61,8 @@ _keystile() {
                 destroy) choices='--force' ;;
                 get) choices='--stamp' ;;
                 put) choices='--value --file --version --epoch --update --create --force --claim --release --tries --wait' ;;
+                multi) choices='--file --tries --wait' ;;
+                import) choices='--file --if-absent --replace --wait' ;;
                 del) choices='--version --epoch --force --claim --release --tries --wait' ;;
                 claim) choices='--lease --wait --grace --' ;;
                 renew) choices='--claim --lease' ;;
@@ -72,7 +74,7 @@ _keystile() {
             esac
             choices+=" $globals"
             case $command in
-                get | put | del | claim | renew | release | reclaim | watch | ls)
+                get | put | del | claim | renew | release | reclaim | watch | ls | snapshot | export)
                     if [[ $cur != -* ]] && ((arguments == 0)); then
                         mapfile -t COMPREPLY < <(_keystile_keys "$store" "$cur")
                         declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$cur"

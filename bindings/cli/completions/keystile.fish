@@ -1,7 +1,7 @@
 # fish completion of keystile: commands, options, stores of this host, keys of the store in use.
 
-set -l commands create destroy get put del claim renew release reclaim watch ls stat check swarm
-set -l keyed get put del claim renew release reclaim watch ls
+set -l commands create destroy get put del multi snapshot export import claim renew release reclaim watch ls stat check swarm
+set -l keyed get put del claim renew release reclaim watch ls snapshot export
 
 function __keystile_stores
     for file in /dev/shm/keystile.*
@@ -35,6 +35,10 @@ complete -c keystile -n $none -a destroy -d 'Remove a store and everything in it
 complete -c keystile -n $none -a get -d "Print a key's value"
 complete -c keystile -n $none -a put -d 'Commit a value computed from what was seen'
 complete -c keystile -n $none -a del -d "Delete a key's value"
+complete -c keystile -n $none -a multi -d 'Write many keys in one atomic commit'
+complete -c keystile -n $none -a snapshot -d 'Print keys and values as they were at one instant'
+complete -c keystile -n $none -a export -d 'Write such a snapshot as JSON lines'
+complete -c keystile -n $none -a import -d 'Write keys from JSON lines, as export made them'
 complete -c keystile -n $none -a claim -d 'Claim a key; with -- CMD run a command under the claim'
 complete -c keystile -n $none -a renew -d "Let a claim's lease run anew from now"
 complete -c keystile -n $none -a release -d 'Give a claim back'
@@ -58,15 +62,18 @@ complete -c keystile -n "$in destroy" -l force -d 'Also while processes are atta
 complete -c keystile -n "$in get" -l stamp -d 'Print version and epoch to standard error'
 complete -c keystile -n "$in put" -l value -x -d 'The value itself'
 complete -c keystile -n "$in put" -l file -r -F -d 'The value is in this file'
+complete -c keystile -n "$in multi import" -l file -r -F -d 'Read the lines from this file'
+complete -c keystile -n "$in import" -l if-absent -d 'Leave keys that have a value as they are'
+complete -c keystile -n "$in import" -l replace -d 'Overwrite keys that have a value'
 complete -c keystile -n "$in put" -l update -x -d 'Compute the value by a command'
 complete -c keystile -n "$in put" -l create -d 'The key was never written'
 complete -c keystile -n "$in put del watch" -l version -x -d 'The version that was seen'
 complete -c keystile -n "$in put del watch" -l epoch -x -d 'Its epoch'
 complete -c keystile -n "$in put del" -l force -d 'Whatever is there, the last writer wins'
 complete -c keystile -n "$in put del" -l release -d 'Give the claim back in the same step'
-complete -c keystile -n "$in put del" -l tries -x -d 'Give up after losing this many tries'
+complete -c keystile -n "$in put del multi" -l tries -x -d 'Give up after losing this many tries'
 complete -c keystile -n "$in put del renew release" -l claim -x -d 'Act under the claim of this token'
-complete -c keystile -n "$in put del claim" -l wait -x -a "$durations forever" -d "Wait for someone else's claim to end"
+complete -c keystile -n "$in put del claim multi import" -l wait -x -a "$durations forever" -d "Wait for someone else's claim to end"
 complete -c keystile -n "$in claim renew" -l lease -x -a $durations -d 'How long it holds without renewal'
 complete -c keystile -n "$in claim" -l grace -x -a $durations -d 'From SIGTERM to SIGKILL'
 complete -c keystile -n "$in reclaim" -l epoch -x -d "The claim's epoch"
