@@ -37,6 +37,7 @@ struct Victim {
     ks_stamp seen{};  // of "k"
     ks_grant grant{};
     ks_key key{};
+    ks_multi* multi = nullptr;
 
     void attach() {
         if (open_small(store.url(), 0, &opened) != KS_OK || ks_session_open(opened, &session) != KS_OK)
@@ -52,6 +53,7 @@ struct Call {
     void (*before)(const TestStore&, ks_store*, ks_session*) = nullptr;  // by the survivor
     bool is_hot = false;
     bool is_attached = true;
+    bool is_both = false;   // it commits "k" and "new" together
     bool has_store = true;  // there is a store before the call
     friend void PrintTo(const Call& call, std::ostream* out) { *out << call.name; }
 };
@@ -106,6 +108,16 @@ void a_dead_committer(const TestStore& store, ks_store*, ks_session*) {  // with
         commit_twice(dead);
         return 0;
     });
+}
+// "k" and a second key at once; the keys are known to the transaction before, the commit alone is stepped.
+void plan_two(Victim& v) {
+    if (ks_multi_begin(v.session, &v.multi) != KS_OK) ::_exit(93);
+    for (const char* key : {"k", "new"}) {
+        if (ks_multi_put(v.multi, bytes(key), bytes("victim"), nullptr) != KS_OK) ::_exit(94);
+    }
+}
+void commit_planned(Victim& v) {
+    (void)ks_multi_commit(v.multi);
 }
 int nothing(void*, const ks_entry*) {
     return 0;
@@ -180,6 +192,23 @@ const Call kCalls[] = {
          },
      .prepare = take,
      .is_hot = true},
+    {.name = "multi_commit", .act = commit_planned, .prepare = plan_two, .is_both = true},
+    {.name = "multi_commit_again",
+     .act = commit_planned,
+     .prepare =
+         [](Victim& v) {  // replacing blocks of an operation that is recycled already
+             plan_two(v);
+             commit_planned(v);
+             plan_two(v);
+         },
+     .is_both = true},
+    {.name = "snapshot_keys",
+     .act =
+         [](Victim& v) {
+             const ks_bytes keys[] = {bytes("k"), bytes("none")};
+             ks_snapshot* snapshot = nullptr;
+             (void)ks_snapshot_keys(v.session, keys, 2, &snapshot);
+         }},
     {.name = "claim", .act = take, .is_hot = true},
     {.name = "claim_of_the_dead", .act = take, .before = a_dead_owner, .is_hot = true},
     {.name = "renew",
@@ -330,6 +359,16 @@ std::string survive(ks_store* store, ks_session* session) {
     return wrong + check_now(store);
 }
 
+// "k" had one commit more than "new", which had none; together they went on.
+std::string survive_both(ks_session* session) {
+    ks_stamp k{}, other{};
+    (void)ks_get(session, bytes("k"), nullptr, 0, nullptr, &k);
+    (void)ks_get(session, bytes("new"), nullptr, 0, nullptr, &other);
+    if (k.version == other.version + 1) return {};
+    return "half a transaction: k is at " + std::to_string(k.version) + ", new at " +
+           std::to_string(other.version) + "\n";
+}
+
 class Step : public ::testing::TestWithParam<Call> {};
 
 // One store, one victim, its death, the survivor. n = SIZE_MAX: record the path instead.
@@ -362,7 +401,8 @@ std::string run(const Call& call, Path* path, std::size_t n, bool* is_there_out)
         self = std::make_unique<Attached>(store.url());
         if (put(self->session, "k", "first") != KS_OK) return "the store cannot be used";
     }
-    std::string wrong = survive(self->store, self->session);
+    std::string wrong = call.is_both ? survive_both(self->session) : "";
+    wrong += survive(self->store, self->session);
     if (n % kScanEvery == 0) {
         self.reset();
         wrong += scan(store.url());

@@ -29,8 +29,8 @@ std::uint64_t load(const std::byte* at) {
 std::uint64_t pick_offset(const SegmentImage& image, Dice& dice) {
     const Targets& targets = image.targets();
     const std::vector<std::uint64_t>* const lists[] = {
-        &targets.header, &targets.participants, &targets.sessions, &targets.cells,
-        &targets.chunks, &targets.slots,        &targets.slots,    &targets.heads};
+        &targets.header, &targets.participants, &targets.sessions, &targets.cells, &targets.chunks,
+        &targets.slots,  &targets.slots,        &targets.heads,    &targets.ring};
     const std::uint64_t which = dice.roll(std::size(lists) + 2);
     if (which >= std::size(lists)) return image.word_offset(dice.roll(image.word_count()));
     return (*lists[which])[dice.roll(lists[which]->size())];
@@ -208,6 +208,51 @@ void Calls::use_many() {
     is_typed(ks_list(session_, {nullptr, 0}, KS_LIST_ALL, on_entry, &sum), "ks_list");
 }
 
+void Calls::use_multi() {
+    ks_multi* multi = nullptr;
+    if (!is_typed(ks_multi_begin(session_, &multi), "ks_multi_begin")) return;
+    for (int round = 0; round < 4; ++round) {
+        ks_multi_reset(multi);
+        for (std::uint64_t i = dice_.between(1, 8); i > 0; --i) {
+            // Often those that an operation in the ring names.
+            const std::string& key =
+                image_.keys()[dice_.one_in(2) ? dice_.between(14, 19) : dice_.roll(image_.keys().size())];
+            switch (dice_.roll(3)) {
+                case 0:
+                    is_typed(
+                        ks_multi_read(multi, bytes_of(key), buffer_.data(), buffer_.size(), nullptr, nullptr),
+                        "ks_multi_read");
+                    break;
+                case 1:
+                    is_typed(ks_multi_delete(multi, bytes_of(key), nullptr), "ks_multi_delete");
+                    break;
+                default:
+                    is_typed(ks_multi_put(multi, bytes_of(key), bytes_of("fuzz"), nullptr), "ks_multi_put");
+            }
+        }
+        is_typed(ks_multi_commit(multi), "ks_multi_commit");
+        ks_multi_result result{};
+        for (std::size_t i = 0; i < ks_multi_size(multi); ++i)
+            is_typed(ks_multi_item(multi, i, &result), "ks_multi_item");
+    }
+    ks_multi_end(multi);
+    use_snapshot(session_);
+}
+
+void Calls::use_snapshot(ks_session* session) {
+    ks_snapshot* snapshot = nullptr;
+    if (!is_typed(ks_snapshot_prefix(session, {nullptr, 0}, &snapshot), "ks_snapshot_prefix")) return;
+    unsigned sum = 0;
+    for (std::size_t i = 0; i < ks_snapshot_size(snapshot); ++i) {
+        ks_snapshot_entry entry{};
+        is_typed(ks_snapshot_at(snapshot, i, &entry), "ks_snapshot_at");
+        for (std::size_t at = 0; at < entry.value.size; ++at)
+            sum += static_cast<const unsigned char*>(entry.value.data)[at];
+    }
+    ks_snapshot_close(snapshot);
+    buffer_[0] = static_cast<char>(sum);
+}
+
 void Calls::look_after() {
     unsigned sum = 0;
     ks_stats stats{};
@@ -234,6 +279,7 @@ void Calls::read_only() {
             is_typed(ks_watch(session, bytes_of(key), seen, 0, nullptr), "ks_watch");
         }
         is_typed(ks_list(session, {nullptr, 0}, 0, on_entry, &sum), "ks_list");
+        use_snapshot(session);
         is_typed(ks_check(store, on_problem, &sum, nullptr), "ks_check");
     }
     ks_close(store);
@@ -241,6 +287,7 @@ void Calls::read_only() {
 
 void Calls::use() {
     if (session_ != nullptr) {
+        if (dice_.one_in(3)) use_multi();
         if (dice_.one_in(2)) look_after();  // else writers are the first that meet the damage
         for (const std::string& key : image_.keys()) {
             if (dice_.one_in(2)) use_claim(key);
@@ -248,6 +295,7 @@ void Calls::use() {
         }
         for (int i = 0; i < 40; ++i) use_key("new key " + std::to_string(i));
         use_many();
+        use_multi();
     }
     if (store_ != nullptr) look_after();
     if (dice_.one_in(2)) read_only();

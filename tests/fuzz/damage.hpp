@@ -71,6 +71,8 @@ private:
     void use_key(const std::string& key);
     void use_claim(const std::string& key);
     void use_many();
+    void use_multi();
+    void use_snapshot(ks_session* session);
     void look_after();
     void read_only();
 

@@ -85,6 +85,16 @@ void in_process(const std::string& url, const char* point, const std::function<v
     NEED(::waitpid(child, &status, 0) == child && WIFSIGNALED(status));
 }
 
+// Two keys in one commit.
+void put_both(ks_session* session, const std::string& first, const std::string& second) {
+    ks_multi* multi = nullptr;
+    if (ks_multi_begin(session, &multi) != KS_OK) return;
+    for (const std::string* key : {&first, &second})
+        (void)ks_multi_put(multi, bytes_of(*key), bytes_of("both"), nullptr);
+    (void)ks_multi_commit(multi);
+    ks_multi_end(multi);
+}
+
 // One corpse for each kind of thing that a death leaves. Opening a store reaps, so all of them open it
 // before the first one dies: each is the parent of the next, and waits for its end.
 void leave_corpses(const std::string& url, const std::vector<std::string>& keys) {
@@ -104,6 +114,10 @@ void leave_corpses(const std::string& url, const std::vector<std::string>& keys)
              ks_grant grant;
              (void)ks_claim(s, bytes_of(keys[5]), nullptr, &grant, nullptr);
          }},
+        {"operations.decide.after_mark", [&](ks_session* s) { put_both(s, keys[18], keys[19]); }},
+        {"operations.decide.before_mark", [&](ks_session* s) { put_both(s, keys[16], keys[17]); }},
+        {"operations.multi.after_publish", [&](ks_session* s) { put_both(s, keys[14], keys[15]); }},
+        {"operations.multi.before_publish", [&](ks_session* s) { put_both(s, keys[14], keys[16]); }},
         {"",
          [&](ks_session* s) {
              ks_grant grant;
@@ -234,6 +248,15 @@ void SegmentImage::find_targets() {
     add_words(targets_.cells, segment,
               reinterpret_cast<const std::byte*>(&segment.header()) + segment.regions().home_map, 64);
     add_words(targets_.chunks, segment, segment.chunk(0), segment.chunk_count() * sizeof(shm::Chunk));
+    add_words(targets_.ring, segment, segment.ring_cell(0), 8 * sizeof(Word128));
+    for (Position p = 1; p <= ring_tail(segment); ++p) {
+        const Ref ref = load_cell(segment, p).descriptor();
+        const auto* descriptor = ref != 0 ? segment.at<shm::Descriptor>(ref, descriptor_bytes(2)) : nullptr;
+        if (descriptor == nullptr) continue;
+        add_words(targets_.ring, segment, descriptor, descriptor_bytes(2));
+        targets_.refs.push_back(ref);
+    }
+    NEED(targets_.refs.size() == 3);  // operations that were left in the ring
     struct Collector {
         Targets& targets;
         const Segment& segment;

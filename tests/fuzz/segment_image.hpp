@@ -11,7 +11,7 @@ namespace keystile::testing {
 
 // Where things lie in the image: offsets of 8-byte words, by what they belong to.
 struct Targets {
-    std::vector<std::uint64_t> header, participants, sessions, cells, chunks, slots, heads;
+    std::vector<std::uint64_t> header, participants, sessions, cells, chunks, slots, heads, ring;
     std::vector<std::uint32_t> refs;  // of slots, nodes and blocks: what a damaged ref may name by bad luck
 };
 
