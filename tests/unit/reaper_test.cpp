@@ -103,6 +103,23 @@ TEST_F(Reaper, AsksABlockWhatItIsAndNotTheHoldingThatNamesIt) {
     EXPECT_EQ(peek(head(ref).ctl), owned(Tag::kPublished, kId));
 }
 
+TEST_F(Reaper, FreesADraftWithItsBlocksThoughAnOldHoldingNamesItsDescriptor) {
+    const BlockGrant grant = allocate(lane(), descriptor_bytes(1), lane().note(Holding::kValue));
+    const Ref ref = grant.ref, fresh = free_block();
+    constexpr OwnerId kFreshId = make_id(kSession, 42);
+    auto& draft = *segment().at<shm::Descriptor>(ref, descriptor_bytes(1));
+    poke(draft.head.content, pack(BlockContent{sizeof(shm::Entry), kSession, BlockKind::kDescriptor, 0}));
+    poke(draft.entry[0].fresh, fresh);
+    poke(draft.mark, kId);
+    poke(head(fresh).ctl, owned(Tag::kHeld, kFreshId));
+    poke(head(ref).ctl, owned(Tag::kHeld, kId));
+    hold(Holding::kValue, ref);  // a value of long ago: freed, and allocated again as the descriptor
+    hold(Holding::kDescriptor, ref);
+    EXPECT_EQ(reap(), 1u);
+    EXPECT_EQ(peek(head(ref).ctl), owned(Tag::kFree, kId));
+    EXPECT_EQ(peek(head(fresh).ctl), owned(Tag::kFree, kFreshId));
+}
+
 TEST_F(Reaper, FreesTheReplacedBlockByExactlyTheIdInTheLine) {
     ASSERT_EQ(put("k", "1"), KS_OK);
     const Ref ref = free_block();
