@@ -95,6 +95,8 @@ ks_status ks_reap(ks_store* store, uint64_t* participants_out) {
     Store& inner = *store->store;
     if (inner.segment.is_read_only()) return fault(KS_E_READ_ONLY, "the store was opened read-only");
     const std::uint32_t buried = reap_dead(inner.segment, inner.self, kParticipantsMax);
+    recycle_up_to(inner.segment,
+                  ring_tail(inner.segment));  // also what the living left for others to recycle
     if (participants_out != nullptr) *participants_out = buried;
     return KS_OK;
 }

@@ -22,8 +22,7 @@ ks_status find_or_insert(Session& session, ks_bytes key, shm::Slot** slot_out) n
 }
 
 ks_status read_commit_options(const Session& session, const ks_commit_options* options,
-                                                bool* is_releasing_out, bool* has_grant_out,
-                                                Grant* grant_out) noexcept {
+                              bool* is_releasing_out, bool* has_grant_out, Grant* grant_out) noexcept {
     if (options->struct_size != sizeof(ks_commit_options))
         return fault(KS_E_STRUCT_SIZE, "ks_commit_options.struct_size");
     if ((options->flags & ~KS_COMMIT_RELEASE) != 0 || options->reserved != 0) {

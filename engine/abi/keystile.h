@@ -378,7 +378,8 @@ KS_API ks_status ks_multi_expect(ks_multi* multi, ks_bytes key, ks_stamp seen);
 /* Write a key. What it must be unchanged from: what was read or expected in this transaction; else the grant's
  * claim with the version of now; else whatever it is now. `options`: the grant, and whether to release it, as in
  * ks_commit(). The value is copied. */
-KS_API ks_status ks_multi_put(ks_multi* multi, ks_bytes key, ks_bytes value, const ks_commit_options* options);
+KS_API ks_status ks_multi_put(ks_multi* multi, ks_bytes key, ks_bytes value,
+                              const ks_commit_options* options);
 /* Delete a key; deleting what has no value is no fault and writes nothing, but is compared. */
 KS_API ks_status ks_multi_delete(ks_multi* multi, ks_bytes key, const ks_commit_options* options);
 /* Give a claim back in the same step; the key's value stays. */

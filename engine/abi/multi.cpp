@@ -47,7 +47,8 @@ ks_status explain_multi(const ks_multi* multi) noexcept {
 ks_status check_multi(ks_multi* multi) noexcept {
     if (multi == nullptr || multi->magic != live(kMultiMagic)) return explain_multi(multi);
     if (!is_live(multi->session)) return explain(multi->session);
-    return multi->is_over ? fault(KS_E_ARGUMENT, "the transaction is over: ks_multi_reset() begins another") : KS_OK;
+    return multi->is_over ? fault(KS_E_ARGUMENT, "the transaction is over: ks_multi_reset() begins another")
+                          : KS_OK;
 }
 
 // Allocation must not throw out of C.
@@ -127,7 +128,8 @@ ks_status write_item(ks_multi* multi, Item& item, MultiStep step, const ks_commi
     return KS_OK;
 }
 
-ks_status give(const void* data, std::size_t size, void* buf, std::size_t capacity, std::size_t* size_out) noexcept {
+ks_status give(const void* data, std::size_t size, void* buf, std::size_t capacity,
+               std::size_t* size_out) noexcept {
     if (size_out != nullptr) *size_out = size;
     if (size > capacity) return KS_TOO_SMALL;
     if (size != 0) std::memcpy(buf, data, size);
@@ -193,7 +195,8 @@ ks_status ks_multi_read(ks_multi* multi, ks_bytes key, void* buf, size_t capacit
         if (result.status < Status::kOk) return fault(result.status, "reading");
         const Stamp seen = store.stamp_of(result.word);
         const Stamp before = item.key.seen;
-        if (item.has_seen && (before.version != seen.version || before.epoch != seen.epoch)) return KS_CONFLICT;
+        if (item.has_seen && (before.version != seen.version || before.epoch != seen.epoch))
+            return KS_CONFLICT;
         item.key.seen = seen;
         item.has_seen = true;
         if (size_out != nullptr) *size_out = result.size;
@@ -219,7 +222,8 @@ ks_status ks_multi_put(ks_multi* multi, ks_bytes key, ks_bytes value, const ks_c
     return with_item(multi, key, [&](Item& item) -> ks_status {
         const auto* bytes = static_cast<const char*>(value.data);
         const std::size_t value_at = multi->values.size();
-        multi->values.insert(multi->values.end(), bytes, bytes + value.size);  // may throw: before anything is marked
+        multi->values.insert(multi->values.end(), bytes,
+                             bytes + value.size);  // may throw: before anything is marked
         const ks_status s = write_item(multi, item, MultiStep::kPut, options);
         if (s != KS_OK) {
             multi->values.resize(value_at);
@@ -232,7 +236,8 @@ ks_status ks_multi_put(ks_multi* multi, ks_bytes key, ks_bytes value, const ks_c
 }
 
 ks_status ks_multi_delete(ks_multi* multi, ks_bytes key, const ks_commit_options* options) {
-    return with_item(multi, key, [&](Item& item) { return write_item(multi, item, MultiStep::kDelete, options); });
+    return with_item(multi, key,
+                     [&](Item& item) { return write_item(multi, item, MultiStep::kDelete, options); });
 }
 
 ks_status ks_multi_release(ks_multi* multi, ks_bytes key, const ks_grant* grant) {
@@ -251,7 +256,8 @@ ks_status ks_multi_commit(ks_multi* multi) {
         Session& session = multi->session->session;
         multi->is_over = true;
         Status s = commit_multi(session, multi->order.data(), multi->order.size());
-        if (s == Status::kFull && reap_dead(session.store->segment, session.store->self, kParticipantsMax) != 0)
+        if (s == Status::kFull &&
+            reap_dead(session.store->segment, session.store->self, kParticipantsMax) != 0)
             s = commit_multi(session, multi->order.data(), multi->order.size());
         return answer(s, "committing a transaction");
     });

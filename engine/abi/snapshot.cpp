@@ -24,7 +24,7 @@ struct Taken {
 
 struct ks_snapshot {
     std::uint64_t magic = kSnapshotMagic;
-    std::vector<Taken> taken;            // in the order of the caller, or by key
+    std::vector<Taken> taken;         // in the order of the caller, or by key
     std::vector<std::size_t> by_key;  // indices into `taken`, ascending by key
 };
 
@@ -73,9 +73,8 @@ Status take(Session& session, const std::vector<shm::Slot*>& slots, std::vector<
 void sort_by_key(ks_snapshot& snapshot) {
     snapshot.by_key.resize(snapshot.taken.size());
     for (std::size_t i = 0; i < snapshot.by_key.size(); ++i) snapshot.by_key[i] = i;
-    std::sort(snapshot.by_key.begin(), snapshot.by_key.end(), [&](std::size_t a, std::size_t b) {
-        return snapshot.taken[a].key < snapshot.taken[b].key;
-    });
+    std::sort(snapshot.by_key.begin(), snapshot.by_key.end(),
+              [&](std::size_t a, std::size_t b) { return snapshot.taken[a].key < snapshot.taken[b].key; });
 }
 
 // The slots of all keys that start with a prefix, ascending.
@@ -152,7 +151,8 @@ ks_status snapshot_of(ks_session* session, ks_snapshot** snapshot_out, Fill fill
 
 }  // namespace
 
-ks_status ks_snapshot_keys(ks_session* session, const ks_bytes* keys, size_t count, ks_snapshot** snapshot_out) {
+ks_status ks_snapshot_keys(ks_session* session, const ks_bytes* keys, size_t count,
+                           ks_snapshot** snapshot_out) {
     if (keys == nullptr && count != 0) return fault(KS_E_ARGUMENT, "keys is NULL");
     for (size_t i = 0; i < count; ++i) {
         if (const ks_status s = check_key(keys[i]); s != KS_OK) return s;
@@ -176,7 +176,8 @@ ks_status ks_snapshot_keys(ks_session* session, const ks_bytes* keys, size_t cou
                 const KeyBytes key{keys[i].data, keys[i].size};
                 shm::Slot* slot = nullptr;
                 if (slots[i] == nullptr)
-                    is_same = find_slot(store.segment, key, hash_of(key, store.hash_seed), &slot) != Status::kOk;
+                    is_same =
+                        find_slot(store.segment, key, hash_of(key, store.hash_seed), &slot) != Status::kOk;
             }
             if (is_same) return Status::kOk;
         }

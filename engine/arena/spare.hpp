@@ -35,11 +35,13 @@ inline void drop_spare(Lane& lane) noexcept {
                                                                      bool is_first) noexcept {
     const Spare& spare = lane.spare;
     const bool is_spare_enough = spare.ref != 0 && bytes <= bytes_of(spare.size_class);
-    const BlockGrant grant =
-        is_spare_enough ? take_spare(lane) : allocate_larger(lane, bytes, lane.note(other_value(spare.holding)));
+    const BlockGrant grant = is_spare_enough
+                                 ? take_spare(lane)
+                                 : allocate_larger(lane, bytes, lane.note(other_value(spare.holding)));
     if (grant.status != Status::kOk || !is_first || spare.ref != 0) return grant;
     BlockGrant left = allocate(lane, sizeof(shm::Block), lane.note(spare.holding));
-    if (left.status == Status::kFull) left = allocate_larger(lane, sizeof(shm::Node), lane.note(spare.holding));
+    if (left.status == Status::kFull)
+        left = allocate_larger(lane, sizeof(shm::Node), lane.note(spare.holding));
     if (left.status == Status::kOk) {
         free_exact(lane, left.ref, left.ctl);
         return grant;

@@ -141,7 +141,8 @@ private:
         std::sort(values_.begin(), values_.end());
         for (std::size_t i = 1; i < values_.size(); ++i) {
             const auto [ref, slot] = values_[i];
-            if (values_[i - 1].first != ref || values_[i - 1].second == slot) continue;  // an INTENT names it twice
+            if (values_[i - 1].first != ref || values_[i - 1].second == slot)
+                continue;  // an INTENT names it twice
             const auto names_it = [&](Ref place) {
                 const auto* it = segment_.slot_at(place);
                 return it != nullptr && load_word(*it).ref() == ref;
@@ -177,7 +178,8 @@ private:
     bool is_named_by(const shm::Descriptor* descriptor, Ref ref, std::uint64_t ctl) const {
         if (descriptor == nullptr) return false;
         const std::size_t count = unpack_content(peek(descriptor->head.content)).size / sizeof(shm::Entry);
-        if (count > kMultiKeysMax || segment_.at<const shm::Descriptor>(segment_.ref_of(descriptor), descriptor_bytes(count)) == nullptr)
+        if (count > kMultiKeysMax || segment_.at<const shm::Descriptor>(segment_.ref_of(descriptor),
+                                                                        descriptor_bytes(count)) == nullptr)
             return false;
         for (std::size_t i = 0; i < count; ++i) {
             const shm::Entry& entry = descriptor->entry[i];
@@ -189,10 +191,12 @@ private:
     // Does an operation of the ring answer for this place: its descriptor, a block it made or replaced?
     bool is_in_ring(Ref ref, std::uint64_t ctl) const {
         const Position tail = ring_tail(segment_);
-        for (Position p = ring_head(segment_) + 1; p <= tail && p <= ring_head(segment_) + segment_.ring_cells(); ++p) {
+        for (Position p = ring_head(segment_) + 1;
+             p <= tail && p <= ring_head(segment_) + segment_.ring_cells(); ++p) {
             const RingCell cell = load_cell(segment_, p);
             if (!is_ready(segment_, p, cell) && !is_decided(segment_, p, cell)) continue;
-            if (cell.descriptor() == ref || is_named_by(segment_.at<const shm::Descriptor>(cell.descriptor()), ref, ctl))
+            if (cell.descriptor() == ref ||
+                is_named_by(segment_.at<const shm::Descriptor>(cell.descriptor()), ref, ctl))
                 return true;
         }
         return false;
@@ -206,7 +210,8 @@ private:
             if (session_of(id_of(ctl)) == i) {
                 for (const auto& held : lane.holding) is_named = is_named || peek(held) == ref;
                 const Ref draft = peek(lane.holding[static_cast<int>(Holding::kDescriptor)]);
-                is_named = is_named || (draft != 0 && is_named_by(segment_.at<const shm::Descriptor>(draft), ref, ctl));
+                is_named = is_named ||
+                           (draft != 0 && is_named_by(segment_.at<const shm::Descriptor>(draft), ref, ctl));
             }
             const SessionState state = unpack_session(session_state(segment_, i));
             if (!is_named || !state.is_open) continue;
@@ -226,7 +231,8 @@ private:
                 ++(is_alive ? report_.blocks_in_flight : report_.blocks_unreaped);
                 return;
             }
-            if (is_in_ring(ref, seen) || reload() != seen || is_reachable_at_last()) return void(++report_.blocks_in_flight);
+            if (is_in_ring(ref, seen) || reload() != seen || is_reachable_at_last())
+                return void(++report_.blocks_in_flight);
         }
         problem("%s %u (owner word %lx) is lost: in use, but nothing leads to it", what, ref,
                 static_cast<unsigned long>(seen));

@@ -176,7 +176,8 @@ Status renew(Session& session, const Grant& grant, std::uint64_t lease_ns, Recei
             return s;
         }
         if (record.is_reclaimed && KEYSTILE_GUARD("claim.mark_stops_renewal")) {
-            if (const Status s = reclaim_step(*grant.slot, seen, settle_in(session.store->segment)); s != Status::kOk && s != Status::kBusy)
+            if (const Status s = reclaim_step(*grant.slot, seen, settle_in(session.store->segment));
+                s != Status::kOk && s != Status::kBusy)
                 return s;
             wake(*grant.slot);
             continue;  // now the epoch has moved

@@ -8,6 +8,8 @@ namespace {
 constexpr std::uint64_t kBacklogMax = 64;
 // Positions recycled after one's own: more than one comes in, so the ring drains.
 constexpr int kRecyclesMax = 4;
+// Turns for a place in the ring. Each makes progress, ours or another's; after so many the ring is damaged.
+constexpr int kTurnsMax = 1 << 18;
 
 Stamp wanted(const Store& store, const MultiKey& key, SlotWord word) noexcept {
     if (!key.is_any_version) return key.seen;
@@ -35,7 +37,8 @@ Status look(Session& session, MultiKey& key) noexcept {
         if (word.version() == 0) return Status::kOk;
         const auto* old = segment.at<shm::BlockHead>(word.ref());
         if (old == nullptr) return Status::kCorrupt;
-        // order[multi.old_id]: acquire, as commit.old_id: the id is this block's only if the word still names it (E4).
+        // order[multi.old_id]: acquire. Partner: arena.publish, as commit.old_id: the id is this block's only if the
+        //   word still names it (E4).
         key.judged.old_ctl = old->ctl.load(memory_order_acquire);
         key.judged.is_void = (unpack_content(peek(old->content)).flags & kTombstone) != 0;
         if (KEYSTILE_GUARD("commit.old_id") && load_word(*key.slot) != word) continue;
@@ -81,8 +84,8 @@ public:
              pack(BlockContent{static_cast<std::uint32_t>(count * sizeof(shm::Entry)), lane_.id().index,
                                BlockKind::kDescriptor, 0}));
         for (std::size_t i = 0; i < count; ++i) poke(descriptor_->entry[i].fresh, Ref{0});
-        // order[multi.mark]: release. Partner: reap_descriptor's acquire: from now on the entries are this life's (D3). A
-        //   crash before: the reaper frees the block alone.
+        // order[multi.mark]: release. Partner: reap_descriptor's acquire: from now on the entries are this life's
+        //   (D3). A crash before: the reaper frees the block alone.
         descriptor_->mark.store(id_of(grant_.ctl), memory_order_release);
         return Status::kOk;
     }
@@ -132,11 +135,13 @@ public:
     // Into the ring. kOk: *position_out; from now on it is everybody's. kExhausted.
     Status publish_it(Position* position_out) noexcept {
         Segment& segment = lane_.segment();
-        for (;;) {  // another turn only if the cell was skipped while we were slow, or taken for skipped
+        for (int turns = 0; turns < kTurnsMax;
+             ++turns) {  // another only if the cell was skipped while we were slow
             const Position p = reserve_position(segment);
             if (p == 0) return Status::kExhausted;
             RingCell cell = load_cell(segment, p);
-            while (cell.lap() < lap_of(segment, p)) {  // full: lock-free, each turn decides or frees something
+            // Full: each turn decides or frees something.
+            for (; cell.lap() < lap_of(segment, p) && turns < kTurnsMax; ++turns) {
                 if (!recycle_next(segment, &lane_, true)) pause();
                 cell = load_cell(segment, p);
             }
@@ -153,6 +158,7 @@ public:
             *position_out = p;
             return Status::kOk;
         }
+        return Status::kCorrupt;
     }
 
 private:

@@ -35,8 +35,9 @@ struct MultiKey {
     Judged judged;                // commit_multi's own
 };
 
-// What `keys` point at ascends by slot, each slot once, at most kMultiKeysMax. kOk: all is done. Else nothing is: the gravest of what
-// the keys were told: a fault, kFenced, kConflict, kHeld. Faults: kGrant, kFull, kExhausted, kCorrupt, kDestroyed.
+// What `keys` point at ascends by slot, each slot once, at most kMultiKeysMax. kOk: all is done. Else nothing
+// is: the gravest of what the keys were told: a fault, kFenced, kConflict, kHeld. Faults: kGrant, kFull,
+// kExhausted, kCorrupt, kDestroyed.
 Status commit_multi(Session& session, MultiKey* const* keys, std::size_t count) noexcept;
 
 }  // namespace keystile::engine

@@ -2,13 +2,13 @@
 // the journal.
 #pragma once
 
-#include "operations/check.hpp"   // IWYU pragma: export
-#include "operations/claims.hpp"  // IWYU pragma: export
-#include "operations/commit.hpp"  // IWYU pragma: export
-#include "operations/multi.hpp"   // IWYU pragma: export
-#include "operations/read.hpp"    // IWYU pragma: export
-#include "operations/reaper.hpp"  // IWYU pragma: export
-#include "operations/snapshot.hpp"   // IWYU pragma: export
-#include "operations/stats.hpp"   // IWYU pragma: export
-#include "operations/store.hpp"   // IWYU pragma: export
-#include "operations/watch.hpp"   // IWYU pragma: export
+#include "operations/check.hpp"     // IWYU pragma: export
+#include "operations/claims.hpp"    // IWYU pragma: export
+#include "operations/commit.hpp"    // IWYU pragma: export
+#include "operations/multi.hpp"     // IWYU pragma: export
+#include "operations/read.hpp"      // IWYU pragma: export
+#include "operations/reaper.hpp"    // IWYU pragma: export
+#include "operations/snapshot.hpp"  // IWYU pragma: export
+#include "operations/stats.hpp"     // IWYU pragma: export
+#include "operations/store.hpp"     // IWYU pragma: export
+#include "operations/watch.hpp"     // IWYU pragma: export

@@ -4,11 +4,12 @@
 
 namespace keystile::engine {
 
-ReadResult read_clean(const Segment& segment, const shm::Slot& slot, SlotWord found, SlotWord clean, void* buf,
-                      std::size_t capacity) noexcept {
+ReadResult read_clean(const Segment& segment, const shm::Slot& slot, SlotWord found, SlotWord clean,
+                      void* buf, std::size_t capacity) noexcept {
     if (clean.version() == 0) return {Status::kNotFound, clean, 0};
     const auto* block = segment.at<shm::Block>(clean.ref());
-    const BlockContent content = block != nullptr ? unpack_content(peek(block->head.content)) : BlockContent{};
+    const BlockContent content =
+        block != nullptr ? unpack_content(peek(block->head.content)) : BlockContent{};
     const bool is_tombstone = (content.flags & kTombstone) != 0;
     const bool is_readable =
         content.kind == BlockKind::kValue && content.size <= kValueBytesMax &&

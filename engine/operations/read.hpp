@@ -18,8 +18,8 @@ struct ReadResult {
 
 // Copy what a word stands for: `found` as it was loaded, `clean` what it means (the same, unless it was an INTENT).
 // kBusy: the word has moved, the copy means nothing.
-ReadResult read_clean(const Segment& segment, const shm::Slot& slot, SlotWord found, SlotWord clean, void* buf,
-                      std::size_t capacity) noexcept;
+ReadResult read_clean(const Segment& segment, const shm::Slot& slot, SlotWord found, SlotWord clean,
+                      void* buf, std::size_t capacity) noexcept;
 
 // Everything but a value that is there, fits, and holds still.
 ReadResult read_slow(const Segment& segment, const shm::Slot& slot, void* buf, std::size_t capacity) noexcept;
@@ -34,9 +34,10 @@ ReadResult read_slow(const Segment& segment, const shm::Slot& slot, void* buf, s
         const std::uint64_t content = peek(block->head.content);
         const std::uint64_t size = static_cast<std::uint32_t>(content);
         constexpr std::uint64_t kPlainValue = pack(BlockContent{0, 0, BlockKind::kValue, 0}) >> 48;
-        constexpr std::uint64_t kFlagsThatDontMatter = pack(BlockContent{0, 0, BlockKind::kNone, kOfOperation}) >> 48;
-        if ((content >> 48 & ~kFlagsThatDontMatter) == kPlainValue && size <= capacity && size <= room - sizeof(shm::Block))
-            [[likely]] {
+        constexpr std::uint64_t kFlagsThatDontMatter =
+            pack(BlockContent{0, 0, BlockKind::kNone, kOfOperation}) >> 48;
+        if ((content >> 48 & ~kFlagsThatDontMatter) == kPlainValue && size <= capacity &&
+            size <= room - sizeof(shm::Block)) [[likely]] {
             KEYSTILE_CRASH_POINT("operations.read.before_copy");
             copy_out(buf, block->payload, size);
             // order[read.validate]: acquire fence. Partner: arena.fill's release fence: if a byte above came

@@ -34,8 +34,10 @@ bool copy_remains(const Segment& segment, std::uint32_t index, std::uint64_t sta
 // Is this owner word the dead session's? Its index is also the next owner's: so the record's state once more, after
 // the word was read (with acquire): unchanged, then nobody has come since.
 bool is_of(const Segment& segment, std::uint64_t ctl, const Remains& dead) noexcept {
-    return tag_of(ctl) != Tag::kFree && tag_of(ctl) != Tag::kFixed && session_of(id_of(ctl)) == dead.session &&
-           (peek(segment.session(dead.session)->lane.state) == dead.state || !KEYSTILE_GUARD("reaper.same_owner"));
+    return tag_of(ctl) != Tag::kFree && tag_of(ctl) != Tag::kFixed &&
+           session_of(id_of(ctl)) == dead.session &&
+           (peek(segment.session(dead.session)->lane.state) == dead.state ||
+            !KEYSTILE_GUARD("reaper.same_owner"));
 }
 
 // A value block made for an operation of several keys: while that is in the ring, its recycler frees it; before, its
@@ -93,7 +95,8 @@ void reap_run(Segment& segment, Ref ref, const Remains& dead, bool is_of_draft) 
     const std::uint64_t ctl = peek(head->ctl);
     const bool is_alive = id_of(ctl) == id_of(use) && tag_of(ctl) != Tag::kFree;
     const bool is_published = is_alive && tag_of(ctl) == Tag::kPublished;
-    if (is_published && (is_block_reachable(segment, *head) || (is_of_operation(*head) && !is_of_draft))) return;
+    if (is_published && (is_block_reachable(segment, *head) || (is_of_operation(*head) && !is_of_draft)))
+        return;
     if (is_alive) free_exact(segment, nullptr, ref, ctl);
     release_run(segment, ref, id_of(use));
 }
@@ -139,7 +142,7 @@ void reap_descriptor(Segment& segment, const Remains& dead) noexcept {
     }
     for (std::size_t i = 0; i < count; ++i) {
         const Ref fresh = peek(draft->entry[i].fresh);
-        // order[reaper.draft.copy]: acquire fence, as ring.descriptor.copy (R3): another reaper may have been faster.
+        // order[reaper.draft.copy]: acquire fence (R3). Partner: arena.fill: another reaper may have been faster.
         boost::atomic_thread_fence(memory_order_acquire);
         if (peek(head->ctl) != ctl) return;
         reap_block(segment, fresh, dead, true);
@@ -227,7 +230,8 @@ std::uint32_t reap_dead(Segment& segment, ParticipantId self_id, std::uint32_t l
         reap_participant(segment, id);
         ++buried;
     }
-    if (buried != 0) recycle_up_to(segment, ring_tail(segment));  // what the dead had in the ring holds memory
+    if (buried != 0)
+        recycle_up_to(segment, ring_tail(segment));  // what the dead had in the ring holds memory
     return buried;
 }
 

@@ -9,10 +9,10 @@ namespace {
 void tell_author(const Segment& segment, std::uint32_t session, Position p, CellState state) noexcept {
     if (session >= segment.session_count()) return;
     std::uint64_t pending = outcome_word(p, CellState::kReady);
-    // order[ring.outcome]: release. Partner: the author's load, after he found the cell moved on. A crash before it: the
-    //   cell still stands, and the next recycler does it.
-    segment.session(session)->lane.outcome.compare_exchange_strong(pending, outcome_word(p, state),
-                                                                   memory_order_release, memory_order_relaxed);
+    // order[ring.outcome]: release. Partner: the author's load, after he found the cell moved on. A crash before it:
+    //   the cell still stands, and the next recycler does it.
+    segment.session(session)->lane.outcome.compare_exchange_strong(
+        pending, outcome_word(p, state), memory_order_release, memory_order_relaxed);
 }
 
 // Free what the operation leaves behind: the blocks it replaced, or, aborted, the ones it made; each by its exact ctl
@@ -28,7 +28,8 @@ void free_remains(Segment& segment, Lane* lane, const DescriptorView& descriptor
         } else if (entry.old_ctl != 0) {
             const Ref old = SlotWord(entry.expected).ref();
             const auto* head = segment.at<shm::BlockHead>(old);
-            const bool is_exact = head == nullptr || KEYSTILE_GUARD("recycle.exact_id");  // off: by an id read late (E3)
+            const bool is_exact =
+                head == nullptr || KEYSTILE_GUARD("recycle.exact_id");  // off: by an id read late (E3)
             free_exact(segment, lane, old, is_exact ? entry.old_ctl : peek(head->ctl));
         }
     }
@@ -39,8 +40,10 @@ void free_remains(Segment& segment, Lane* lane, const DescriptorView& descriptor
 void recycle_decided(Segment& segment, Lane* lane, Position p, RingCell cell) noexcept {
     DescriptorView descriptor;
     if (descriptor.open(segment, p, cell)) {
-        const bool is_ours = lane != nullptr && descriptor.author() == lane->id().index;  // then the author knows
-        if (!is_ours && KEYSTILE_GUARD("recycle.outcome_first")) tell_author(segment, descriptor.author(), p, cell.state());
+        const bool is_ours =
+            lane != nullptr && descriptor.author() == lane->id().index;  // then the author knows
+        if (!is_ours && KEYSTILE_GUARD("recycle.outcome_first"))
+            tell_author(segment, descriptor.author(), p, cell.state());
         KEYSTILE_CRASH_POINT("operations.recycle.after_outcome");
         if (!KEYSTILE_GUARD("recycle.finalise_first") || finalise(segment, p, cell))
             free_remains(segment, lane, descriptor, cell);

@@ -6,6 +6,9 @@ namespace {
 
 // How deep helping nests before it starts over from the bottom; each turn decides an operation all the same.
 constexpr int kDepthMax = 32;
+// Each turn decides an operation or finds another in its way. So many without an end: words or cells are damaged, and
+// wait for each other.
+constexpr int kTurnsMax = 1 << 16;
 
 struct Frame {
     Position p = 0;
@@ -38,7 +41,8 @@ Position advance_operation(const Segment& segment, Frame* frame) noexcept {
             cas_cell(segment, p, cell, cell.with(CellState::kAborted));
             return 0;
         } else {
-            if (load_cell(segment, p) != cell) return 0;  // decided: an intent now would only have to be undone
+            if (load_cell(segment, p) != cell)
+                return 0;  // decided: an intent now would only have to be undone
             KEYSTILE_CRASH_POINT("operations.decide.before_install");
             // order[operations.install]: full (locked). Partner: load_word of everybody. From exactly the word that
             //   was judged, which returns only if the operation aborts, or writes nothing here (then: R6). A crash
@@ -55,7 +59,8 @@ Position advance_operation(const Segment& segment, Frame* frame) noexcept {
 }
 
 // An INTENT of an operation that is over (R6): back to what it was, the version from the block it names.
-Status clean_of_late(const Segment& segment, const shm::Slot& slot, SlotWord word, SlotWord* clean_out) noexcept {
+Status clean_of_late(const Segment& segment, const shm::Slot& slot, SlotWord word,
+                     SlotWord* clean_out) noexcept {
     std::uint64_t version = 0;
     if (word.ref() != 0) {
         const auto* head = segment.at<shm::BlockHead>(word.ref());
@@ -104,7 +109,7 @@ Status move_on(const Segment& segment, shm::Slot& slot, SlotWord word) noexcept 
     if (s == Status::kBusy || (s == Status::kOk && !is_final)) return Status::kOk;
     if (s != Status::kOk) return s;
     KEYSTILE_CRASH_POINT("operations.settle.before_cas");
-    // order[operations.settle]: full (locked), as operations.finalise.
+    // order[operations.settle]: full (locked), as operations.finalise. Partner: load_word of everybody.
     if (cas_word(slot, word, clean)) wake(slot);
     return Status::kOk;
 }
@@ -122,7 +127,8 @@ void decide(const Segment& segment, Position p) noexcept {
     Frame stack[kDepthMax];
     int depth = 1;
     stack[0] = {p, 0};
-    while (depth != 0) {  // lock-free: each turn takes an operation further, or to its end
+    // Lock-free: each turn takes an operation further, or to its end.
+    for (int turns = 0; depth != 0 && turns < kTurnsMax; ++turns) {
         const Position blocker = advance_operation(segment, &stack[depth - 1]);
         if (blocker == 0) {
             --depth;
@@ -153,7 +159,12 @@ bool finalise(const Segment& segment, Position p, RingCell decided) noexcept {
 
 Status settle(const Segment& segment, shm::Slot& slot, SlotWord word) noexcept {
     const Position p = word.version();
-    if (is_ready(segment, p, load_cell(segment, p))) decide(segment, p);
+    const RingCell cell = load_cell(segment, p);
+    if (is_ready(segment, p, cell)) {
+        decide(segment, p);
+        // Nobody could: its descriptor is none, or what stands in its way is damaged.
+        if (load_cell(segment, p) == cell) return Status::kCorrupt;
+    }
     return move_on(segment, slot, word);
 }
 
@@ -165,7 +176,8 @@ Status load_settled(const Segment& segment, shm::Slot& slot, SlotWord* word_out)
     }
 }
 
-Status see_through(const Segment& segment, const shm::Slot& slot, SlotWord word, SlotWord* clean_out) noexcept {
+Status see_through(const Segment& segment, const shm::Slot& slot, SlotWord word,
+                   SlotWord* clean_out) noexcept {
     bool is_final = false;
     return look_through(segment, slot, word, clean_out, &is_final);
 }

@@ -37,11 +37,12 @@ Status load_settled(const Segment& segment, shm::Slot& slot, SlotWord* word_out)
 
 // For readers, who help nobody: the CLEAN word that the INTENT `word` stands for at this moment. What it names may be
 // copied, and counts if the slot's word is still `word` afterwards. kOk; kBusy: the word has moved; kCorrupt.
-Status see_through(const Segment& segment, const shm::Slot& slot, SlotWord word, SlotWord* clean_out) noexcept;
+Status see_through(const Segment& segment, const shm::Slot& slot, SlotWord word,
+                   SlotWord* clean_out) noexcept;
 
 // Recycle the position behind the head, if anybody may: an operation that is decided, and, if is_forced, also one
-// that is not yet, or a cell that its author has not filled. False: nothing to do, or not by us. `lane`: remembers what it
-// frees.
+// that is not yet, or a cell that its author has not filled. False: nothing to do, or not by us. `lane`: remembers
+// what it frees.
 bool recycle_next(Segment& segment, Lane* lane, bool is_forced) noexcept;
 // Everything up to this position, by force.
 void recycle_up_to(Segment& segment, Position last) noexcept;

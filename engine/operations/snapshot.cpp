@@ -7,7 +7,7 @@ namespace keystile::engine {
 
 namespace {
 
-constexpr int kCollectsMax = 16;   // tries before the ring is asked, or kBusy
+constexpr int kCollectsMax = 16;       // tries before the ring is asked, or kBusy
 constexpr int kDecisionsMax = 10'000;  // operations that may be lost to single commits after that
 
 // Copy one key's value as it is now. kOk, kMemory, kCorrupt.

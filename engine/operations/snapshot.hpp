@@ -14,8 +14,8 @@ namespace keystile::engine {
 // One key of a cut. The caller gives the slot; slot == nullptr: a key that has none, and so no value.
 struct CutKey {
     shm::Slot* slot = nullptr;
-    SlotWord found;      // the raw word of the last collect
-    SlotWord clean;      // what it stood for
+    SlotWord found;         // the raw word of the last collect
+    SlotWord clean;         // what it stood for
     void* value = nullptr;  // of `size` bytes, by `room`
     std::size_t size = 0;
     bool has_value = false;

@@ -20,7 +20,7 @@ void move_head(const Segment& segment, Position p) noexcept {
 void advance(const Segment& segment, Position p, RingCell seen) noexcept {
     if (is_in_lap(segment, p, seen)) {
         KEYSTILE_CRASH_POINT("ring.advance.before_cell");
-        // order: full (locked), ring.cas_cell. A crash after it: the cell is FREE for the next lap, the head one behind.
+        // order: full (locked), ring.cas_cell. A crash after it: the cell is FREE for the next lap, the head behind.
         cas_cell(segment, p, seen, RingCell(seen.lap() + 1, CellState::kFree, 0));
         KEYSTILE_CRASH_POINT("ring.advance.before_head");
     }

@@ -39,7 +39,8 @@ public:
         author_ = content.session;
         const bool is_its = tag_of(ctl_) == Tag::kPublished && content.kind == BlockKind::kDescriptor &&
                             peek(head->version) == p && count_ <= kMultiKeysMax;
-        descriptor_ = segment.at<const shm::Descriptor>(cell.descriptor(), descriptor_bytes(is_its ? count_ : 0));
+        descriptor_ =
+            segment.at<const shm::Descriptor>(cell.descriptor(), descriptor_bytes(is_its ? count_ : 0));
         return is_its && descriptor_ != nullptr && is_still_there();
     }
     std::size_t count() const noexcept { return count_; }

@@ -81,8 +81,8 @@ struct Header {
     Hint keys;        // statistic
 
     alignas(128) Word128 journal_cursor;  // of durable stores: zero until then
-    Hint ring_tail;  // positions given out (ring/cells.hpp)
-    Hint ring_head;  // positions recycled
+    Hint ring_tail;                       // positions given out (ring/cells.hpp)
+    Hint ring_head;                       // positions recycled
     Hint durable;
     Limit ring;
 };
@@ -177,7 +177,7 @@ struct alignas(16) Entry {
 };
 struct Descriptor {
     BlockHead head;  // version: the position it was published at · content: size of the entries
-    Atomic64 mark;   // id of this life: from then on the entries are its own, and not an earlier block's bytes
+    Atomic64 mark;  // id of this life: from then on the entries are its own, and not an earlier block's bytes
     Atomic64 reserved[3];
     Entry entry[];
 };

@@ -59,8 +59,7 @@ Status claim_step(shm::Slot& slot, SlotWord word, ClaimRecord wanted, const Sett
 Status reclaim_step(shm::Slot& slot, Word128 seen, const Settle& settle) noexcept;
 
 // The claim at this odd epoch ends with a CAS of the word alone. kOk, or kFenced: it was over already.
-Status release_epoch(shm::Slot& slot, std::uint64_t epoch, const Settle& settle,
-                     SlotWord* word_out) noexcept;
+Status release_epoch(shm::Slot& slot, std::uint64_t epoch, const Settle& settle, SlotWord* word_out) noexcept;
 
 // A new deadline for exactly this unmarked record. kOk, kBusy.
 Status renew_step(shm::Slot& slot, Word128 seen, std::uint64_t deadline_us) noexcept;

@@ -296,7 +296,9 @@ ks_status put_two(const Attached& at, std::string_view one, std::string_view two
 
 engine::shm::Slot* slot_of(const Attached& at, std::string_view key) {
     ks_key handle{};
-    return ks_resolve(at.session, bytes(key), &handle) == KS_OK ? engine::abi::slot_of(*at.store->store, handle) : nullptr;
+    return ks_resolve(at.session, bytes(key), &handle) == KS_OK
+               ? engine::abi::slot_of(*at.store->store, handle)
+               : nullptr;
 }
 
 // Two keys, the one with the lower slot first.
@@ -371,9 +373,8 @@ bool entries_are_in_the_order_of_slots() {
     create_small(store.url());
     const Attached self(store.url());
     const auto keys = by_slot(self, "k", "twin");
-    const auto author = other(store, {{"operations.decide.after_mark", 1, SIGSTOP}}, [&](const Attached& at) {
-        return put_two(at, keys.second, keys.first, "2");
-    });
+    const auto author = other(store, {{"operations.decide.after_mark", 1, SIGSTOP}},
+                              [&](const Attached& at) { return put_two(at, keys.second, keys.first, "2"); });
     HOLDS(author->await_stop());
     HOLDS(get(self, "k") == "2" && get(self, "twin") == "2");
     author->resume();
@@ -403,16 +404,17 @@ bool a_gone_descriptor_is_not_believed() {
     create_small(store.url());
     const Attached self(store.url());
     HOLDS(put(self, "k", "1") == KS_OK && put(self, "innocent", "1") == KS_OK);
-    const auto author =
-        other(store, {{"operations.multi.before_publish", 1, SIGSTOP}, {"operations.recycle.before_free", 1, SIGSTOP}},
-              [](const Attached& at) {
-                  ks_multi* multi = nullptr;
-                  (void)ks_multi_begin(at.session, &multi);
-                  (void)ks_multi_read(multi, bytes("k"), nullptr, 0, nullptr, nullptr);
-                  (void)ks_multi_put(multi, bytes("k"), bytes("2"), nullptr);
-                  (void)ks_multi_put(multi, bytes("twin"), bytes("2"), nullptr);
-                  return ks_multi_commit(multi);
-              });
+    const auto author = other(
+        store,
+        {{"operations.multi.before_publish", 1, SIGSTOP}, {"operations.recycle.before_free", 1, SIGSTOP}},
+        [](const Attached& at) {
+            ks_multi* multi = nullptr;
+            (void)ks_multi_begin(at.session, &multi);
+            (void)ks_multi_read(multi, bytes("k"), nullptr, 0, nullptr, nullptr);
+            (void)ks_multi_put(multi, bytes("k"), bytes("2"), nullptr);
+            (void)ks_multi_put(multi, bytes("twin"), bytes("2"), nullptr);
+            return ks_multi_commit(multi);
+        });
     HOLDS(author->await_stop());
     HOLDS(put(self, "k", "own") == KS_OK);  // the author's operation will be aborted
     author->resume();
@@ -423,7 +425,7 @@ bool a_gone_descriptor_is_not_believed() {
     const std::uint64_t ctl = engine::peek(segment.at<engine::shm::BlockHead>(innocent.ref())->ctl);
     std::uint64_t entries[12] = {};  // two of 48 bytes
     for (int i = 0; i < 12; i += 6) {
-        entries[i + 3] = ctl;                                              // fresh_ctl
+        entries[i + 3] = ctl;                                               // fresh_ctl
         entries[i + 4] = static_cast<std::uint64_t>(innocent.ref()) << 32;  // fresh
     }
     HOLDS(take_every_block(self, {reinterpret_cast<const char*>(entries), sizeof entries}));
@@ -445,8 +447,8 @@ bool a_slow_reaper_leaves_the_next_owner_alone() {
         record = engine::peek(self.store->store->segment.header().next_session.value);
     }
     const auto reaper = [&] {
-        const auto victim =
-            other(store, {{kBeforePublish, 1, SIGSTOP}}, [](const Attached& at) { return put(at, "k", "v"); });
+        const auto victim = other(store, {{kBeforePublish, 1, SIGSTOP}},
+                                  [](const Attached& at) { return put(at, "k", "v"); });
         if (!victim->await_stop()) return std::unique_ptr<Child>();
         auto slow = std::make_unique<Child>([&store](const Child::Line& line) {
             const Attached at(store.url());

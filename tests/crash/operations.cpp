@@ -107,7 +107,8 @@ ks_status commit_both(Actor& a, std::string_view key, bool is_delete, bool is_re
     if (s == KS_OK && !is_release) s = ks_multi_expect(multi, bytes(key), a.seen);
     if (s == KS_OK && is_delete) s = ks_multi_delete(multi, bytes(key), nullptr);
     if (s == KS_OK && is_release) s = ks_multi_release(multi, bytes(key), &a.grant);
-    if (s == KS_OK && !is_delete && !is_release) s = ks_multi_put(multi, bytes(key), bytes("victim"), nullptr);
+    if (s == KS_OK && !is_delete && !is_release)
+        s = ks_multi_put(multi, bytes(key), bytes("victim"), nullptr);
     if (s == KS_OK) s = ks_multi_put(multi, bytes("twin"), bytes("victim"), nullptr);
     if (s == KS_OK) s = ks_multi_commit(multi);
     ks_multi_end(multi);
@@ -360,13 +361,18 @@ void add_commits(Operations* all) {
                     .if_not_done_either = KS_FENCED});
 }
 
-constexpr char kAllocated[] = "arena.allocate.after_cas", kBeforeArenaPublish[] = "arena.publish.before_store";
+constexpr char kAllocated[] = "arena.allocate.after_cas",
+               kBeforeArenaPublish[] = "arena.publish.before_store";
 constexpr std::string_view kMarked = "operations.decide.after_mark";
 constexpr std::string_view kInRing = "operations.multi.after_publish";
-constexpr char kMultiBeforePublish[] = "operations.multi.before_publish", kMultiAfterPublish[] = "operations.multi.after_publish";
-constexpr char kBeforeInstall[] = "operations.decide.before_install", kBeforeMark[] = "operations.decide.before_mark";
-constexpr char kAfterMark[] = "operations.decide.after_mark", kBeforeFinalise[] = "operations.finalise.before_cas";
-constexpr char kBeforeFree[] = "operations.recycle.before_free", kBeforeDescriptor[] = "operations.recycle.before_descriptor";
+constexpr char kMultiBeforePublish[] = "operations.multi.before_publish",
+               kMultiAfterPublish[] = "operations.multi.after_publish";
+constexpr char kBeforeInstall[] = "operations.decide.before_install",
+               kBeforeMark[] = "operations.decide.before_mark";
+constexpr char kAfterMark[] = "operations.decide.after_mark",
+               kBeforeFinalise[] = "operations.finalise.before_cas";
+constexpr char kBeforeFree[] = "operations.recycle.before_free",
+               kBeforeDescriptor[] = "operations.recycle.before_descriptor";
 constexpr char kAfterReserve[] = "ring.reserve.after_add", kBeforeHead[] = "ring.advance.before_head";
 
 bool is_released_now(Actor& a, ks_stamp before) {
@@ -404,16 +410,21 @@ void add_multis(Operations* all) {
     all->push_back(multi_like({.name = "CommitTwo", .act = commit_two, .commits = 1}));
     all->push_back(multi_like({.name = "CommitTwoOfThemNew", .act = commit_two, .key = "new", .commits = 1}));
     all->push_back(multi_like({.name = "DeleteAndPut", .act = delete_and_put, .commits = 1}));
-    all->push_back(multi_like({.name = "CommitMany", .act = commit_big_two, .prepare = resolve_many, .commits = 1}));
+    all->push_back(
+        multi_like({.name = "CommitMany", .act = commit_big_two, .prepare = resolve_many, .commits = 1}));
     all->push_back(multi_like({.name = "ReleaseAndPut",
                                .act = release_and_put,
                                .prepare = take_claim,
                                .is_done = is_released_now,
                                .holds_key = true}));
-    all->push_back(multi_like({.name = "CommitTwoThatWakes", .act = commit_two, .before = stopped_waiter, .commits = 1}));
-    all->push_back(multi_like({.name = "CommitTwoPastAHole", .act = commit_two, .meanwhile = hole_in_the_ring, .commits = 1}));
     all->push_back(multi_like(
-        {.name = "CommitTwoPastAnUndecided", .act = commit_two, .meanwhile = undecided_in_the_ring, .commits = 1}));
+        {.name = "CommitTwoThatWakes", .act = commit_two, .before = stopped_waiter, .commits = 1}));
+    all->push_back(multi_like(
+        {.name = "CommitTwoPastAHole", .act = commit_two, .meanwhile = hole_in_the_ring, .commits = 1}));
+    all->push_back(multi_like({.name = "CommitTwoPastAnUndecided",
+                               .act = commit_two,
+                               .meanwhile = undecided_in_the_ring,
+                               .commits = 1}));
     all->push_back({.name = "RefusedTwo",
                     .act = commit_two,
                     .pause_at = kMultiBeforePublish,

@@ -249,7 +249,8 @@ std::uint32_t commits_of_the_dead(World& world, const std::vector<std::string>& 
     const bool has_twin = self.stamp_of("twin").version != 0;
     ks_close(self.store);
     if (is_done && !has_twin) world.note("committed, but not on the second key");
-    if (index < index_of(op.maybe_at, points) && has_twin) world.note("the second key shows what was never published");
+    if (index < index_of(op.maybe_at, points) && has_twin)
+        world.note("the second key shows what was never published");
     return has_twin ? op.commits : 0;
 }
 
