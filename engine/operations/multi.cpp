@@ -8,8 +8,10 @@ namespace {
 constexpr std::uint64_t kBacklogMax = 64;
 // Positions recycled after one's own: more than one comes in, so the ring drains.
 constexpr int kRecyclesMax = 4;
-// Turns for a place in the ring. Each makes progress, ours or another's; after so many the ring is damaged.
+// Turns for a place in the ring. Each makes progress, ours or another's; after so many the ring is damaged. Turns in
+// which nothing could be recycled are dearer.
 constexpr int kTurnsMax = 1 << 18;
+constexpr int kTurnInVain = 1 << 10;
 
 Stamp wanted(const Store& store, const MultiKey& key, SlotWord word) noexcept {
     if (!key.is_any_version) return key.seen;
@@ -142,7 +144,7 @@ public:
             RingCell cell = load_cell(segment, p);
             // Full: each turn decides or frees something.
             for (; cell.lap() < lap_of(segment, p) && turns < kTurnsMax; ++turns) {
-                if (!recycle_next(segment, &lane_, true)) pause();
+                if (!recycle_next(segment, &lane_, true)) turns += kTurnInVain;
                 cell = load_cell(segment, p);
             }
             if (cell.lap() != lap_of(segment, p) || cell.state() != CellState::kFree) continue;

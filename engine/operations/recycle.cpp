@@ -68,7 +68,7 @@ bool recycle_next(Segment& segment, Lane* lane, bool is_forced) noexcept {
             return is_forced;
         case CellState::kReady:
             if (is_forced) decide(segment, p);
-            return is_forced;
+            return is_forced && load_cell(segment, p) != cell;
         case CellState::kSkipped:
             advance(segment, p, cell);
             return true;

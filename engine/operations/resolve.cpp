@@ -8,7 +8,8 @@ namespace {
 constexpr int kDepthMax = 32;
 // Each turn decides an operation or finds another in its way. So many without an end: words or cells are damaged, and
 // wait for each other.
-constexpr int kTurnsMax = 1 << 16;
+constexpr int kTurnsMax = 1 << 12;
+constexpr int kDecidesMax = 16;  // after so many times so many turns it is damage
 
 struct Frame {
     Position p = 0;
@@ -159,11 +160,10 @@ bool finalise(const Segment& segment, Position p, RingCell decided) noexcept {
 
 Status settle(const Segment& segment, shm::Slot& slot, SlotWord word) noexcept {
     const Position p = word.version();
-    const RingCell cell = load_cell(segment, p);
-    if (is_ready(segment, p, cell)) {
+    for (int tries = 0; is_ready(segment, p, load_cell(segment, p)); ++tries) {
+        // Nobody can: its descriptor is none, or what stands in its way is damaged.
+        if (tries == kDecidesMax) return Status::kCorrupt;
         decide(segment, p);
-        // Nobody could: its descriptor is none, or what stands in its way is damaged.
-        if (load_cell(segment, p) == cell) return Status::kCorrupt;
     }
     return move_on(segment, slot, word);
 }

@@ -21,8 +21,8 @@ constexpr Pin kPins[] = {
     {"renew_reclaim", 232, 3397},
     {"claim_forger", 473, 8053},
     {"commit_reap", 392, 18843},
-    {"commit_reap_reap", 6, 62246},
-    {"commit_commit_reap", 5524, 387061},
+    {"commit_reap_reap", 6, 64763},
+    {"commit_commit_reap", 5524, 387888},
 };
 // clang-format on
 
