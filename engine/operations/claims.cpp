@@ -12,7 +12,7 @@ namespace {
 // An odd word and the record that was read after it (C2). kOk: they match. kBusy: the word has moved since.
 // kCorrupt: it has not, and no step of the protocol leaves such a pair.
 Status match(const shm::Slot& slot, SlotWord word, const ClaimRecord& record) noexcept {
-    if (record.epoch == word.epoch()) return Status::kOk;
+    if (record.epoch == word.epoch() || !KEYSTILE_GUARD("claim.record_matches")) return Status::kOk;
     return load_word(slot) == word ? Status::kCorrupt : Status::kBusy;
 }
 
@@ -101,6 +101,8 @@ Status try_claim(Session& session, shm::Slot& slot, const ClaimRequest& request,
 Status meet_claim(Session& session, shm::Slot& slot, SlotWord word, Owner* owner_out) noexcept {
     const Store& store = *session.store;
     const Word128 seen = ld16(&slot.claim);
+    if (!KEYSTILE_GUARD("claim.word_first"))
+        word = load_word(slot);  // as if the record had been read before (E7)
     const ClaimRecord record = unpack_claim(seen);
     if (const Status s = match(slot, word, record); s != Status::kOk) return s;
     if (is_over(store, record)) {

@@ -9,6 +9,10 @@
 #include <boost/atomic/ipc_atomic_ref.hpp>
 #include <cstdint>
 
+#if defined(KEYSTILE_EXPLORED)
+#include "platform/explored.hpp"
+#endif
+
 namespace keystile::engine {
 
 using boost::memory_order_acq_rel;
@@ -17,8 +21,13 @@ using boost::memory_order_relaxed;
 using boost::memory_order_release;
 
 namespace shm {
+#if defined(KEYSTILE_EXPLORED)
+using Atomic64 = explored::Atomic<std::uint64_t>;
+using Atomic32 = explored::Atomic<std::uint32_t>;
+#else
 using Atomic64 = boost::ipc_atomic<std::uint64_t>;
 using Atomic32 = boost::ipc_atomic<std::uint32_t>;
+#endif
 static_assert(Atomic64::is_always_lock_free && sizeof(Atomic64) == 8);
 static_assert(Atomic32::is_always_lock_free && sizeof(Atomic32) == 4);
 }  // namespace shm

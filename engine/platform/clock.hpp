@@ -4,15 +4,23 @@
 #include <cstdint>
 #include <ctime>
 
+#if defined(KEYSTILE_EXPLORED)
+#include "platform/explored.hpp"
+#endif
+
 namespace keystile::engine {
 
 // Microseconds since boot, suspended time included: the same for every process of the host, so a deadline
 // written by one is read by another. 48 bits last nine years of uptime.
 inline std::uint64_t boottime_us() noexcept {
+#if defined(KEYSTILE_EXPLORED)
+    return explored::boottime_us();
+#else
     timespec now{};
     ::clock_gettime(CLOCK_BOOTTIME, &now);
     return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000u +
            static_cast<std::uint64_t>(now.tv_nsec) / 1'000u;
+#endif
 }
 
 inline std::uint64_t monotonic_ns() noexcept {

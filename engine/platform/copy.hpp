@@ -56,7 +56,16 @@ inline void copy_in_by_words(void* shared, const void* from, std::size_t bytes) 
     }
 }
 
-#if defined(__SANITIZE_THREAD__)
+#if defined(KEYSTILE_EXPLORED)
+
+inline void copy_out(void* to, const void* shared, std::size_t bytes) noexcept {
+    explored::copy_out(to, shared, bytes);
+}
+inline void copy_in(void* shared, const void* from, std::size_t bytes) noexcept {
+    explored::copy_in(shared, from, bytes);
+}
+
+#elif defined(__SANITIZE_THREAD__)
 
 inline void copy_out(void* to, const void* shared, std::size_t bytes) noexcept {
     copy_out_by_words(to, shared, bytes);

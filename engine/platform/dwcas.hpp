@@ -9,6 +9,10 @@
 
 #include <cstdint>
 
+#if defined(KEYSTILE_EXPLORED)
+#include "platform/explored.hpp"
+#endif
+
 #if !defined(__x86_64__)
 #error "Keystile runs on x86-64; a port starts here: cas16 and ld16 (arm64: caspal, ldp with LSE2)"
 #endif
@@ -39,6 +43,19 @@ inline void tell_tsan_released([[maybe_unused]] const void* address) noexcept {
 #endif
 }
 
+#if defined(KEYSTILE_EXPLORED)
+
+inline bool cas16(Word128* word, Word128 expected, Word128 desired) noexcept {
+    return explored::swap_pair_if(word, {expected.lo, expected.hi}, {desired.lo, desired.hi});
+}
+inline Word128 ld16(const Word128* word) noexcept {
+    Word128 value;
+    explored::load_pair(word, &value.lo, &value.hi);
+    return value;
+}
+
+#else
+
 // If *word == expected, store desired. A full barrier either way (a locked instruction).
 inline bool cas16(Word128* word, Word128 expected, Word128 desired) noexcept {
     tell_tsan_released(word);
@@ -67,6 +84,8 @@ inline Word128 ld16(const Word128* word) noexcept {
     tell_tsan_acquired(word);
     return value;
 }
+
+#endif
 
 // Does this processor have both instructions?
 inline bool cpu_is_supported() noexcept {

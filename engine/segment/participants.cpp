@@ -84,12 +84,16 @@ bool is_participant_alive(const Segment& segment, ParticipantId id, ParticipantI
                participant_state(ParticipantTag::kAlive, id.generation);
     };
     if (!is_still_it()) return false;
+#if defined(KEYSTILE_EXPLORED)
+    return explored::is_alive(id.index) && is_still_it();
+#else
     if (is_byte_locked_by_other(segment.file(), lock_byte_of(id.index))) return is_still_it();
     // The lock is gone: dead, unless it is a process that closed our descriptor behind our back.
     const std::uint64_t its_namespace = peek(record.pid_namespace);
     if (its_namespace == 0 || its_namespace != self().pid_namespace) return false;
     const auto pid = static_cast<std::int32_t>(peek(record.pid));
     return is_process_running(pid, peek(record.start_ticks)) && is_still_it();
+#endif
 }
 
 void bury_participant(Segment& segment, ParticipantId id) noexcept {

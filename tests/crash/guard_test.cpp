@@ -522,6 +522,11 @@ const Guard kGuards[] = {
     {"reaper.line_reachable", cell<kOverwrite, kBeforeCas>},
 };
 
+// Asked of the schedule explorer alone, which needs no crash point to come between two instructions
+// (`keystile_explore --guards`).
+constexpr const char* kExplored[] = {"claim.record_matches", "claim.word_first", "commit.early_id",
+                                     "reaper.line_id"};
+
 class GuardMatters : public ::testing::TestWithParam<Guard> {};
 
 TEST_P(GuardMatters, ItsScenarioHoldsWithItAndFailsWithoutIt) {
@@ -549,7 +554,7 @@ TEST(DirectedRaces, ABlockThatTwoLinesNameIsReapedAllTheSame) {
 }
 
 TEST(Guards, EachOneOfTheEngineHasAScenario) {
-    std::set<std::string> covered;
+    std::set<std::string> covered(std::begin(kExplored), std::end(kExplored));
     for (const Guard& guard : kGuards) covered.insert(guard.name);
     const std::vector<std::string> all = guards_of_engine();
     for (const std::string& guard : all) EXPECT_TRUE(covered.contains(guard)) << guard;

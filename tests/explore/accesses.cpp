@@ -1,0 +1,68 @@
+// The machine's accesses to memory: what each asks, what it leaves.
+#include "explore/machine.hpp"
+
+namespace keystile::explore {
+
+void Machine::note(std::size_t offset, std::size_t bytes, bool is_write) noexcept {
+    const int process = current_ < 0 ? Sharing::kJudge : current_;
+    if (current_ < 0 && is_write) return;
+    for (std::size_t g = offset / 8; g <= (offset + bytes - 1) / 8; ++g) {
+        sharing_.note(static_cast<Granule>(g), process, is_write);
+    }
+}
+
+bool Machine::is_observed(const StoreBuffer::Store& store) const noexcept {
+    for (Granule g = store.first(); g <= store.last(); ++g) {
+        if (sharing_.is_observed(g)) return true;
+    }
+    return !limits_.is_pruned;
+}
+
+bool Machine::is_contended(std::size_t offset, std::size_t bytes) const noexcept {
+    if (!limits_.is_pruned) return true;
+    for (std::size_t g = offset / 8; g <= (offset + bytes - 1) / 8; ++g) {
+        if (sharing_.is_contended(static_cast<Granule>(g))) return true;
+    }
+    return false;
+}
+
+void Machine::load(std::size_t offset, void* to, std::size_t bytes) noexcept {
+    if (bytes == 0) return;
+    note(offset, bytes, false);
+    if (current_ >= 0) point(offset, bytes, false, is_contended(offset, bytes));
+    memory_.read(offset, to, bytes);
+    if (current_ >= 0) current().stores.forward(offset, to, bytes);
+}
+
+void Machine::store(std::size_t offset, const void* from, std::size_t bytes) noexcept {
+    if (bytes == 0) return;
+    note(offset, bytes, true);
+    if (current_ < 0) return memory_.write(offset, from, bytes);
+    if (limits_.is_pruned) {
+        count_step();
+    } else {
+        point(offset, bytes, false, true);
+    }
+    current().stores.push(memory_, offset, from, bytes);
+}
+
+void Machine::lock(std::size_t offset, std::size_t bytes) noexcept {
+    note(offset, bytes, false);
+    note(offset, bytes, true);
+    if (current_ < 0) return;
+    point(offset, bytes, true, is_contended(offset, bytes));
+    current().stores.drain(memory_, current().stores.count());
+}
+
+void Machine::write(std::size_t offset, const void* from, std::size_t bytes) noexcept {
+    memory_.write(offset, from, bytes);
+}
+
+bool Machine::is_alive(std::uint32_t participant) noexcept {
+    const int process = process_of_.at(participant);
+    if (process < 0) return true;
+    if (current_ >= 0 && process != current_) point(0, 0, false, crashes_left_ != 0);
+    return !is_dead(process);
+}
+
+}  // namespace keystile::explore

@@ -1,0 +1,158 @@
+#include "explore/actor.hpp"
+
+#include <keystile.h>
+
+#include <cstdlib>
+#include <cstring>
+
+namespace keystile::explore {
+
+using namespace keystile::engine;
+
+namespace {
+
+constexpr int kTriesMax = 16;  // an update loses only to another commit, and a scenario has fewer
+
+bool is_fault(Status status) noexcept {
+    return static_cast<int>(status) < 0;
+}
+
+std::string name_of(Status status) {
+    return ks_status_name(static_cast<ks_status>(status));
+}
+
+}  // namespace
+
+Value Actor::get(int key) noexcept {
+    Value value;
+    const ReadResult read = read_value(store_.segment, slot(key), value.text.data(), value.text.size());
+    value.status = read.status;
+    value.stamp = store_.stamp_of(read.word);
+    value.size = read.status == Status::kOk ? read.size : 0;
+    if (read.status != Status::kOk && read.status != Status::kNotFound) world().fail("a read was refused");
+    if (read.status == Status::kOk && read.size != value.stamp.version)
+        world().fail("a read gave the value of one version and the stamp of another");
+    return value;
+}
+
+void Actor::make(int key) noexcept {
+    world().is_made.at(static_cast<std::size_t>(key)) = true;
+    const Status s = find_or_insert(session_, key_name(key), &made_);
+    if (s != Status::kOk) world().fail("a key could not be made");
+}
+
+Status Actor::commit(int key, const CommitRequest& request, char letter, bool may_be_refused) noexcept {
+    Deed& deed = world().deeds.at(world().deed_count++);
+    deed = {process_, key, letter, request.is_delete, false, Status::kOk, request.seen, 0};
+    Receipt receipt{};
+    const Status s = engine::commit(session_, slot(key), request, &receipt);
+    deed.status = s;
+    deed.version = receipt.now.version();
+    deed.is_ended = true;
+    if (is_fault(s) && !may_be_refused) world().fail("a commit was answered with " + name_of(s));
+    if (s == Status::kOk && receipt.now.version() != request.seen.version + 1)
+        world().fail("a commit was told another version than the next");
+    if (s == Status::kConflict && receipt.now.version() == request.seen.version)
+        world().fail("a commit was told CONFLICT, and the version had not moved");
+    if (s == Status::kFenced && store_.token_of(receipt.now.epoch()) == request.seen.epoch)
+        world().fail("a commit was told FENCED, and the epoch had not moved");
+    if (s == Status::kHeld && !is_claimed(receipt.now.epoch()))
+        world().fail("a commit was told HELD, and nobody held the key");
+    return s;
+}
+
+CommitRequest Actor::request_for(const Value& seen, char letter, const Grant* grant) noexcept {
+    std::memset(text_.data(), '-', text_.size());  // what came before a delete is forgotten
+    std::memcpy(text_.data(), seen.text.data(), seen.size);
+    CommitRequest request;
+    request.seen = seen.stamp;
+    if (grant != nullptr) request.seen.epoch = store_.token_of(grant->epoch);
+    request.data = text_.data();
+    request.size = seen.stamp.version + 1;
+    request.grant = grant;
+    if (request.size > text_.size()) std::abort();  // the scenario is too long for its values
+    text_[request.size - 1] = letter;
+    return request;
+}
+
+Status Actor::append(int key, const Value& seen, char letter, const Grant* grant,
+                     bool is_releasing) noexcept {
+    CommitRequest request = request_for(seen, letter, grant);
+    request.is_releasing = is_releasing;
+    const Status s = commit(key, request, letter);
+    if (grant != nullptr && (s == Status::kFenced || (s == Status::kOk && is_releasing))) is_over(*grant);
+    return s;
+}
+
+void Actor::steal(int key, const Value& seen, char letter, const Grant& grant) noexcept {
+    if (commit(key, request_for(seen, letter, &grant), letter, true) == Status::kOk)
+        world().fail("a commit with somebody else's ticket was told OK");
+}
+
+Status Actor::erase(int key, const Value& seen) noexcept {
+    CommitRequest request;
+    request.seen = seen.stamp;
+    request.is_delete = true;
+    return commit(key, request, '\0');
+}
+
+Status Actor::update(int key, char letter) noexcept {
+    for (int i = 0; i < kTriesMax; ++i) {
+        const Status s = append(key, get(key), letter);
+        if (s != Status::kConflict && s != Status::kFenced) return s;
+    }
+    world().fail("an update lost more often than there are commits");
+    return Status::kBusy;
+}
+
+Status Actor::claim(int key, Grant* grant_out, std::uint64_t lease_ns) noexcept {
+    Receipt receipt{};
+    ClaimRequest request;
+    request.lease_ns = lease_ns;
+    const Status s = engine::claim(session_, slot(key), request, grant_out, &receipt);
+    if (is_fault(s)) world().fail("a claim was answered with " + name_of(s));
+    if (s == Status::kOk) world().claims.at(world().claim_count++) = {process_, key, grant_out->epoch, false};
+    return s;
+}
+
+void Actor::is_over(const Grant& grant) noexcept {
+    for (std::size_t i = 0; i < world().claim_count; ++i) {
+        if (world().claims[i].epoch == grant.epoch) world().claims[i].is_over = true;
+    }
+}
+
+Status Actor::release(const Grant& grant) noexcept {
+    Receipt receipt{};
+    const Status s = engine::release(session_, grant, &receipt);
+    if (s != Status::kOk && s != Status::kFenced)
+        world().fail("a release was answered with neither OK nor FENCED");
+    is_over(grant);
+    return s;
+}
+
+Status Actor::renew(const Grant& grant, std::uint64_t lease_ns) noexcept {
+    Receipt receipt{};
+    const Status s = engine::renew(session_, grant, lease_ns, &receipt);
+    if (s != Status::kOk && s != Status::kFenced)
+        world().fail("a renewal was answered with neither OK nor FENCED");
+    if (s == Status::kFenced) is_over(grant);
+    return s;
+}
+
+Status Actor::reclaim(int key, std::uint64_t epoch, bool is_forced) noexcept {
+    Receipt receipt{};
+    const Status s = engine::reclaim(session_, slot(key), epoch, is_forced, &receipt);
+    if (is_fault(s)) world().fail("a reclaim was answered with " + name_of(s));
+    return s;
+}
+
+void Actor::reap() noexcept {
+    reap_dead(store_.segment, store_.self, kParticipantsMax);
+}
+
+void Actor::reopen() noexcept {
+    close_session(session_);
+    if (open_session(store_, &session_) != Status::kOk) world().fail("a session could not be opened");
+}
+
+}  // namespace keystile::explore

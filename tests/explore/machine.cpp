@@ -1,0 +1,204 @@
+#include "explore/machine.hpp"
+
+#include <cstdio>
+
+namespace keystile::explore {
+
+namespace {
+Machine* the_machine = nullptr;  // the hooks are plain functions
+}
+
+Machine* machine() noexcept {
+    return the_machine;
+}
+
+Machine::Machine(Memory& memory, Sharing& sharing, int processes)
+    : memory_(memory), sharing_(sharing), count_(processes), outer_(the_machine) {
+    process_of_.fill(-1);
+    for (int i = 0; i < kProcessesMax; ++i) processes_[static_cast<std::size_t>(i)].number = i;
+    the_machine = this;
+}
+
+Machine::~Machine() {
+    the_machine = outer_;
+}
+
+void Machine::enter_body(void* process) {
+    auto& self = *static_cast<Process*>(process);
+    self.body(self.number);
+    self.is_over = true;
+    self.fiber.leave();
+}
+
+bool Machine::has_runnable() const noexcept {
+    for (int i = 0; i < count_; ++i) {
+        if (is_runnable(i)) return true;
+    }
+    return false;
+}
+
+void Machine::run(const Limits& limits, Chooser* chooser, const Schedule& script, const Body* bodies) {
+    limits_ = limits;
+    chooser_ = chooser;
+    script_ = script;
+    script_at_ = 0;
+    taken_.clear();
+    preemptions_left_ = limits.preemptions;
+    crashes_left_ = limits.crashes;
+    is_stuck_ = false;
+    step_ = 0;
+    for (int i = 0; i < count_; ++i) {
+        Process& process = processes_[static_cast<std::size_t>(i)];
+        process.stores.clear();
+        process.body = bodies[i];
+        process.is_over = process.is_dead = false;
+        process.steps = 0;
+        process.fiber.start(enter_body, &process);
+    }
+    ways_count_ = 0;
+    for (int i = 0; i < count_; ++i) add(i == 0 ? Act::kGoOn : Act::kSwitch, i, 0);
+    next_ = decide().process;
+    while (!is_stuck_ && has_runnable()) {
+        current_ = next_;
+        current().fiber.enter();
+        if (current().is_over) end_of_current();
+    }
+    current_ = -1;
+    for (Process& process : processes_) process.stores.drain(memory_, process.stores.count());
+}
+
+// ---- Points of decision ---------------------------------------------------------------------------------
+
+void Machine::add(Act act, int process, std::size_t stores) noexcept {
+    if (ways_count_ == kWaysMax) return;
+    ways_[ways_count_++] = {step_, act, static_cast<std::uint8_t>(process),
+                            static_cast<std::uint8_t>(stores)};
+}
+
+// The ways to stop here that differ: the pending stores that stay behind begin with one that matters, or there
+// are none.
+template <class Matters>
+void Machine::add_ways(Act act, int to, Matters matters) noexcept {
+    const StoreBuffer& stores = current().stores;
+    for (std::size_t drained = stores.count();; --drained) {
+        if (drained == stores.count() || matters(stores[drained])) add(act, to, drained);
+        if (drained == 0) break;
+    }
+}
+
+void Machine::add_switches(int to) noexcept {
+    add_ways(Act::kSwitch, to,
+             [this](const StoreBuffer::Store& s) { return is_contended(s.offset, s.bytes); });
+}
+
+void Machine::add_crashes() noexcept {
+    add_ways(Act::kCrash, current_, [this](const StoreBuffer::Store& s) { return is_observed(s); });
+}
+
+// Others' pending stores to this place, which could become visible just now.
+void Machine::add_late_drains(std::size_t offset, std::size_t bytes) noexcept {
+    for (int i = 0; i < count_; ++i) {
+        const StoreBuffer& stores = processes_[static_cast<std::size_t>(i)].stores;
+        for (std::size_t at = 0; i != current_ && at < stores.count(); ++at) {
+            const auto& store = stores[at];
+            if (store.offset < offset + bytes && offset < store.offset + store.bytes)
+                add(Act::kDrain, i, at + 1);
+        }
+    }
+}
+
+Decision Machine::decide() noexcept {
+    if (chooser_ != nullptr) {
+        const std::size_t way = ways_count_ > 1 ? chooser_->choose(ways_.data(), ways_count_) : 0;
+        if (way != 0) taken_.push_back(ways_[way]);
+        return ways_[way];
+    }
+    if (script_at_ == script_.size() || script_[script_at_].step != step_) return ways_[0];
+    taken_.push_back(script_[script_at_]);
+    return script_[script_at_++];
+}
+
+void Machine::count_step() noexcept {
+    ++step_;
+    if (++current().steps <= limits_.steps) return;
+    is_stuck_ = true;
+    current().fiber.leave();
+}
+
+void Machine::point(std::size_t offset, std::size_t bytes, bool is_locked, bool may_be_left) noexcept {
+    count_step();
+    for (bool is_back = false;;) {
+        const int self = current_;
+        ways_count_ = 0;
+        add(Act::kGoOn, self, 0);
+        if (preemptions_left_ != 0) {
+            if (bytes != 0) add_late_drains(offset, bytes);
+            for (int to = 1; to < count_ && may_be_left && !is_back; ++to) {
+                const int other = (self + to) % count_;
+                if (is_runnable(other)) add_switches(other);
+            }
+        }
+        if (crashes_left_ != 0 && !is_back && (is_locked || !limits_.is_pruned)) add_crashes();
+        const Decision decision = decide();
+        if (decision.act == Act::kGoOn) return;
+        obey(decision);
+        is_back = is_back || decision.act == Act::kSwitch;
+    }
+}
+
+// A decision other than to go on, by the running process.
+void Machine::obey(const Decision& decision) noexcept {
+    if (trace_) {
+        trace_("    " + to_text({decision}));
+    }
+    if (decision.act == Act::kDrain) {
+        --preemptions_left_;
+        processes_[decision.process].stores.drain(memory_, decision.stores);
+        return;
+    }
+    Process& self = current();
+    self.stores.drain(memory_, decision.stores);
+    if (decision.act == Act::kCrash) {
+        --crashes_left_;
+        self.stores.clear();
+        self.is_over = self.is_dead = true;
+    } else {
+        --preemptions_left_;
+        next_ = decision.process;
+    }
+    self.fiber.leave();
+}
+
+// The running process has ended or died: who is next, what of its stores is visible by then, and does it die
+// after all.
+void Machine::end_of_current() noexcept {
+    ++step_;
+    ways_count_ = 0;
+    for (int to = 1; to < count_; ++to) {
+        const int other = (current_ + to) % count_;
+        if (is_runnable(other)) add_switches(other);
+    }
+    if (ways_count_ == 0) add(Act::kGoOn, current_, current().stores.count());
+    if (crashes_left_ != 0 && !current().is_dead) add_crashes();
+    const Decision decision = decide();
+    if (trace_) trace_("    process " + std::to_string(current_) + " is over: " + to_text({decision}));
+    current().stores.drain(memory_, decision.stores);
+    next_ = decision.process;
+    if (decision.act != Act::kCrash) return;
+    --crashes_left_;
+    current().stores.clear();
+    current().is_dead = true;
+    if (has_runnable()) end_of_current();
+}
+
+void Machine::write_line(const char* what, std::size_t offset, std::uint64_t value) {
+    the_machine = nullptr;  // naming a place looks at memory too
+    const std::string name = name_(offset);
+    the_machine = this;
+    char text[160];
+    std::snprintf(text, sizeof text, "%5u  process %d  %-6s %-28s %lx", step_, current_, what, name.c_str(),
+                  static_cast<unsigned long>(value));
+    trace_(text);
+}
+
+}  // namespace keystile::explore

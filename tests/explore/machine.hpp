@@ -1,0 +1,140 @@
+// Simulated processes on simulated x86 processors: who goes on at each access, what has left whose store
+// buffer, who is dead.
+//
+// M1  Between two points of decision one process runs alone. So when its stores drain in between does not
+//     matter: that is decided where it is left, where it dies, and where another process looks at a place that
+//     it still has a store for.
+// M2  A process is left before a load of a contended place or a locked instruction on one. Leaving it before a
+//     plain store is the same as leaving it after, with that store pending.
+// M3  A process dies before a locked instruction, or at its end, with any number of its pending stores visible.
+//     A death elsewhere leaves one of the same memories: loads leave no trace, stores only by draining.
+// The hooks of platform/explored.hpp land here; outside of run() they access memory at once.
+#pragma once
+
+#include <array>
+#include <functional>
+
+#include "explore/fiber.hpp"
+#include "explore/schedule.hpp"
+#include "explore/sharing.hpp"
+#include "explore/store_buffer.hpp"
+
+namespace keystile::explore {
+
+inline constexpr int kProcessesMax = 4;
+
+struct Limits {
+    int preemptions = 2;  // processes left that could go on, and stores seen late
+    int crashes = 1;
+    std::uint32_t steps = 20'000;  // of one process: more is no progress
+    bool is_pruned = true;         // M2 and M3; without, every access is a point and every store matters
+};
+
+class Machine {
+public:
+    // What a simulated process does. It must own nothing: a crash forgets it.
+    using Body = void (*)(int process);
+    // One line for each access, for people who read a replay.
+    using Trace = std::function<void(const std::string& line)>;
+    // What lies at an offset, in words.
+    using Name = std::function<std::string(std::size_t offset)>;
+
+    Machine(Memory& memory, Sharing& sharing, int processes);
+    ~Machine();
+    Machine(const Machine&) = delete;
+    Machine& operator=(const Machine&) = delete;
+
+    // Which process a participant record stands for; others never die.
+    void bind(std::uint32_t participant, int process) { process_of_.at(participant) = process; }
+    void trace(Trace trace, Name name) {
+        trace_ = std::move(trace);
+        name_ = std::move(name);
+    }
+
+    // One execution, then every store is drained. `chooser` is asked wherever there is more than one way;
+    // without one, `script` is followed.
+    void run(const Limits& limits, Chooser* chooser, const Schedule& script, const Body* bodies);
+
+    bool is_dead(int process) const noexcept { return processes_[static_cast<std::size_t>(process)].is_dead; }
+    bool is_stuck() const noexcept { return is_stuck_; }
+    bool has_crashed() const noexcept { return crashes_left_ != limits_.crashes; }
+    // What was chosen in the last run.
+    const Schedule& schedule() const noexcept { return taken_; }
+    std::uint32_t steps() const noexcept { return step_; }
+    std::uint64_t now_us = 1'000'000'000;  // the simulated clock; stands still
+
+    // The hooks.
+    void load(std::size_t offset, void* to, std::size_t bytes) noexcept;
+    void store(std::size_t offset, const void* from, std::size_t bytes) noexcept;
+    // Before a locked instruction: the point of decision, then the drain.
+    void lock(std::size_t offset, std::size_t bytes) noexcept;
+    void write(std::size_t offset, const void* from, std::size_t bytes) noexcept;
+    bool is_alive(std::uint32_t participant) noexcept;
+    Memory& memory() noexcept { return memory_; }
+    void tell(const char* what, std::size_t offset, std::uint64_t value) {
+        if (trace_ && current_ >= 0) write_line(what, offset, value);
+    }
+
+private:
+    struct Process {
+        Fiber fiber;
+        StoreBuffer stores;
+        Body body = nullptr;
+        int number = 0;
+        bool is_over = false;  // ended or dead
+        bool is_dead = false;
+        std::uint32_t steps = 0;
+    };
+    static constexpr std::size_t kWaysMax = 512;
+
+    static void enter_body(void* process);
+    Process& current() noexcept { return processes_[static_cast<std::size_t>(current_)]; }
+    bool is_runnable(int process) const noexcept {
+        return !processes_[static_cast<std::size_t>(process)].is_over;
+    }
+    bool has_runnable() const noexcept;
+
+    void note(std::size_t offset, std::size_t bytes, bool is_write) noexcept;
+    bool is_contended(std::size_t offset, std::size_t bytes) const noexcept;
+    bool is_observed(const StoreBuffer::Store& store) const noexcept;
+    void write_line(const char* what, std::size_t offset, std::uint64_t value);
+    void count_step() noexcept;
+    void point(std::size_t offset, std::size_t bytes, bool is_locked, bool may_be_left) noexcept;
+    Decision decide() noexcept;
+    void obey(const Decision& decision) noexcept;
+    void end_of_current() noexcept;
+
+    template <class Matters>
+    void add_ways(Act act, int to, Matters matters) noexcept;
+    void add_switches(int to) noexcept;
+    void add_crashes() noexcept;
+    void add_late_drains(std::size_t offset, std::size_t bytes) noexcept;
+    void add(Act act, int process, std::size_t stores) noexcept;
+
+    Memory& memory_;
+    Sharing& sharing_;
+    const int count_;
+    std::array<Process, kProcessesMax> processes_;
+    std::array<int, 64> process_of_;
+    Machine* outer_;
+
+    Limits limits_;
+    Chooser* chooser_ = nullptr;
+    Schedule script_, taken_;
+    std::size_t script_at_ = 0;
+    std::array<Decision, kWaysMax> ways_;
+    std::size_t ways_count_ = 0;
+
+    int current_ = -1;  // -1: nobody, the machine's owner itself accesses memory
+    int next_ = 0;
+    int preemptions_left_ = 0, crashes_left_ = 0;
+    bool is_stuck_ = false;
+    std::uint32_t step_ = 0;
+    Trace trace_;
+    Name name_;
+};
+
+// The one that runs now; NULL: memory is accessed at once.
+Machine* machine() noexcept;
+
+}  // namespace keystile::explore

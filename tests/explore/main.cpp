@@ -1,0 +1,183 @@
+// keystile_explore: the schedule explorer. engine/docs/EXPLORER.md tells how to read what it prints.
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "explore/explorer.hpp"
+#include "explore/guards.hpp"
+#include "explore/litmus.hpp"
+#include "support/points.hpp"
+
+namespace keystile::explore {
+
+namespace {
+
+enum class Mode { kExplore, kReplay, kCompare, kGuards, kLitmus };
+
+struct Options {
+    Mode mode = Mode::kExplore;
+    bool is_pinned = false;
+    const Scenario* scenario = nullptr;  // NULL: all
+    Schedule schedule;
+    Plan plan;
+};
+
+constexpr char kUsage[] =
+    R"(usage: keystile_explore [--scenario NAME] [BOUNDS] [--pinned]   all schedules; --pinned: as many as are written
+       keystile_explore [--scenario NAME] [BOUNDS] --random N [--seed S]
+       keystile_explore --scenario NAME --replay SCHEDULE     one schedule, access by access
+       keystile_explore [--scenario NAME] [BOUNDS] --compare  with and without pruning
+       keystile_explore --guards                              each guard of the engine off: who finds it
+       keystile_explore --litmus                              the machine against x86-TSO
+BOUNDS: --preemptions N (2)  --crashes N (1)  --schedules N (no bound)    any mode: --guard-off NAME
+)";
+
+[[noreturn]] void usage(int status) {
+    std::fputs(kUsage, status == 0 ? stdout : stderr);
+    std::exit(status);
+}
+
+class Arguments {
+public:
+    Arguments(int argc, char** argv) : at_(argv + 1), end_(argv + argc) {}
+    bool is_at_end() const { return at_ == end_; }
+    std::string next() {
+        if (is_at_end()) usage(2);
+        return *at_++;
+    }
+    std::uint64_t number() {
+        const std::string text = next();
+        char* end = nullptr;
+        const std::uint64_t value = std::strtoull(text.c_str(), &end, 10);
+        if (text.empty() || *end != '\0') usage(2);
+        return value;
+    }
+
+private:
+    char** at_;
+    char** end_;
+};
+
+Options read(Arguments arguments) {
+    Options options;
+    while (!arguments.is_at_end()) {
+        const std::string name = arguments.next();
+        if (name == "--help") usage(0);
+        if (name == "--guards") {
+            options.mode = Mode::kGuards;
+        } else if (name == "--litmus") {
+            options.mode = Mode::kLitmus;
+        } else if (name == "--compare") {
+            options.mode = Mode::kCompare;
+        } else if (name == "--pinned") {
+            options.is_pinned = true;
+        } else if (name == "--scenario") {
+            options.scenario = find_scenario(arguments.next());
+            if (options.scenario == nullptr) usage(2);
+        } else if (name == "--replay") {
+            const auto schedule = schedule_from(arguments.next());
+            if (!schedule) usage(2);
+            options.schedule = *schedule;
+            options.mode = Mode::kReplay;
+        } else if (name == "--guard-off") {
+            testing::switch_off(arguments.next());
+        } else if (name == "--preemptions") {
+            options.plan.limits.preemptions = static_cast<int>(arguments.number());
+        } else if (name == "--crashes") {
+            options.plan.limits.crashes = static_cast<int>(arguments.number());
+        } else if (name == "--schedules") {
+            options.plan.schedules_max = arguments.number();
+        } else if (name == "--random") {
+            options.plan.random = arguments.number();
+        } else if (name == "--seed") {
+            options.plan.seed = arguments.number();
+        } else {
+            usage(2);
+        }
+    }
+    return options;
+}
+
+bool report(const Scenario& scenario, const Options& options) {
+    const Plan& plan = options.plan;
+    const Finding f = explore(scenario, plan);
+    std::printf(
+        "%-22s %8lu schedules, %8lu with a crash; bounds: %d preemptions, %d crashes; %s; %lu steps at most, "
+        "%d passes, %.1f s, %.0f/s\n",
+        scenario.name.data(), f.schedules, f.crashed, plan.limits.preemptions, plan.limits.crashes,
+        f.is_exhausted     ? "exhausted"
+        : plan.random != 0 ? ("random, seed " + std::to_string(plan.seed)).c_str()
+                           : "NOT exhausted",
+        f.steps_max, f.passes, f.seconds, static_cast<double>(f.schedules_all) / f.seconds);
+    if (f.failure) {
+        std::printf("  WRONG: %s\n  keystile_explore --scenario %s --replay '%s'\n", f.failure->what.c_str(),
+                    scenario.name.data(), to_text(f.failure->schedule).c_str());
+        return false;
+    }
+    if (!options.is_pinned) return true;
+    const Pin* const pin = find_pin(scenario.name);
+    const std::uint64_t pinned = pin == nullptr             ? 0
+                                 : plan.limits.crashes == 0 ? pin->without_crash
+                                                            : pin->with_one_crash;
+    if (f.schedules == pinned) return true;
+    std::printf(
+        "  CHANGED: %lu schedules are written in pins.cpp. Find out why, then write the new number.\n",
+        pinned);
+    return false;
+}
+
+bool report_comparison(const Scenario& scenario, const Limits& limits) {
+    const Comparison c = compare(scenario, limits);
+    std::printf("%-22s %8lu schedules, %6lu ends; unpruned %8lu, %6lu ends; missed %lu%s\n",
+                scenario.name.data(), c.schedules_pruned, c.ends_pruned, c.schedules, c.ends, c.ends_missed,
+                c.is_sharing_known ? "" : "; places were shared that nobody knew of");
+    return c.ends_missed == 0 && c.is_sharing_known;
+}
+
+bool report_replay(const Options& options) {
+    if (options.scenario == nullptr) usage(2);
+    const std::string wrong = replay(*options.scenario, options.schedule, stdout);
+    std::printf("%s\n", wrong.empty() ? "nothing was wrong" : ("WRONG: " + wrong).c_str());
+    return wrong.empty();
+}
+
+// The scenario that was named; or all, for an exhausting mode without those that are too large for it.
+bool report_all(const Options& options) {
+    bool is_good = true;
+    for (const Scenario& scenario : scenarios()) {
+        const bool is_meant = options.scenario == nullptr
+                                  ? options.plan.random != 0 || find_pin(scenario.name) != nullptr
+                                  : options.scenario == &scenario;
+        // Without pruning three processes take hours.
+        const bool is_too_large =
+            options.mode == Mode::kCompare && options.scenario == nullptr && scenario.processes > 2;
+        if (!is_meant || is_too_large) continue;
+        const bool is_right = options.mode == Mode::kCompare
+                                  ? report_comparison(scenario, options.plan.limits)
+                                  : report(scenario, options);
+        is_good = is_good && is_right;
+        std::fflush(stdout);
+    }
+    return is_good;
+}
+
+bool run(const Options& options) {
+    switch (options.mode) {
+        case Mode::kGuards:
+            return run_guards();
+        case Mode::kLitmus:
+            return run_litmus_tests();
+        case Mode::kReplay:
+            return report_replay(options);
+        default:
+            return report_all(options);
+    }
+}
+
+}  // namespace
+
+}  // namespace keystile::explore
+
+int main(int argc, char** argv) {
+    return keystile::explore::run(keystile::explore::read({argc, argv})) ? 0 : 1;
+}

@@ -1,0 +1,78 @@
+#include "explore/bodies_claims.hpp"
+#include "explore/bodies_data.hpp"
+#include "explore/scenario.hpp"
+
+namespace keystile::explore {
+
+namespace {
+
+// Each process has committed before: it keeps a spare block, and its line is of a life that is over.
+void warm(World& world) {
+    for (int i = 0; i < kProcessesMax; ++i) {
+        if (world.store(i).segment.file().is_open()) Actor(i).update(kOther, 'w');
+    }
+}
+
+// Process 0 holds the main key.
+void own(World& world) {
+    warm(world);
+    Actor(0).claim(kMain, &world.grants[0]);
+}
+
+// Process 0 holds it by a lease that is over when the scenario starts.
+void own_expired(World& world) {
+    warm(world);
+    Actor(0).claim(kMain, &world.grants[0], 1'000);
+}
+
+constexpr Scenario kScenarios[] = {
+    two("commit_commit", "two read, append, commit; who loses does it again", warm, update_main<'p'>,
+        update_main<'q'>),
+    two("commit_two", "a commit beside two of another process, to the same key and to another", warm,
+        update_main<'p'>, update_main_and_other<'q'>),
+    two("commit_read", "two reads beside two commits, the second into the block that the first replaced",
+        warm, read_main, update_main_twice<'q'>),
+    two("insert_insert", "two make the same key", warm, insert<kNew, 'p'>, insert<kNew, 'q'>),
+    two("insert_collide", "two make keys that part behind the root of the index", warm, insert<kNew, 'p'>,
+        insert<kColliding, 'q'>),
+    two("insert_long", "two make the same key, which does not fit into its slot", warm, insert<kLong, 'p'>,
+        insert<kLong, 'q'>),
+    two("delete_commit", "a delete beside a commit", warm, erase_main, update_main<'q'>),
+    two("claim_commit_reclaim", "a claim, and a commit that gives it back, beside a commit without one", warm,
+        claim_and_commit, update_main<'q'>),
+    two("claim_claim", "a claim beside two claims", warm, claim_twice, claim_main),
+    two("commit_reclaim", "an owner commits while its claim is reclaimed", own, commit_as_owner,
+        reclaim_and_look, judge_stale_apply),
+    two("release_reclaim", "an owner gives back and claims again while its first claim is reclaimed", own,
+        release_and_own_again, reclaim_first, judge_lost_claim),
+    two("renew_reclaim", "a lease that is over is renewed while another claims", own_expired,
+        renew_and_commit, claim_the_expired, judge_renewal),
+    two("claim_forger", "an owner commits beside a stranger who knows its ticket", own, commit_as_owner,
+        forge),
+    two("commit_reap", "a commit; another reaps, opens a session, perhaps in its record, and commits", warm,
+        update_main<'p'>, reap_and_update<kMain>),
+    three("commit_reap_reap", "a commit; two reap", warm, update_main<'p'>, reap, reap),
+    three("commit_commit_reap", "two commits; a third process reaps and allocates", warm, update_main<'p'>,
+          update_main<'q'>, reap_and_update<kOther>),
+    {"everything",
+     "four that claim, commit, insert, delete and reap",
+     4,
+     warm,
+     {claim_and_commit, update_main_and_other<'t'>, reap_and_insert, insert_erase_update},
+     nullptr},
+};
+
+}  // namespace
+
+std::span<const Scenario> scenarios() {
+    return kScenarios;
+}
+
+const Scenario* find_scenario(std::string_view name) {
+    for (const Scenario& scenario : scenarios()) {
+        if (scenario.name == name) return &scenario;
+    }
+    return nullptr;
+}
+
+}  // namespace keystile::explore

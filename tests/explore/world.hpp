@@ -1,0 +1,112 @@
+// One store, a few simulated processes attached to it, and what each of them was told.
+//
+// Built once a scenario and put back to its beginning before each execution: shared memory by undoing what was
+// written, the processes' private sides by copying their sessions back.
+//
+// A key's value at version v has v letters: each commit appends one. So a value names its whole history, and a
+// value that is not of its version is seen at once.
+#pragma once
+
+#include <array>
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+
+#include "explore/keys.hpp"
+#include "explore/machine.hpp"
+#include "operations/operations.hpp"
+
+namespace keystile::explore {
+
+inline constexpr std::size_t kValueBytes = 24;
+
+// As abi/data.cpp does it.
+engine::Status find_or_insert(engine::Session& session, std::string_view name,
+                              engine::shm::Slot** slot_out) noexcept;
+
+// A commit as its caller saw it. Begun and never ended: in doubt, the caller died.
+struct Deed {
+    int process, key;
+    char letter;
+    bool is_delete, is_ended;
+    engine::Status status;
+    engine::Stamp seen;
+    std::uint64_t version;  // the receipt's
+};
+struct Claimed {
+    int process, key;
+    std::uint64_t epoch;
+    bool is_over;  // given back, or its owner was told that it is
+};
+
+struct Scenario;
+
+class World {
+public:
+    explicit World(const Scenario& scenario);
+    World(const World&) = delete;
+    World& operator=(const World&) = delete;
+    ~World();
+
+    Machine& machine() noexcept { return *machine_; }
+    const Sharing& sharing() const noexcept { return sharing_; }
+    Sharing& sharing() noexcept { return sharing_; }
+
+    // Back to where the scenario starts.
+    void begin();
+    // After the execution: survivors close, the dead are reaped; what is wrong then, or "".
+    std::string judge();
+
+    // Before judge(): a number for how the execution ended, as far as anybody can tell: the observed places of
+    // memory, and what the living were told.
+    std::uint64_t end() const;
+
+    // For bodies and judges. Process kObserver never dies and acts outside of the execution only.
+    static constexpr int kObserver = kProcessesMax;
+    engine::Store& store(int process) noexcept { return stores_.at(static_cast<std::size_t>(process)); }
+    engine::Session& session(int process) noexcept { return sessions_.at(static_cast<std::size_t>(process)); }
+    engine::shm::Slot& slot(int process, int key) noexcept;
+    // Each access of the next execution, for people.
+    void trace_to(std::FILE* trace);
+    // The first thing that was wrong stays.
+    void fail(const std::string& what) noexcept;
+    // The simulated clock of the scenario.
+    void set_clock(std::uint64_t us) noexcept { now_us_ = us; }
+
+    std::array<Deed, 32> deeds;
+    std::size_t deed_count = 0;
+    std::array<Claimed, 16> claims;
+    std::size_t claim_count = 0;
+    std::array<bool, kKeys> is_made{};     // somebody set about to make the key
+    std::array<std::uint64_t, 8> notes{};  // of the scenario's own
+    std::array<engine::Grant, 2> grants;   // from prepare()
+
+private:
+    void attach(int process);
+    void judge_deeds(int key, const engine::shm::Slot& slot);
+    void judge_made(int key);
+    void judge_letter(int key, char letter, std::uint64_t version, const Deed* ok);
+    void judge_claims();
+    void judge_living();
+    void judge_store();
+
+    const Scenario& scenario_;
+    std::string file_;
+    std::array<engine::Store, kProcessesMax + 1> stores_;
+    std::array<engine::Session, kProcessesMax + 1> sessions_, sessions_at_start_;
+    std::array<engine::Ref, kKeys> slots_{};
+    std::array<std::uint64_t, kKeys> versions_{};  // when the scenario starts
+    Memory memory_;
+    Sharing sharing_;
+    std::unique_ptr<Machine> machine_;
+    std::size_t claims_at_start_ = 0;
+    std::uint64_t now_us_ = 1'000'000'000;
+    std::unordered_set<std::uint64_t> clean_;  // fingerprints of memories that `check` found whole
+    std::string wrong_;
+};
+
+// The world that explores now.
+World& world() noexcept;
+
+}  // namespace keystile::explore
