@@ -7,13 +7,22 @@ namespace keystile::explore {
 
 using namespace keystile::engine;
 
+namespace {
+
+bool is_in(const Value& value, char letter) {
+    return std::string_view(value.text.data(), value.size).find(letter) != std::string_view::npos;
+}
+
+}  // namespace
+
 std::string World::judge() {
     if (machine_->is_stuck()) fail("a process made no progress");
     if (scenario_.judge != nullptr) scenario_.judge(*this);
-    for (const int key : {kMain, kOther}) judge_deeds(key, slot(kObserver, key));
+    for (const int key : {kMain, kOther}) judge_deeds(key);
     for (int key = kNew; key < kKeys; ++key) {
         if (is_made.at(static_cast<std::size_t>(key))) judge_made(key);
     }
+    judge_many();
     judge_claims();
     judge_living();
     if (wrong_.empty()) judge_store();
@@ -22,8 +31,10 @@ std::string World::judge() {
 
 // NoLostUpdate, ExactlyOneWinner, OutcomeIsTrue: the final value names every commit that was told OK at the
 // version that it was told, none that was refused, and in between only such as are in doubt.
-void World::judge_deeds(int key, const shm::Slot& slot) {
-    const SlotWord word = load_word(slot);
+void World::judge_deeds(int key) {
+    Actor observer(kObserver);
+    if (key >= kNew) observer.make(key);
+    const Value value = observer.get(key);
     std::array<const Deed*, kValueBytes> at_version{};
     std::uint64_t doubts = 0, version = versions_.at(static_cast<std::size_t>(key));
     bool is_deleted = false;
@@ -37,14 +48,11 @@ void World::judge_deeds(int key, const shm::Slot& slot) {
         if (deed.version >= at_version.size()) return fail("a version from nowhere");
         if (at_version[deed.version] != nullptr) fail("two commits won the same version");
         at_version[deed.version] = &deed;
-        if (deed.version > word.version()) fail("a commit was told OK, and its version never was");
+        if (deed.version > value.stamp.version) fail("a commit was told OK, and its version never was");
     }
-    if (word.version() < version || word.version() > version + doubts)
+    if (value.stamp.version < version || value.stamp.version > version + doubts)
         fail("the version does not count the commits that were OK");
 
-    Actor observer(kObserver);
-    if (key >= kNew) observer.make(key);
-    const Value value = observer.get(key);
     if (value.status == Status::kNotFound && value.stamp.version != 0 && !is_deleted)
         fail("a value is gone, and nobody deleted it");
     const std::string_view text(value.text.data(), value.size);
@@ -61,7 +69,7 @@ void World::judge_made(int key) {
     const KeyBytes bytes{name.data(), name.size()};
     shm::Slot* made = nullptr;
     const Status s = find_slot(segment, bytes, hash_of(bytes, store(kObserver).hash_seed), &made);
-    if (s == Status::kOk) return judge_deeds(key, *made);
+    if (s == Status::kOk) return judge_deeds(key);
     for (std::size_t i = 0; i < deed_count; ++i) {
         if (deeds[i].key == key) fail("a key that was made is not found");
     }
@@ -75,6 +83,17 @@ void World::judge_letter(int key, char letter, std::uint64_t version, const Deed
         if (deed.key == key && deed.letter == letter && !deed.is_ended) return;
     }
     fail("a commit is in the value that nobody was told of");
+}
+
+// AllOrNothing: the letter of a commit of both keys is in both values or in neither.
+void World::judge_many() {
+    Actor observer(kObserver);
+    const Value main = observer.get(kMain), other = observer.get(kOther);
+    for (std::size_t i = 0; i < deed_count; ++i) {
+        if (!deeds[i].is_of_many) continue;
+        if (is_in(main, deeds[i].letter) != is_in(other, deeds[i].letter))
+            fail("half of a commit of several keys was done");
+    }
 }
 
 void World::judge_claims() {

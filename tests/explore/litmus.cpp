@@ -15,12 +15,19 @@ namespace {
 using Outcome = std::pair<std::uint64_t, std::uint64_t>;
 std::set<Outcome> outcomes;
 
-// Two places of the segment that nobody else uses yet.
+// Places of the segment that nothing depends on: statistics of the observer's session.
+shm::Atomic64& statistic(int process, std::size_t index) {
+    const std::uint32_t observer = world().session(World::kObserver).lane.id().index;
+    return world().store(process).segment.session(observer)->at_open.value[index];
+}
 shm::Atomic64& x(int process) {
-    return world().store(process).segment.header().ring_tail.value;
+    return statistic(process, 0);
 }
 shm::Atomic64& y(int process) {
-    return world().store(process).segment.header().ring_head.value;
+    return statistic(process, 1);
+}
+shm::Atomic64& z(int process) {
+    return statistic(process, 2);
 }
 void set(shm::Atomic64& place) {
     poke(place, std::uint64_t{1});
@@ -34,10 +41,6 @@ void lock(shm::Atomic64& place) {
 
 void keep_outcome(World& world) {
     outcomes.insert({world.notes[0], world.notes[1]});
-}
-
-shm::Atomic64& z(int process) {
-    return world().store(process).segment.header().durable.value;
 }
 
 void x_then_y(int p) {
