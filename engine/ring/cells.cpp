@@ -5,7 +5,11 @@ namespace keystile::engine {
 namespace {
 
 // An author is between his position and his cell for some ten instructions.
+#if defined(KEYSTILE_EXPLORED)
+constexpr int kPatiencePauses = 1;  // there each look is a point of decision, and time stands still
+#else
 constexpr int kPatiencePauses = 64;
+#endif
 
 void move_head(const Segment& segment, Position p) noexcept {
     std::uint64_t expected = p - 1;

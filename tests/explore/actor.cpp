@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 namespace keystile::explore {
 
@@ -43,7 +44,7 @@ void Actor::make(int key) noexcept {
 
 Status Actor::commit(int key, const CommitRequest& request, char letter, bool may_be_refused) noexcept {
     Deed& deed = world().deeds.at(world().deed_count++);
-    deed = {process_, key, letter, request.is_delete, false, Status::kOk, request.seen, 0};
+    deed = {process_, key, letter, request.is_delete, false, false, Status::kOk, request.seen, 0};
     Receipt receipt{};
     const Status s = engine::commit(session_, slot(key), request, &receipt);
     deed.status = s;
@@ -103,6 +104,69 @@ Status Actor::update(int key, char letter) noexcept {
     }
     world().fail("an update lost more often than there are commits");
     return Status::kBusy;
+}
+
+Status Actor::append_many(const Value& main, const Value& other, char letter) noexcept {
+    const Value* const seen[] = {&main, &other};
+    std::array<std::array<char, kValueBytes>, 2> texts;
+    std::array<MultiKey, 2> keys;
+    std::array<Deed*, 2> told;
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+        const int key = i == 0 ? kMain : kOther;
+        std::memset(texts[i].data(), '-', kValueBytes);
+        std::memcpy(texts[i].data(), seen[i]->text.data(), seen[i]->size);
+        keys[i].slot = &slot(key);
+        keys[i].seen = seen[i]->stamp;
+        keys[i].step = MultiStep::kPut;
+        keys[i].data = texts[i].data();
+        keys[i].size = seen[i]->stamp.version + 1;
+        if (keys[i].size > kValueBytes) std::abort();  // the scenario is too long for its values
+        texts[i][keys[i].size - 1] = letter;
+        told[i] = &world().deeds.at(world().deed_count++);
+        *told[i] = {process_, key, letter, false, false, true, Status::kOk, keys[i].seen, 0};
+    }
+    std::array<MultiKey*, 2> order = {&keys[0], &keys[1]};
+    if (order[0]->slot > order[1]->slot) std::swap(order[0], order[1]);
+    const Status s = commit_multi(session_, order.data(), order.size());
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+        told[i]->status = s;
+        told[i]->version = keys[i].receipt.now.version();
+        told[i]->is_ended = true;
+        if (s == Status::kOk && told[i]->version != keys[i].seen.version + 1)
+            world().fail("a commit of several keys was told another version than the next");
+        if (keys[i].status == Status::kConflict && told[i]->version == keys[i].seen.version)
+            world().fail("a key of several was told CONFLICT, and its version had not moved");
+    }
+    if (is_fault(s)) world().fail("a commit of several keys was answered with " + name_of(s));
+    return s;
+}
+
+Status Actor::update_many(char letter) noexcept {
+    for (int i = 0; i < kTriesMax; ++i) {
+        const Value main = get(kMain), other = get(kOther);
+        const Status s = append_many(main, other, letter);
+        if (s != Status::kConflict && s != Status::kFenced) return s;
+    }
+    world().fail("an update of several keys lost more often than there are commits");
+    return Status::kBusy;
+}
+
+void Actor::cut(std::array<Value, 2>* values_out) noexcept {
+    std::array<CutKey, 2> keys;
+    keys[0].slot = &slot(kMain);
+    keys[1].slot = &slot(kOther);
+    const auto room = [](void* user, std::size_t index, std::size_t bytes) -> void* {
+        auto& value = (*static_cast<std::array<Value, 2>*>(user))[index];
+        return bytes <= value.text.size() ? value.text.data() : nullptr;
+    };
+    const Status s = engine::cut(session_, keys.data(), keys.size(), room, values_out);
+    if (s != Status::kOk) world().fail("a snapshot was answered with " + name_of(s));
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+        Value& value = (*values_out)[i];
+        value.size = keys[i].size;
+        if (keys[i].clean.version() != value.size)
+            world().fail("a snapshot gave the value of another version");
+    }
 }
 
 Status Actor::claim(int key, Grant* grant_out, std::uint64_t lease_ns) noexcept {

@@ -34,6 +34,12 @@ public:
     // Read and append until it is done; HELD and faults end it too.
     engine::Status update(int key, char letter) noexcept;
 
+    // kMain and kOther together, one attempt; and until it is done.
+    engine::Status append_many(const Value& main, const Value& other, char letter) noexcept;
+    engine::Status update_many(char letter) noexcept;
+    // The same two at one instant.
+    void cut(std::array<Value, 2>* values_out) noexcept;
+
     engine::Status claim(int key, engine::Grant* grant_out, std::uint64_t lease_ns = 0) noexcept;
     engine::Status release(const engine::Grant& grant) noexcept;
     engine::Status renew(const engine::Grant& grant, std::uint64_t lease_ns) noexcept;

@@ -7,6 +7,14 @@ namespace keystile::explore {
 
 using namespace keystile::engine;
 
+namespace {
+
+bool is_in(const Value& value, char letter) {
+    return std::string_view(value.text.data(), value.size).find(letter) != std::string_view::npos;
+}
+
+}  // namespace
+
 std::string World::judge() {
     if (machine_->is_stuck()) fail("a process made no progress");
     if (scenario_.judge != nullptr) scenario_.judge(*this);
@@ -14,6 +22,7 @@ std::string World::judge() {
     for (int key = kNew; key < kKeys; ++key) {
         if (is_made.at(static_cast<std::size_t>(key))) judge_made(key);
     }
+    judge_many();
     judge_claims();
     judge_living();
     if (wrong_.empty()) judge_store();
@@ -74,6 +83,17 @@ void World::judge_letter(int key, char letter, std::uint64_t version, const Deed
         if (deed.key == key && deed.letter == letter && !deed.is_ended) return;
     }
     fail("a commit is in the value that nobody was told of");
+}
+
+// AllOrNothing: the letter of a commit of both keys is in both values or in neither.
+void World::judge_many() {
+    Actor observer(kObserver);
+    const Value main = observer.get(kMain), other = observer.get(kOther);
+    for (std::size_t i = 0; i < deed_count; ++i) {
+        if (!deeds[i].is_of_many) continue;
+        if (is_in(main, deeds[i].letter) != is_in(other, deeds[i].letter))
+            fail("half of a commit of several keys was done");
+    }
 }
 
 void World::judge_claims() {

@@ -1,5 +1,6 @@
 #include "explore/bodies_claims.hpp"
 #include "explore/bodies_data.hpp"
+#include "explore/bodies_multi.hpp"
 #include "explore/scenario.hpp"
 
 namespace keystile::explore {
@@ -51,6 +52,16 @@ constexpr Scenario kScenarios[] = {
         forge),
     two("commit_reap", "a commit; another reaps, opens a session, perhaps in its record, and commits", warm,
         update_main<'p'>, reap_and_update<kMain>),
+    two("multi_multi", "two commit the same two keys", warm, update_both<'p'>, update_both<'q'>),
+    two("multi_direct", "a commit of two keys beside commits of each", warm, update_both<'p'>,
+        update_main_and_other<'q'>),
+    two("multi_snapshot", "a commit of two keys beside a snapshot of both", warm, update_both<'p'>,
+        snapshot<'p', 'q'>),
+    two("multi_read", "a commit of two keys beside reads of one", warm, update_both<'p'>, read_main),
+    two("multi_claim", "a commit of two keys beside a claim of one", warm, update_both<'m'>,
+        claim_and_commit),
+    two("multi_reap", "a commit of two keys; another reaps, opens a session, and commits them", warm,
+        update_both<'p'>, reap_and_update_both<'q'>),
     three("commit_reap_reap", "a commit; two reap", warm, update_main<'p'>, reap, reap),
     three("commit_commit_reap", "two commits; a third process reaps and allocates", warm, update_main<'p'>,
           update_main<'q'>, reap_and_update<kOther>),

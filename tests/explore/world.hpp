@@ -30,6 +30,7 @@ struct Deed {
     int process, key;
     char letter;
     bool is_delete, is_ended;
+    bool is_of_many;  // one of several keys committed together, under the same letter
     engine::Status status;
     engine::Stamp seen;
     std::uint64_t version;  // the receipt's
@@ -87,6 +88,7 @@ private:
     void judge_deeds(int key);
     void judge_made(int key);
     void judge_letter(int key, char letter, std::uint64_t version, const Deed* ok);
+    void judge_many();
     void judge_claims();
     void judge_living();
     void judge_store();
