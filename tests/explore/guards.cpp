@@ -24,6 +24,20 @@ constexpr Error kErrors[] = {
     {"claim.ticket", "E9"},
 };
 
+// Guards of the ring that need more preemptions, or a third process, than is exhausted here: the scenario that needs
+// each is directed, in tests/crash/guard_test.cpp.
+constexpr std::string_view kDirected[] = {"recycle.exact_id", "ring.descriptor_there", "reaper.same_owner",
+                                          "multi.slot_order"};
+
+bool is_directed(const std::string& guard) {
+    return std::find(std::begin(kDirected), std::end(kDirected), guard) != std::end(kDirected);
+}
+
+// The ring's guards are asked of the ring's scenarios, the others of the others.
+bool is_of_ring(std::string_view name) {
+    return name.starts_with("multi_") || name.starts_with("recycle.") || name.starts_with("resolve.");
+}
+
 const char* error_of(const std::string& guard) {
     for (const Error& error : kErrors) {
         if (guard == error.guard) return error.name;
@@ -37,7 +51,9 @@ struct Row {
 };
 
 void try_cell(const Scenario& scenario, Row* row) {
-    const Finding finding = explore(scenario, Plan{});
+    Plan plan;
+    plan.limits.preemptions = find_pin(scenario.name)->preemptions;
+    const Finding finding = explore(scenario, plan);
     std::printf(" %8s", finding.failure ? std::to_string(finding.schedules_all).c_str() : "-");
     std::fflush(stdout);
     if (!finding.failure || finding.schedules_all >= row->fewest) return;
@@ -61,12 +77,17 @@ bool run_guards() {
 
     bool are_all_found = true;
     for (const std::string& guard : testing::guards_of_engine()) {
+        if (is_directed(guard)) {
+            std::printf("%-28s directed: tests/crash/guard_test.cpp\n", guard.c_str());
+            continue;
+        }
         testing::switch_off(guard);
         std::printf("%-25s %-2s", guard.c_str(), error_of(guard));
         Row row;
         for (const Scenario& scenario : scenarios()) {
             if (find_pin(scenario.name) == nullptr) continue;
-            if (scenario.processes > kSmall && !row.first.empty()) {
+            if ((scenario.processes > kSmall && !row.first.empty()) ||
+                is_of_ring(scenario.name) != is_of_ring(guard)) {
                 std::printf(" %8s", ".");
             } else {
                 try_cell(scenario, &row);

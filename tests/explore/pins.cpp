@@ -1,4 +1,4 @@
-// The exhausted counts at two preemptions. A changed one must be explained in the commit that writes it here.
+// The exhausted counts at two preemptions, or as many as stand behind them. A changed one must be explained in the commit that writes it here.
 #include "explore/scenario.hpp"
 
 namespace keystile::explore {
@@ -23,6 +23,12 @@ constexpr Pin kPins[] = {
     {"commit_reap", 392, 18843},
     {"commit_reap_reap", 6, 64763},
     {"commit_commit_reap", 5524, 387888},
+    {"multi_multi", 401, 36416, 1},
+    {"multi_direct", 203, 12917, 1},
+    {"multi_snapshot", 124, 2105, 1},
+    {"multi_read", 89, 1367, 1},
+    {"multi_claim", 154, 6780, 1},
+    {"multi_reap", 419, 39600, 1},
 };
 // clang-format on
 
