@@ -173,11 +173,10 @@ ks_status ks_snapshot_keys(ks_session* session, const ks_bytes* keys, size_t cou
             // A key that had no slot had no value; it counts only if it has none yet.
             bool is_same = true;
             for (size_t i = 0; i < count && is_same; ++i) {
+                if (slots[i] != nullptr) continue;
                 const KeyBytes key{keys[i].data, keys[i].size};
                 shm::Slot* slot = nullptr;
-                if (slots[i] == nullptr)
-                    is_same =
-                        find_slot(store.segment, key, hash_of(key, store.hash_seed), &slot) != Status::kOk;
+                is_same = find_slot(store.segment, key, hash_of(key, store.hash_seed), &slot) != Status::kOk;
             }
             if (is_same) return Status::kOk;
         }

@@ -78,9 +78,10 @@ void repair_line(Segment& segment, const Remains& remains) noexcept {
     const bool is_in_place = load_word(*slot).ref() == remains.old_ref;
     if (is_in_place && KEYSTILE_GUARD("reaper.line_reachable")) return;
     KEYSTILE_CRASH_POINT("operations.reap.before_line");
-    const bool has_id = KEYSTILE_GUARD("reaper.line_id");  // off: whatever lives there now is freed (E4)
-    const auto* old = segment.at_checked<shm::BlockHead>(remains.old_ref);
-    free_exact(segment, nullptr, remains.old_ref, has_id ? remains.old_ctl : peek(old->ctl));
+    std::uint64_t ctl = remains.old_ctl;
+    if (!KEYSTILE_GUARD("reaper.line_id"))  // off: whatever lives there now is freed (E4)
+        ctl = peek(segment.at_checked<shm::BlockHead>(remains.old_ref)->ctl);
+    free_exact(segment, nullptr, remains.old_ref, ctl);
     // A large block whose owner died between freeing it and giving its chunks back.
     if (class_at(segment, remains.old_ref) == kClasses)
         release_run(segment, remains.old_ref, id_of(remains.old_ctl));
