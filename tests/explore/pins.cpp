@@ -1,4 +1,5 @@
-// The exhausted counts at two preemptions, or as many as stand behind them. A changed one must be explained in the commit that writes it here.
+// The exhausted counts at two preemptions, or as many as stand behind them. A changed one must be explained in the
+// commit that writes it here.
 #include "explore/scenario.hpp"
 
 namespace keystile::explore {
