@@ -38,13 +38,17 @@ Status judge(Session& session, shm::Slot& slot, SlotWord word, Stamp seen, const
     return judged == Status::kOk && word.version() == kVersionMax ? Status::kExhausted : judged;
 }
 
+void count_answer(Lane& lane, Status status) noexcept {
+    if (status == Status::kConflict) lane.count(shm::kConflicts);
+    if (status == Status::kFenced) lane.count(shm::kFencings);
+    if (status == Status::kHeld) lane.count(shm::kHelds);
+}
+
 Status refuse(Session& session, Status status, SlotWord word, BlockGrant fresh,
               Receipt* receipt_out) noexcept {
     if (fresh.ref != 0) free_exact(session.lane, fresh.ref, with_tag(fresh.ctl, Tag::kPublished));
     receipt_out->now = word;
-    if (status == Status::kConflict) session.lane.count(shm::kConflicts);
-    if (status == Status::kFenced) session.lane.count(shm::kFencings);
-    if (status == Status::kHeld) session.lane.count(shm::kHelds);
+    count_answer(session.lane, status);
     return status;
 }
 

@@ -25,6 +25,9 @@ struct CommitRequest {
     const Grant* grant = nullptr;
 };
 
+// What a commit that was refused adds to its session's counters.
+void count_answer(Lane& lane, Status status) noexcept;
+
 // The way out of everything that is not a win: gives the block back, counts, tells the word.
 [[gnu::cold]] Status refuse(Session& session, Status status, SlotWord word, BlockGrant fresh,
                             Receipt* receipt_out) noexcept;

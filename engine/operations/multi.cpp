@@ -57,12 +57,6 @@ Status graver(Status a, Status b) noexcept {
     return weight(b) > weight(a) ? b : a;
 }
 
-void count_answer(Lane& lane, Status status) noexcept {
-    if (status == Status::kConflict) lane.count(shm::kConflicts);
-    if (status == Status::kFenced) lane.count(shm::kFencings);
-    if (status == Status::kHeld) lane.count(shm::kHelds);
-}
-
 bool is_writing(const MultiKey& key) noexcept {
     return key.step == MultiStep::kPut || (key.step == MultiStep::kDelete && !key.judged.is_void);
 }
