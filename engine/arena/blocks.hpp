@@ -109,6 +109,15 @@ inline SizeClass class_at(const Segment& segment, Ref ref) noexcept {
 // Give back the chunks of a large block that was just freed (runs.hpp).
 void release_run(Segment& segment, Ref first, OwnerId id) noexcept;
 
+// A large block that was freed, perhaps by one who died before its chunks went back: they are still its by id, and by
+// that id nobody owns them any more. Anybody, at any time; nothing to do for other blocks.
+inline void finish_free(Segment& segment, Ref ref) noexcept {
+    const auto* head = segment.at<shm::BlockHead>(ref);
+    if (head == nullptr || class_at(segment, ref) != kClasses) return;
+    const std::uint64_t ctl = peek(head->ctl);
+    if (tag_of(ctl) == Tag::kFree && id_of(ctl) != 0) release_run(segment, ref, id_of(ctl));
+}
+
 // Whoever knows exactly `ctl` gives the block back. False: somebody else did. `lane`, if any, remembers it as
 // a hint.
 inline bool free_exact(Segment& segment, Lane* lane, Ref ref, std::uint64_t ctl) noexcept {

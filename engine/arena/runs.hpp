@@ -5,8 +5,8 @@
 // R2  Claimed first to last, given back last to first: while the first is HELD(id), all that are HELD(id)
 //     belong to it.
 // R3  The block's own ctl lies at the start of the first chunk, as with any block. Whoever sets it to
-//     FREE(id) gives the chunks back; if he dies in between, his session line (or holding) still names the
-//     block, and the reaper does it.
+//     FREE(id) gives the chunks back; if he dies in between, whatever still names the block (a session line, a
+//     holding, a cell of the ring) leads somebody to it who does it: finish_free.
 // A chunk that was part of a run stays in the pool of runs (L3).
 #pragma once
 

@@ -177,6 +177,8 @@ private:
 
     bool is_named_by(const shm::Descriptor* descriptor, Ref ref, std::uint64_t ctl) const {
         if (descriptor == nullptr) return false;
+        if (unpack_content(peek(descriptor->head.content)).kind == BlockKind::kValue)  // of a single key
+            return peek(reinterpret_cast<const shm::Block*>(descriptor)->old_ctl) == ctl;
         const std::size_t count = unpack_content(peek(descriptor->head.content)).size / sizeof(shm::Entry);
         if (count > kMultiKeysMax || segment_.at<const shm::Descriptor>(segment_.ref_of(descriptor),
                                                                         descriptor_bytes(count)) == nullptr)
@@ -195,8 +197,8 @@ private:
              p <= tail && p <= ring_head(segment_) + segment_.ring_cells(); ++p) {
             const RingCell cell = load_cell(segment_, p);
             if (!is_ready(segment_, p, cell) && !is_decided(segment_, p, cell)) continue;
-            if (cell.descriptor() == ref ||
-                is_named_by(segment_.at<const shm::Descriptor>(cell.descriptor()), ref, ctl))
+            if (cell.operation() == ref ||
+                is_named_by(segment_.at<const shm::Descriptor>(cell.operation()), ref, ctl))
                 return true;
         }
         return false;

@@ -1,4 +1,4 @@
-// Committing one key, the direct path of a volatile store.
+// Committing one key: the direct path of a volatile store. (A durable one goes another: operations/single.cpp.)
 //
 //   judge the word -> remember the old block's id -> look at the word again -> new block: allocate, fill,
 //   publish -> session line -> CAS of the slot word -> keep or free the old block by that id -> wake
@@ -46,24 +46,38 @@ inline bool is_as_seen(SlotWord word, Stamp seen, std::uint64_t token_base) noex
            epoch <= kEpochMax && seen.version < kVersionMax;
 }
 
+// In a durable store: through the ring. The same answers.
+[[gnu::cold]] Status commit_on_ring(Session& session, shm::Slot& slot, const CommitRequest& request,
+                                    Receipt* receipt_out) noexcept;
+
+// Write a value, to be installed at `version`, into a block that is HELD by us. nullptr: crooked.
+[[gnu::always_inline]] inline shm::Block* fill_value(Lane& lane, Ref ref, const shm::Slot& slot,
+                                                     std::uint64_t version, const void* data,
+                                                     std::size_t size, std::uint32_t flags) noexcept {
+    const Segment& segment = lane.segment();
+    auto* block = segment.at<shm::Block>(ref, sizeof(shm::Block) + round_up(size, 8));
+    if (block == nullptr) [[unlikely]]
+        return nullptr;
+    poke(block->head.version, version);
+    poke(block->head.content,
+         pack(BlockContent{static_cast<std::uint32_t>(size), lane.id().index, BlockKind::kValue, flags}));
+    poke(block->head.place, static_cast<std::uint64_t>(segment.ref_of(&slot)));
+    copy_in(block->payload, data, size);
+    return block;
+}
+
 // The block that carries the value, published and not reachable yet.
 [[gnu::always_inline]] inline BlockGrant make_block(Lane& lane, shm::Slot& slot,
                                                     const CommitRequest& request) noexcept {
-    const Segment& segment = lane.segment();
     BlockGrant grant = allocate_value(lane, sizeof(shm::Block) + request.size);
     if (grant.status == Status::kFull) [[unlikely]]
         grant = allocate_larger_value(lane, sizeof(shm::Block) + request.size, request.seen.version == 0);
     if (grant.status != Status::kOk) [[unlikely]]
         return grant;
-    auto* block = segment.at<shm::Block>(grant.ref, sizeof(shm::Block) + round_up(request.size, 8));
+    auto* block = fill_value(lane, grant.ref, slot, request.seen.version + 1, request.data, request.size,
+                             request.is_delete ? kTombstone : 0);
     if (block == nullptr) [[unlikely]]
         return {0, Status::kCorrupt, 0};
-    const std::uint32_t flags = request.is_delete ? kTombstone : 0;
-    poke(block->head.version, request.seen.version + 1);
-    poke(block->head.content, pack(BlockContent{static_cast<std::uint32_t>(request.size), lane.id().index,
-                                                BlockKind::kValue, flags}));
-    poke(block->head.place, static_cast<std::uint64_t>(segment.ref_of(&slot)));
-    copy_in(block->payload, request.data, request.size);
     KEYSTILE_CRASH_POINT("operations.commit.before_publish");
     if (KEYSTILE_GUARD("commit.publish_first")) publish(block->head, grant.ctl);
     return grant;
@@ -99,6 +113,8 @@ inline void arm_line(shm::Lane& line, Ref slot, Ref old_ref, std::uint64_t old_c
     if (request.grant != nullptr) [[unlikely]] {
         if (const Status s = check_ticket(session, *request.grant, receipt_out); s != Status::kOk) return s;
     }
+    if (segment.is_durable()) [[unlikely]]
+        return commit_on_ring(session, slot, request, receipt_out);
     BlockGrant fresh;
     for (;;) {  // lock-free: another turn only if the word moved
         const SlotWord word = load_word(slot);

@@ -1,24 +1,18 @@
 #include "operations/multi.hpp"
 
+#include "operations/author.hpp"
+
 namespace keystile::engine {
 
 namespace {
-
-// Finished operations that may wait at the head of the ring for their turn, before those that hold them up are helped.
-constexpr std::uint64_t kBacklogMax = 64;
-// Positions recycled after one's own: more than one comes in, so the ring drains.
-constexpr int kRecyclesMax = 4;
-// Turns for a place in the ring. Each makes progress, ours or another's; after so many the ring is damaged. Turns in
-// which nothing could be recycled are dearer.
-constexpr int kTurnsMax = 1 << 18;
-constexpr int kTurnInVain = 1 << 10;
 
 Stamp wanted(const Store& store, const MultiKey& key, SlotWord word) noexcept {
     if (!key.is_any_version) return key.seen;
     return {word.version(), key.grant != nullptr || word.version() == 0 ? 0 : store.token_of(word.epoch())};
 }
 
-// kOk: key.judged is what the operation may expect. Else what the key is told.
+}  // namespace
+
 Status look(Session& session, MultiKey& key) noexcept {
     const Segment& segment = session.store->segment;
     if (key.grant != nullptr) {
@@ -47,6 +41,8 @@ Status look(Session& session, MultiKey& key) noexcept {
         return tag_of(key.judged.old_ctl) == Tag::kPublished ? Status::kOk : Status::kCorrupt;
     }
 }
+
+namespace {
 
 // The gravest of two answers.
 Status graver(Status a, Status b) noexcept {
@@ -106,14 +102,9 @@ public:
             return fresh.status;
         }
         poke(entry.fresh_ctl, with_tag(fresh.ctl, Tag::kPublished));
-        auto* block = lane_.segment().at<shm::Block>(fresh.ref, sizeof(shm::Block) + round_up(size, 8));
+        shm::Block* block = fill_value(lane_, fresh.ref, *key.slot, judged.word.version() + 1, key.data, size,
+                                       kOfOperation | (is_delete ? kTombstone : 0));
         if (block == nullptr) return Status::kCorrupt;
-        poke(block->head.version, judged.word.version() + 1);
-        poke(block->head.content,
-             pack(BlockContent{static_cast<std::uint32_t>(size), lane_.id().index, BlockKind::kValue,
-                               kOfOperation | (is_delete ? kTombstone : 0)}));
-        poke(block->head.place, static_cast<std::uint64_t>(lane_.segment().ref_of(key.slot)));
-        copy_in(block->payload, key.data, size);
         publish(block->head, fresh.ctl);
         return Status::kOk;
     }
@@ -128,33 +119,9 @@ public:
         free_exact(lane_, grant_.ref, peek(descriptor_->head.ctl));  // HELD, or published once in vain
     }
 
-    // Into the ring. kOk: *position_out; from now on it is everybody's. kExhausted.
-    Status publish_it(Position* position_out) noexcept {
-        Segment& segment = lane_.segment();
-        for (int turns = 0; turns < kTurnsMax;
-             ++turns) {  // another only if the cell was skipped while we were slow
-            const Position p = reserve_position(segment);
-            if (p == 0) return Status::kExhausted;
-            RingCell cell = load_cell(segment, p);
-            // Full: each turn decides or frees something.
-            for (; cell.lap() < lap_of(segment, p) && turns < kTurnsMax; ++turns) {
-                if (!recycle_next(segment, &lane_, true)) turns += kTurnInVain;
-                cell = load_cell(segment, p);
-            }
-            if (cell.lap() != lap_of(segment, p) || cell.state() != CellState::kFree) continue;
-            poke(descriptor_->head.version, p);
-            publish(descriptor_->head, grant_.ctl);
-            poke(lane_.shared().outcome, outcome_word(p, CellState::kReady));
-            KEYSTILE_CRASH_POINT("operations.multi.before_publish");
-            // order[multi.publish]: full (locked). release: the descriptor, its blocks and the outcome's place are
-            //   complete for whoever sees READY; pairs with load_cell. A crash before: the draft is reaped; after: the
-            //   operation goes on without us.
-            if (!cas_cell(segment, p, cell, RingCell(cell.lap(), CellState::kReady, grant_.ref))) continue;
-            KEYSTILE_CRASH_POINT("operations.multi.after_publish");
-            *position_out = p;
-            return Status::kOk;
-        }
-        return Status::kCorrupt;
+    // Into the ring. kOk: *position_out; from now on it is everybody's. kExhausted, kCorrupt.
+    Status publish_it(Position reserved, Position* position_out) noexcept {
+        return publish_operation(lane_, grant_, reserved, position_out);
     }
 
 private:
@@ -163,35 +130,6 @@ private:
     shm::Descriptor* descriptor_ = nullptr;
 };
 
-// Our own operation is mostly the next to go.
-void recycle_behind(Segment& segment, Lane& lane) noexcept {
-    for (int i = 0; i < kRecyclesMax; ++i) {
-        const bool is_long = ring_tail(segment) - ring_head(segment) > kBacklogMax;
-        if (!recycle_next(segment, &lane, is_long)) break;
-    }
-}
-
-// kOk: committed. kBusy: aborted. kCorrupt: the ring does not tell.
-Status run(Session& session, Position p) noexcept {
-    Segment& segment = session.store->segment;
-    Lane& lane = session.lane;
-    decide(segment, p);
-    const RingCell cell = load_cell(segment, p);
-    CellState state = cell.state();
-    if (is_decided(segment, p, cell)) {
-        finalise(segment, p, cell);
-    } else {
-        // order[multi.outcome]: acquire. Partner: ring.outcome: stored before the cell moved on (R7).
-        const std::uint64_t outcome = lane.shared().outcome.load(memory_order_acquire);
-        state = static_cast<CellState>(outcome & 7u);
-        const bool is_told = outcome == outcome_word(p, CellState::kCommitted) ||
-                             outcome == outcome_word(p, CellState::kAborted);
-        if (!is_told) return Status::kCorrupt;
-    }
-    recycle_behind(segment, lane);
-    return state == CellState::kCommitted ? Status::kOk : Status::kBusy;
-}
-
 }  // namespace
 
 Status commit_multi(Session& session, MultiKey* const* keys, std::size_t count) noexcept {
@@ -199,6 +137,7 @@ Status commit_multi(Session& session, MultiKey* const* keys, std::size_t count) 
     if (count == 0) return Status::kOk;
     if (count > kMultiKeysMax) return Status::kArgument;
     for (;;) {  // lock-free: another turn only if a word moved after it was judged
+        const Position reserved = reserve_early(session.store->segment);
         Status worst = Status::kOk;
         for (std::size_t i = 0; i < count; ++i) {
             keys[i]->status = look(session, *keys[i]);
@@ -216,12 +155,12 @@ Status commit_multi(Session& session, MultiKey* const* keys, std::size_t count) 
             ++added;
         }
         Position p = 0;
-        if (s == Status::kOk) s = draft.publish_it(&p);
+        if (s == Status::kOk) s = draft.publish_it(reserved, &p);
         if (s != Status::kOk) {
             draft.drop(added);
             return s;
         }
-        s = run(session, p);
+        s = run_operation(session, p);
         if (s == Status::kBusy) {
             session.lane.count(shm::kRetries);
             continue;
@@ -230,7 +169,9 @@ Status commit_multi(Session& session, MultiKey* const* keys, std::size_t count) 
         for (std::size_t i = 0; i < count; ++i) {
             const bool writes = is_writing(*keys[i]);
             SlotWord now = keys[i]->judged.word;
-            if (writes) now = committed(now, 0);  // the receipt tells version and epoch
+            if (writes) {  // the receipt tells version and epoch
+                now = SlotWord(version_after(session.store->segment, p, now.version()), now.epoch(), 0);
+            }
             if (keys[i]->is_releasing) now = next_epoch(now);
             keys[i]->receipt.now = now;
             if (writes) session.lane.count(shm::kCommits);

@@ -35,6 +35,9 @@ struct MultiKey {
     Judged judged;                // commit_multi's own
 };
 
+// Judge a key's word as a single commit would. kOk: key.judged is what an operation may expect. Else what it is told.
+Status look(Session& session, MultiKey& key) noexcept;
+
 // What `keys` point at ascends by slot, each slot once, at most kMultiKeysMax. kOk: all is done. Else nothing
 // is: the gravest of what the keys were told: a fault, kFenced, kConflict, kHeld. Faults: kGrant, kFull,
 // kExhausted, kCorrupt, kDestroyed.

@@ -35,7 +35,7 @@ ReadResult read_slow(const Segment& segment, const shm::Slot& slot, void* buf, s
         const std::uint64_t size = static_cast<std::uint32_t>(content);
         constexpr std::uint64_t kPlainValue = pack(BlockContent{0, 0, BlockKind::kValue, 0}) >> 48;
         constexpr std::uint64_t kFlagsThatDontMatter =
-            pack(BlockContent{0, 0, BlockKind::kNone, kOfOperation}) >> 48;
+            pack(BlockContent{0, 0, BlockKind::kNone, kOfOperation | kIsOperation | kIsReleasing}) >> 48;
         if ((content >> 48 & ~kFlagsThatDontMatter) == kPlainValue && size <= capacity &&
             size <= room - sizeof(shm::Block)) [[likely]] {
             KEYSTILE_CRASH_POINT("operations.read.before_copy");

@@ -47,7 +47,19 @@ bool is_of_operation(const shm::BlockHead& head) noexcept {
     return content.kind == BlockKind::kValue && (content.flags & kOfOperation) != 0;
 }
 
+// Is this the descriptor, or the single key's block, of an operation in the ring?
+bool is_operation(const Segment& segment, const shm::BlockHead& head) noexcept {
+    const Position p = peek(head.version);
+    if (p == 0) return false;
+    const RingCell cell = load_cell(segment, p);
+    return (is_ready(segment, p, cell) || is_decided(segment, p, cell)) &&
+           cell.operation() == segment.ref_of(&head);
+}
+
+// The ring first: an operation leaves it after its block came into the word.
 bool is_value_reachable(const Segment& segment, const shm::BlockHead& head) noexcept {
+    const bool is_alone = (unpack_content(peek(head.content)).flags & kIsOperation) != 0;
+    if (is_alone && is_operation(segment, head)) return true;
     const auto* slot = segment.slot_at(static_cast<Ref>(peek(head.place)));
     return slot != nullptr && load_word(*slot).ref() == segment.ref_of(&head);
 }
@@ -61,15 +73,6 @@ bool is_key_block_reachable(const Segment& segment, const shm::BlockHead& head) 
            is_slot_reachable(segment, *slot);
 }
 
-// Is this the descriptor of an operation in the ring?
-bool is_operation(const Segment& segment, const shm::BlockHead& head) noexcept {
-    const Position p = peek(head.version);
-    if (p == 0) return false;
-    const RingCell cell = load_cell(segment, p);
-    return (is_ready(segment, p, cell) || is_decided(segment, p, cell)) &&
-           cell.descriptor() == segment.ref_of(&head);
-}
-
 // The block that a commit of the dead session replaced, if it did: nobody else may know that it is free.
 void repair_line(Segment& segment, const Remains& remains) noexcept {
     if (remains.old_ctl == 0 || remains.old_ref == 0) return;
@@ -81,10 +84,7 @@ void repair_line(Segment& segment, const Remains& remains) noexcept {
     std::uint64_t ctl = remains.old_ctl;
     if (!KEYSTILE_GUARD("reaper.line_id"))  // off: whatever lives there now is freed (E4)
         ctl = peek(segment.at_checked<shm::BlockHead>(remains.old_ref)->ctl);
-    free_exact(segment, nullptr, remains.old_ref, ctl);
-    // A large block whose owner died between freeing it and giving its chunks back.
-    if (class_at(segment, remains.old_ref) == kClasses)
-        release_run(segment, remains.old_ref, id_of(remains.old_ctl));
+    if (!free_exact(segment, nullptr, remains.old_ref, ctl)) finish_free(segment, remains.old_ref);
 }
 
 // A large block's chunks carry its id, even if the block itself never came to life.

@@ -15,38 +15,45 @@ void tell_author(const Segment& segment, std::uint32_t session, Position p, Cell
         pending, outcome_word(p, state), memory_order_release, memory_order_relaxed);
 }
 
-// Free what the operation leaves behind: the blocks it replaced, or, aborted, the ones it made; each by its exact ctl
-// (R8), then the descriptor.
-void free_remains(Segment& segment, Lane* lane, const DescriptorView& descriptor, RingCell cell) noexcept {
-    for (std::size_t i = 0; i < descriptor.count(); ++i) {
+// By its exact ctl (R8), and to the end, should another recycler have died inside it.
+void free_whole(Segment& segment, Lane* lane, Ref ref, std::uint64_t ctl) noexcept {
+    if (!free_exact(segment, lane, ref, ctl)) finish_free(segment, ref);
+}
+
+// Free what the operation leaves behind: the blocks it replaced, or, aborted, the ones it made; then the descriptor.
+void free_remains(Segment& segment, Lane* lane, const OperationView& operation, RingCell cell) noexcept {
+    for (std::size_t i = 0; i < operation.count(); ++i) {
         OperationEntry entry;
-        if (!descriptor.read(i, &entry)) return;
+        if (!operation.read(i, &entry)) return;
         if (entry.fresh == 0) continue;
         KEYSTILE_CRASH_POINT("operations.recycle.before_free");
         if (cell.state() == CellState::kAborted) {
-            free_exact(segment, lane, entry.fresh, entry.fresh_ctl);
+            free_whole(segment, lane, entry.fresh, entry.fresh_ctl);
         } else if (entry.old_ctl != 0) {
             const Ref old = SlotWord(entry.expected).ref();
             const auto* head = segment.at<shm::BlockHead>(old);
             const bool is_exact =
                 head == nullptr || KEYSTILE_GUARD("recycle.exact_id");  // off: by an id read late (E3)
-            free_exact(segment, lane, old, is_exact ? entry.old_ctl : peek(head->ctl));
+            free_whole(segment, lane, old, is_exact ? entry.old_ctl : peek(head->ctl));
         }
     }
+    if (operation.is_single()) return;  // its block is the key's value now, or freed above
     KEYSTILE_CRASH_POINT("operations.recycle.before_descriptor");
-    free_exact(segment, lane, cell.descriptor(), descriptor.ctl());
+    free_whole(segment, lane, cell.operation(), operation.ctl());
 }
 
 void recycle_decided(Segment& segment, Lane* lane, Position p, RingCell cell) noexcept {
-    DescriptorView descriptor;
-    if (descriptor.open(segment, p, cell)) {
+    OperationView operation;
+    if (operation.open(segment, p, cell)) {
         const bool is_ours =
-            lane != nullptr && descriptor.author() == lane->id().index;  // then the author knows
+            lane != nullptr && operation.author() == lane->id().index;  // then the author knows
         if (!is_ours && KEYSTILE_GUARD("recycle.outcome_first"))
-            tell_author(segment, descriptor.author(), p, cell.state());
+            tell_author(segment, operation.author(), p, cell.state());
         KEYSTILE_CRASH_POINT("operations.recycle.after_outcome");
         if (!KEYSTILE_GUARD("recycle.finalise_first") || finalise(segment, p, cell))
-            free_remains(segment, lane, descriptor, cell);
+            free_remains(segment, lane, operation, cell);
+    } else {
+        finish_free(segment, cell.operation());
     }
     advance(segment, p, cell);
 }

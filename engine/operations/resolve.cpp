@@ -18,25 +18,76 @@ struct Frame {
 
 Status move_on(const Segment& segment, shm::Slot& slot, SlotWord word) noexcept;
 
+// Before a word is overwritten: whoever installed it is marked (R2), or he could be told ABORTED, for the word that he
+// looks for is gone. Only where a version is a position (E1).
+void ensure(const Segment& segment, SlotWord word) noexcept {
+    if (!segment.is_durable() && KEYSTILE_GUARD("ring.ensure_durable_only")) return;
+    const Position p = word.version();
+    const RingCell cell = p != 0 ? load_cell(segment, p) : RingCell();
+    if (p == 0 || !is_ready(segment, p, cell) || !KEYSTILE_GUARD("ring.ensure")) return;
+    KEYSTILE_CRASH_POINT("operations.ensure.before_mark");
+    // order: full (locked), ring.cas_cell. A crash before or after it: the next who overwrites does it, or has it done.
+    cas_cell(segment, p, cell, cell.with(CellState::kCommitted));
+}
+
+// What stands in the slot's way: the position of an undecided operation, or 0: look again.
+Position clear_intent(const Segment& segment, shm::Slot& slot, SlotWord word, Status* status_out) noexcept {
+    const Position other = word.version();
+    if (is_ready(segment, other, load_cell(segment, other))) return other;
+    *status_out = move_on(segment, slot, word);
+    return 0;
+}
+
+// As advance_operation, for the block of a single key.
+Position advance_single(const Segment& segment, Position p, RingCell cell,
+                        const OperationView& operation) noexcept {
+    OperationEntry entry;
+    if (!operation.read(0, &entry)) return 0;
+    auto* slot = segment.slot_at(entry.slot);
+    CellState state = CellState::kAborted;
+    while (slot != nullptr) {  // lock-free: another turn only if the word moved
+        const SlotWord word = load_word(*slot);
+        if (word.is_intent()) {
+            Status s = Status::kOk;
+            const Position other = clear_intent(segment, *slot, word, &s);
+            if (other != 0 || s != Status::kOk) return other;
+            continue;
+        }
+        const bool is_installed = word.version() == p;
+        if (is_installed) state = CellState::kCommitted;
+        if (is_installed || word != SlotWord(entry.expected)) break;
+        ensure(segment, word);
+        KEYSTILE_CRASH_POINT("operations.decide.before_single");
+        // order[operations.single]: full (locked). release: the block, which its author published before the cell;
+        //   pairs with load_word. From exactly the word that was judged, which never returns: so a late one misses. A
+        //   crash before: anybody goes on from the cell; after: the version tells that it is done.
+        if (cas_word(*slot, word, final_word(segment, p, entry, CellState::kCommitted))) wake(*slot);
+    }
+    KEYSTILE_CRASH_POINT("operations.decide.before_single_mark");
+    cas_cell(segment, p, cell, cell.with(state));
+    return 0;
+}
+
 // Install intents from frame->next on, and decide. 0: the operation is decided (by us or another), or over. Else the
 // position of an undecided operation that stands in the way.
 Position advance_operation(const Segment& segment, Frame* frame) noexcept {
     const Position p = frame->p;
     const RingCell cell = load_cell(segment, p);
-    DescriptorView descriptor;
-    if (!is_ready(segment, p, cell) || !descriptor.open(segment, p, cell)) return 0;
-    while (frame->next < descriptor.count()) {
+    OperationView operation;
+    if (!is_ready(segment, p, cell) || !operation.open(segment, p, cell)) return 0;
+    if (operation.is_single()) return advance_single(segment, p, cell, operation);
+    while (frame->next < operation.count()) {
         OperationEntry entry;
-        if (!descriptor.read(frame->next, &entry)) return 0;
+        if (!operation.read(frame->next, &entry)) return 0;
         auto* slot = segment.slot_at(entry.slot);
         const SlotWord expected(entry.expected);
         const SlotWord word = slot != nullptr ? load_word(*slot) : SlotWord();
         if (word.is_intent() && word.version() == p) {
             ++frame->next;
         } else if (word.is_intent()) {
-            const Position other = word.version();
-            if (is_ready(segment, other, load_cell(segment, other))) return other;
-            if (move_on(segment, *slot, word) != Status::kOk) return 0;
+            Status s = Status::kOk;
+            const Position other = clear_intent(segment, *slot, word, &s);
+            if (other != 0 || s != Status::kOk) return other;
         } else if (slot == nullptr || word != expected) {
             KEYSTILE_CRASH_POINT("operations.decide.before_abort");
             cas_cell(segment, p, cell, cell.with(CellState::kAborted));
@@ -44,6 +95,7 @@ Position advance_operation(const Segment& segment, Frame* frame) noexcept {
         } else {
             if (load_cell(segment, p) != cell)
                 return 0;  // decided: an intent now would only have to be undone
+            ensure(segment, word);
             KEYSTILE_CRASH_POINT("operations.decide.before_install");
             // order[operations.install]: full (locked). Partner: load_word of everybody. From exactly the word that
             //   was judged, which returns only if the operation aborts, or writes nothing here (then: R6). A crash
@@ -83,13 +135,13 @@ Status look_through(const Segment& segment, const shm::Slot& slot, SlotWord word
     const Position p = word.version();
     const RingCell cell = load_cell(segment, p);
     *is_final_out = !is_ready(segment, p, cell);
-    DescriptorView descriptor;
-    if (is_decided(segment, p, cell) && descriptor.open(segment, p, cell)) {
+    OperationView operation;
+    if (is_decided(segment, p, cell) && operation.open(segment, p, cell)) {
         OperationEntry entry;
         bool is_there = false;
-        if (descriptor.find(segment.ref_of(&slot), &entry, &is_there)) {
+        if (operation.find(segment.ref_of(&slot), &entry, &is_there)) {
             if (!is_there) return load_word(slot) == word ? Status::kCorrupt : Status::kBusy;
-            *clean_out = final_word(entry, cell.state());
+            *clean_out = final_word(segment, p, entry, cell.state());
             return Status::kOk;
         }
     }
@@ -117,10 +169,12 @@ Status move_on(const Segment& segment, shm::Slot& slot, SlotWord word) noexcept 
 
 }  // namespace
 
-SlotWord final_word(const OperationEntry& entry, CellState decided) noexcept {
+SlotWord final_word(const Segment& segment, Position p, const OperationEntry& entry,
+                    CellState decided) noexcept {
     SlotWord word(entry.expected);
     if (decided != CellState::kCommitted) return word;
-    if (entry.fresh != 0) word = committed(word, entry.fresh);
+    if (entry.fresh != 0)
+        word = SlotWord(version_after(segment, p, word.version()), word.epoch(), entry.fresh);
     return entry.is_released ? next_epoch(word) : word;
 }
 
@@ -141,19 +195,24 @@ void decide(const Segment& segment, Position p) noexcept {
 }
 
 bool finalise(const Segment& segment, Position p, RingCell decided) noexcept {
-    DescriptorView descriptor;
-    if (!descriptor.open(segment, p, decided)) return false;
-    for (std::size_t i = 0; i < descriptor.count(); ++i) {
+    OperationView operation;
+    if (!operation.open(segment, p, decided)) return false;
+    for (std::size_t i = 0; i < operation.count(); ++i) {
         OperationEntry entry;
-        if (!descriptor.read(i, &entry)) return false;
+        if (!operation.read(i, &entry)) return false;
         auto* slot = segment.slot_at(entry.slot);
         if (slot == nullptr) continue;
+        if (operation
+                .is_single()) {  // installed already; the wake once more, for one who was killed before his
+            wake(*slot);
+            continue;
+        }
         const SlotWord intent = intent_word(p, SlotWord(entry.expected));
         if (load_word(*slot) != intent) continue;
         KEYSTILE_CRASH_POINT("operations.finalise.before_cas");
         // order[operations.finalise]: full (locked). release: the new block, which its author published before the
         //   cell; pairs with the readers' load_word. A crash before or after it: the next one who finalises.
-        if (cas_word(*slot, intent, final_word(entry, decided.state()))) wake(*slot);
+        if (cas_word(*slot, intent, final_word(segment, p, entry, decided.state()))) wake(*slot);
     }
     return true;
 }

@@ -1,8 +1,10 @@
-// Bringing operations of several keys to their end: by their author, or by anybody who meets them. docs/RING.md.
+// Bringing operations to their end: by their author, or by anybody who meets them. docs/RING.md.
 //
 // M1  READY -> COMMITTED is the linearization point; before it every entry's word said INTENT of this operation, and
 //     nothing but a decision takes an INTENT away. (AllOrNothing, Serializable)
 // M2  An INTENT word is moved on only by what its operation decided, or, if that is over, put back bit for bit (R6).
+//     A single key's operation (durable store) needs no INTENT: its install is that point, and marks what it replaces
+//     first (R2).
 // M3  Entries are taken in ascending order of their slots (R9), so whoever helps whoever waits comes to an end.
 // Lock-free: each turn decides an operation or sees that another did. Nobody asks who is alive.
 #pragma once
@@ -11,8 +13,9 @@
 
 namespace keystile::engine {
 
-// The word that an entry's slot has after the operation.
-SlotWord final_word(const OperationEntry& entry, CellState decided) noexcept;
+// The word that an entry's slot has after the operation at p.
+SlotWord final_word(const Segment& segment, Position p, const OperationEntry& entry,
+                    CellState decided) noexcept;
 constexpr SlotWord intent_word(Position p, SlotWord expected) noexcept {
     // As the expected word, but the version is the position, and the bit behind the epoch says so.
     return SlotWord(Word128{expected.raw().lo | (1ull << 32), (p << 8) | (expected.raw().hi & 0xFFu)});

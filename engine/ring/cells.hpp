@@ -1,11 +1,12 @@
 // The ring: one cell an operation, its place and identity a position that is never given out twice.
 //
-//   lo: lap 61 | state 3      hi: descriptor's ref 32
+//   lo: lap 61 | state 3      hi: operation's ref 32
 //
 // P1  Positions 1, 2, 3 ...; of P the cell is (P - 1) mod N, the lap (P - 1) div N.
 // P2  FREE -> READY -> COMMITTED | ABORTED -> FREE of the next lap, or FREE -> SKIPPED -> FREE of the next lap. So
 //     each (lap, state) of a cell comes once, and a CAS from a cell once read can hit only what was read.
-// P3  READY names a descriptor that stays as it is until the cell has moved on (R3, R4 of docs/RING.md).
+// P3  READY names an operation (ring/operation.hpp) that stays as it is until the cell has moved on (R3, R4 of
+//     docs/RING.md).
 // In the segment: never renumber.
 #pragma once
 
@@ -22,14 +23,14 @@ class RingCell {
 public:
     constexpr RingCell() noexcept = default;
     constexpr explicit RingCell(Word128 raw) noexcept : raw_(raw) {}
-    constexpr RingCell(std::uint64_t lap, CellState state, Ref descriptor) noexcept
-        : raw_{(lap << 3) | static_cast<std::uint64_t>(state), descriptor} {}
+    constexpr RingCell(std::uint64_t lap, CellState state, Ref operation) noexcept
+        : raw_{(lap << 3) | static_cast<std::uint64_t>(state), operation} {}
 
     constexpr Word128 raw() const noexcept { return raw_; }
     constexpr std::uint64_t lap() const noexcept { return raw_.lo >> 3; }
     constexpr CellState state() const noexcept { return static_cast<CellState>(raw_.lo & 7u); }
-    constexpr Ref descriptor() const noexcept { return static_cast<Ref>(raw_.hi); }
-    constexpr RingCell with(CellState state) const noexcept { return {lap(), state, descriptor()}; }
+    constexpr Ref operation() const noexcept { return static_cast<Ref>(raw_.hi); }
+    constexpr RingCell with(CellState state) const noexcept { return {lap(), state, operation()}; }
     friend constexpr bool operator==(RingCell, RingCell) = default;
 
 private:

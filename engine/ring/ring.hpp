@@ -1,5 +1,5 @@
 // Door of the ring layer: operations of several keys, written down and decided where everybody sees them.
 #pragma once
 
-#include "ring/cells.hpp"       // IWYU pragma: export
-#include "ring/descriptor.hpp"  // IWYU pragma: export
+#include "ring/cells.hpp"      // IWYU pragma: export
+#include "ring/operation.hpp"  // IWYU pragma: export

@@ -69,7 +69,8 @@ struct Header {
     std::uint64_t incarnation;  // 24 bits
     std::uint64_t created_wall_ns;
     Atomic32 is_destroyed;
-    std::uint32_t ring_bits;  // the ring has 2^ring_bits cells
+    std::uint32_t ring_bits;   // the ring has 2^ring_bits cells
+    std::uint32_t is_durable;  // 1: every commit goes through the ring, its version is its position
 
     Limit participants;
     Limit sessions;
@@ -158,9 +159,9 @@ struct alignas(32) BlockHead {
 };
 struct Block {
     BlockHead head;
-    Word128 expected;    // ring path: the slot word this operation expects
-    Atomic64 new_epoch;  // ring path
-    Atomic64 wall_ns;    // durable store
+    Atomic64 expected[2];  // a single key's block on the ring (durable store): as in Entry
+    Atomic64 old_ctl;      // the same
+    Atomic64 wall_ns;      // durable store
     std::uint64_t payload[];
 };
 static_assert(sizeof(BlockHead) == 32 && sizeof(Block) == 64);
@@ -236,6 +237,7 @@ constexpr std::uint64_t layout_fingerprint() noexcept {
                                    offsetof(shm::Slot, turn),
                                    offsetof(shm::Slot, next),
                                    sizeof(shm::Block),
+                                   offsetof(shm::Block, old_ctl),
                                    sizeof(shm::BlockHead),
                                    offsetof(shm::BlockHead, version),
                                    offsetof(shm::BlockHead, content),

@@ -56,11 +56,12 @@ Status open_again(const File& file, const std::string& path, Access access, File
     return is_at_path(file, path) && is_at_path(*file_out, path) ? Status::kOk : own_fault(Status::kNoStore);
 }
 
-void fill_header(shm::Header& header, std::uint32_t root_bits, std::uint32_t ring_bits,
+void fill_header(shm::Header& header, std::uint32_t root_bits, const SegmentOptions& options,
                  std::uint64_t segment_bytes) noexcept {
     header.layout_version = kLayoutVersion;
     header.root_bits = root_bits;
-    header.ring_bits = ring_bits;
+    header.ring_bits = options.ring_bits;
+    header.is_durable = options.is_durable ? 1 : 0;
     header.fingerprint = layout_fingerprint();
     header.segment_bytes = segment_bytes;
     header.store_id = random_bits() | 1u;
@@ -116,7 +117,7 @@ Status Segment::create(const std::string& folder, const std::string& path,
     }
     fresh.base_ = fresh.mapping_.base();
     shm::Header& header = fresh.header();
-    fill_header(header, root_bits, options.ring_bits, segment_bytes);
+    fill_header(header, root_bits, options, segment_bytes);
     raise_limit(header.participants, participants_bytes);
     raise_limit(header.sessions, sessions_bytes);
     raise_limit(header.ring, sizeof(Word128) << options.ring_bits);
@@ -146,7 +147,7 @@ Status Segment::validate() noexcept {
     if (header.layout_version != kLayoutVersion || header.fingerprint != layout_fingerprint())
         return Status::kLayout;
     if (header.segment_bytes != bytes || bytes < kSegmentBytesMin || bytes > kSegmentBytesMax ||
-        header.root_bits < kRootBitsMin || header.root_bits > kRootBitsMax ||
+        header.root_bits < kRootBitsMin || header.root_bits > kRootBitsMax || header.is_durable > 1 ||
         header.ring_bits > kRingBitsMax || peek(header.ring.bytes) < sizeof(Word128) << header.ring_bits) {
         return Status::kCorrupt;
     }
@@ -157,6 +158,7 @@ Status Segment::validate() noexcept {
     if (peek(header.is_destroyed) != 0) return Status::kDestroyed;
     root_bits_ = header.root_bits;
     ring_bits_ = header.ring_bits;
+    is_durable_ = header.is_durable != 0;
     store_id_ = header.store_id;
     regions_ = regions_of(bytes, root_bits_);
     return regions_.chunk_count == 0 ? Status::kCorrupt : Status::kOk;

@@ -25,6 +25,7 @@ struct SegmentOptions {
     std::uint64_t expected_keys = 0;
     std::uint64_t max_bytes = 0;
     std::uint32_t ring_bits = kRingBitsDefault;
+    bool is_durable = false;  // of a new one; who attaches finds what it is
 };
 
 class Segment {
@@ -80,6 +81,8 @@ public:
     }
 
     std::uint64_t ring_cells() const noexcept { return 1ull << ring_bits_; }
+    // Every commit goes through the ring, and its version is its position.
+    bool is_durable() const noexcept { return is_durable_; }
     Word128* ring_cell(std::uint64_t index) const noexcept {
         return reinterpret_cast<Word128*>(base_ + regions_.ring) + index;
     }
@@ -163,6 +166,7 @@ private:
     Regions regions_{};
     std::uint32_t root_bits_ = 0;
     std::uint32_t ring_bits_ = 0;
+    bool is_durable_ = false;
     std::uint64_t store_id_ = 0;
     bool is_read_only_ = false;
     std::string path_;

@@ -404,17 +404,17 @@ bool a_gone_descriptor_is_not_believed() {
     create_small(store.url());
     const Attached self(store.url());
     HOLDS(put(self, "k", "1") == KS_OK && put(self, "innocent", "1") == KS_OK);
-    const auto author = other(
-        store,
-        {{"operations.multi.before_publish", 1, SIGSTOP}, {"operations.recycle.before_free", 1, SIGSTOP}},
-        [](const Attached& at) {
-            ks_multi* multi = nullptr;
-            (void)ks_multi_begin(at.session, &multi);
-            (void)ks_multi_read(multi, bytes("k"), nullptr, 0, nullptr, nullptr);
-            (void)ks_multi_put(multi, bytes("k"), bytes("2"), nullptr);
-            (void)ks_multi_put(multi, bytes("twin"), bytes("2"), nullptr);
-            return ks_multi_commit(multi);
-        });
+    const auto author =
+        other(store,
+              {{"operations.publish.before_cas", 1, SIGSTOP}, {"operations.recycle.before_free", 1, SIGSTOP}},
+              [](const Attached& at) {
+                  ks_multi* multi = nullptr;
+                  (void)ks_multi_begin(at.session, &multi);
+                  (void)ks_multi_read(multi, bytes("k"), nullptr, 0, nullptr, nullptr);
+                  (void)ks_multi_put(multi, bytes("k"), bytes("2"), nullptr);
+                  (void)ks_multi_put(multi, bytes("twin"), bytes("2"), nullptr);
+                  return ks_multi_commit(multi);
+              });
     HOLDS(author->await_stop());
     HOLDS(put(self, "k", "own") == KS_OK);  // the author's operation will be aborted
     author->resume();

@@ -1,295 +1,10 @@
 // The operations of the crash matrix. Each says what the victim does, what comes before, and which point
 // makes it happen.
-#include <csignal>
-
-#include "abi/abi.hpp"
-#include "crash/world.hpp"
+#include "crash/acts.hpp"
 
 namespace keystile::testing {
 
 namespace {
-
-constexpr std::string_view kCas = "operations.commit.after_cas";
-constexpr std::string_view kLongKey = "a key of more than sixteen bytes";
-constexpr std::uint64_t kMillisecond = 1'000'000;
-
-const std::string mebibyte(1u << 20, 'm');
-const std::string other_class(300, 'o');
-
-// ---- What victims do ------------------------------------------------------------------------------------
-
-ks_status commit_small(Actor& a) {
-    return a.commit(a.world.key(), a.seen, "victim");
-}
-ks_status commit_other_class(Actor& a) {
-    return a.commit(a.world.key(), a.seen, other_class);
-}
-ks_status commit_mebibyte(Actor& a) {
-    return a.commit(a.world.key(), a.seen, mebibyte);
-}
-ks_status erase(Actor& a) {
-    return a.erase(a.world.key(), a.seen);
-}
-ks_status claim(Actor& a) {
-    return a.claim(a.world.key());
-}
-ks_status commit_granted(Actor& a) {
-    return a.commit_granted(a.world.key(), "victim", false);
-}
-ks_status commit_and_release(Actor& a) {
-    return a.commit_granted(a.world.key(), "victim", true);
-}
-ks_status renew(Actor& a) {
-    return ks_renew(a.session, &a.grant, 3'600'000 * kMillisecond, nullptr);
-}
-ks_status release(Actor& a) {
-    return ks_release(a.session, &a.grant, nullptr);
-}
-// The epoch that the key's word has now.
-std::uint64_t epoch_of(Actor& a) {
-    ks_stamp now{};
-    (void)ks_watch(a.session, bytes(a.world.key()), ks_stamp{UINT64_MAX, 0}, 0, &now);
-    return now.epoch;
-}
-ks_status reclaim_dead(Actor& a) {
-    return ks_reclaim(a.session, bytes(a.world.key()), epoch_of(a), 0, nullptr);
-}
-ks_status reclaim_live(Actor& a) {
-    return ks_reclaim(a.session, bytes(a.world.key()), epoch_of(a), KS_RECLAIM_LIVE, nullptr);
-}
-ks_status watch(Actor& a) {
-    return ks_watch(a.session, bytes(a.world.key()), a.seen, 20 * kMillisecond, nullptr);
-}
-ks_status claim_and_wait(Actor& a) {
-    ks_claim_options options{};
-    options.struct_size = sizeof options;
-    options.wait_ns = KS_FOREVER;
-    return ks_claim(a.session, bytes(a.world.key()), &options, &a.grant, nullptr);
-}
-ks_status resolve(Actor& a) {
-    ks_key key;
-    return ks_resolve(a.session, bytes(a.world.key()), &key);
-}
-ks_status open_session(Actor& a) {
-    ks_session* session = nullptr;
-    return ks_session_open(a.store, &session);
-}
-ks_status close_session(Actor& a) {
-    ks_session_close(a.session);
-    return KS_OK;
-}
-ks_status close_store(Actor& a) {
-    ks_close(a.store);
-    a.store = nullptr;
-    return KS_OK;
-}
-ks_status open_store(Actor& a) {
-    return open_small(a.world.store.url(), KS_OPEN_MUST_EXIST, &a.store);
-}
-ks_status reap(Actor& a) {
-    return ks_reap(a.store, nullptr);
-}
-ks_status read_all(Actor& a) {
-    const auto on_entry = [](void*, const ks_entry*) { return 0; };
-    char buffer[64];
-    ks_get_item item{};
-    item.key = bytes("k");
-    ks_status s = ks_get(a.session, bytes("k"), buffer, sizeof buffer, nullptr, nullptr);
-    if (s == KS_OK) s = ks_get_many(a.session, &item, 1);
-    if (s == KS_OK) s = ks_list(a.session, {nullptr, 0}, KS_LIST_ALL, on_entry, nullptr);
-    return s == KS_OK ? ks_check(a.store, nullptr, nullptr, nullptr) : s;
-}
-
-// Several keys: the cell's and its twin, from what was seen.
-ks_status commit_both(Actor& a, std::string_view key, bool is_delete, bool is_release) {
-    ks_multi* multi = nullptr;
-    ks_status s = ks_multi_begin(a.session, &multi);
-    if (s == KS_OK && !is_release) s = ks_multi_expect(multi, bytes(key), a.seen);
-    if (s == KS_OK && is_delete) s = ks_multi_delete(multi, bytes(key), nullptr);
-    if (s == KS_OK && is_release) s = ks_multi_release(multi, bytes(key), &a.grant);
-    if (s == KS_OK && !is_delete && !is_release)
-        s = ks_multi_put(multi, bytes(key), bytes("victim"), nullptr);
-    if (s == KS_OK) s = ks_multi_put(multi, bytes("twin"), bytes("victim"), nullptr);
-    if (s == KS_OK) s = ks_multi_commit(multi);
-    ks_multi_end(multi);
-    if (s == KS_OK && key == a.world.key() && !is_release) ++a.world.shared.commits;
-    return s;
-}
-ks_status commit_two(Actor& a) {
-    return commit_both(a, a.world.key(), false, false);
-}
-ks_status delete_and_put(Actor& a) {
-    return commit_both(a, a.world.key(), true, false);
-}
-ks_status release_and_put(Actor& a) {
-    return commit_both(a, a.world.key(), false, true);
-}
-ks_status commit_big_two(Actor& a) {  // one of the blocks is a run of chunks, the descriptor too
-    ks_multi* multi = nullptr;
-    ks_status s = ks_multi_begin(a.session, &multi);
-    for (int i = 0; s == KS_OK && i < 700; ++i)
-        s = ks_multi_expect(multi, bytes("none-" + std::to_string(i)), ks_stamp{});
-    if (s == KS_OK) s = ks_multi_expect(multi, bytes(a.world.key()), a.seen);
-    if (s == KS_OK) s = ks_multi_put(multi, bytes(a.world.key()), bytes(mebibyte), nullptr);
-    if (s == KS_OK) s = ks_multi_put(multi, bytes("twin"), bytes("victim"), nullptr);
-    if (s == KS_OK) s = ks_multi_commit(multi);
-    ks_multi_end(multi);
-    if (s == KS_OK) ++a.world.shared.commits;
-    return s;
-}
-void resolve_many(Actor& a) {
-    ks_key key;
-    for (int i = 0; i < 700; ++i) (void)ks_resolve(a.session, bytes("none-" + std::to_string(i)), &key);
-}
-// The same of two keys that are neither the cell's nor its twin: what a corpse was about.
-ks_status commit_two_others(Actor& a) {
-    ks_multi* multi = nullptr;
-    ks_status s = ks_multi_begin(a.session, &multi);
-    for (const char* key : {"other", "third"})
-        if (s == KS_OK) s = ks_multi_put(multi, bytes(key), bytes("corpse"), nullptr);
-    if (s == KS_OK) s = ks_multi_commit(multi);
-    ks_multi_end(multi);
-    return s;
-}
-ks_status snapshot(Actor& a) {
-    ks_snapshot* cut = nullptr;
-    const ks_status s = ks_snapshot_prefix(a.session, {nullptr, 0}, &cut);
-    ks_snapshot_close(cut);
-    return s;
-}
-
-// ---- What comes before ----------------------------------------------------------------------------------
-
-void take_claim(Actor& a) {
-    (void)a.claim(a.world.key());
-}
-void commit_twice(Actor& a) {  // then the session has a spare block
-    for (int i = 0; i < 2; ++i) (void)a.commit(a.world.key(), a.stamp_of(a.world.key()), "prepared");
-}
-void put_mebibyte(Actor& a) {
-    (void)a.put(a.world.key(), mebibyte);
-}
-void fill_first_chunks(Actor& a) {  // each class opens a chunk: until there is none left
-    const engine::Segment& segment = a.store->store->segment;
-    const auto has_virgin = [&] {
-        for (std::uint64_t i = 0; i < segment.chunk_count(); ++i) {
-            if (engine::peek(segment.chunk(i)->use) == 0) return true;
-        }
-        return false;
-    };
-    for (std::size_t size = 500; has_virgin(); size *= 2)
-        (void)a.put("fill-" + std::to_string(size), std::string(size, 'f'));
-}
-void open_other_sessions(Actor& a) {  // of the 64 records, this process has one and the victim one
-    for (int i = 0; i < 62; ++i) (void)open_session(a);
-}
-void open_other_participants(Actor& a) {
-    for (int i = 0; i < 63; ++i) {
-        ks_store* store = nullptr;
-        if (open_small(a.world.store.url(), 0, &store) == KS_OK) a.world.extra_stores.push_back(store);
-    }
-}
-void dead_owner(Actor& a) {
-    a.world.corpse(claim, "");
-}
-void dead_bidder(Actor& a) {
-    a.world.corpse(claim, "slots.claim.after_bid");
-}
-void dead_reclaimer(Actor& a) {  // of the live claim that the victim took before
-    a.world.corpse(reclaim_live, "slots.reclaim.after_mark");
-}
-void expired_lease(Actor& a) {
-    (void)a.claim(a.world.key(), kMillisecond);
-    std::uint64_t left_ns = 1;
-    const auto on_entry = [](void* user, const ks_entry* entry) {
-        if (entry->is_claimed != 0) *static_cast<std::uint64_t*>(user) = entry->owner.lease_left_ns;
-        return 0;
-    };
-    while (left_ns != 0) (void)ks_list(a.session, bytes(a.world.key()), 0, on_entry, &left_ns);
-}
-void stopped_waiter(Actor& a) {  // its bit is set, so whoever changes the key has to wake
-    World& world = a.world;
-    auto waiter = std::make_unique<Child>([&world](const Child::Line&) {
-        Attached other(world.store.url());
-        ks_stamp seen{};
-        (void)ks_get(other.session, bytes(world.key()), nullptr, 0, nullptr, &seen);
-        arm({{"operations.watch.before_sleep", 1, SIGSTOP}});
-        return ks_watch(other.session, bytes(world.key()), seen, KS_FOREVER, nullptr) == KS_OK ? 0 : 1;
-    });
-    if (!waiter->await_stop()) world.note("the waiter did not come to its sleep");
-    world.helpers.push_back(std::move(waiter));
-}
-void commit_between(Actor& a) {
-    (void)a.commit(a.world.key(), a.stamp_of(a.world.key()), "between");
-}
-void resolve_between(Actor& a) {
-    (void)resolve(a);
-}
-void release_between(Actor& a) {
-    (void)release(a);
-}
-
-// ---- What the reaper finds ------------------------------------------------------------------------------
-
-ks_status insert_long(Actor& a) {
-    return a.put("corpse: a key of more than 16 bytes", "v");
-}
-ks_status insert_colliding(Actor& a) {
-    return a.put(a.world.colliding, "v");
-}
-ks_status overwrite_other(Actor& a) {
-    return a.put("other", "corpse");
-}
-ks_status overwrite_other_big(Actor& a) {
-    return a.put("other", mebibyte);
-}
-void overwrite_other_thrice(Actor& a) {
-    for (int i = 0; i < 3; ++i) (void)overwrite_other(a);
-}
-// Each: the remains that one death leaves.
-template <ks_status (*act)(Actor&), const char* point, int occurrence = 1, void (*prepare)(Actor&) = nullptr>
-void corpse(Actor& a) {
-    a.world.corpse(act, point, occurrence, prepare);
-}
-constexpr char kAfterCas[] = "operations.commit.after_cas", kBeforeCas[] = "operations.commit.before_cas";
-constexpr char kBeforePublish[] = "operations.commit.before_publish", kBeforeTake[] = "arena.run.before_take";
-constexpr char kBeforeCtl[] = "arena.run.before_ctl", kBeforeGiveBack[] = "arena.run.before_give_back";
-constexpr char kBeforeInsert[] = "slots.insert.before_cas", kBeforePlaced[] = "slots.insert.before_placed";
-constexpr char kBeforeSplit[] = "slots.split.before_cas", kBeforeKeep[] = "arena.keep.before_cas";
-
-void put_other_big(Actor& a) {
-    (void)overwrite_other_big(a);
-}
-// Two that die in the same moment: the second one's opening the store cannot reap the first.
-void two_dead(Actor& a) {
-    World& world = a.world;
-    const auto stopped = [&](ks_status (*act)(Actor&), const char* point) {
-        auto child = std::make_unique<Child>([&world, act, point](const Child::Line&) {
-            const Attached other(world.store.url());
-            Actor actor{world, other.store, other.session};
-            arm({{point, 1, SIGSTOP}});
-            return static_cast<int>(act(actor));
-        });
-        if (!child->await_stop()) world.note("a process did not come to its place of death");
-        return child;
-    };
-    const auto first = stopped(overwrite_other, kAfterCas);
-    const auto second = stopped(insert_long, kBeforeInsert);
-    first->kill();
-    second->kill();
-}
-
-// ---- How the effect shows -------------------------------------------------------------------------------
-
-bool is_committed(Actor& a, ks_stamp before) {
-    return a.stamp_of(a.world.key()).version == before.version + 1;
-}
-bool is_claimed_now(Actor& a, ks_stamp) {
-    return (epoch_of(a) & 1u) != 0;
-}
-bool is_free_now(Actor& a, ks_stamp) {
-    return (epoch_of(a) & 1u) == 0;
-}
 
 using Operations = std::vector<Operation>;
 
@@ -364,15 +79,16 @@ void add_commits(Operations* all) {
 constexpr char kAllocated[] = "arena.allocate.after_cas",
                kBeforeArenaPublish[] = "arena.publish.before_store";
 constexpr std::string_view kMarked = "operations.decide.after_mark";
-constexpr std::string_view kInRing = "operations.multi.after_publish";
-constexpr char kMultiBeforePublish[] = "operations.multi.before_publish",
-               kMultiAfterPublish[] = "operations.multi.after_publish";
+constexpr std::string_view kInRing = "operations.publish.after_cas";
+constexpr char kMultiBeforePublish[] = "operations.publish.before_cas",
+               kMultiAfterPublish[] = "operations.publish.after_cas";
 constexpr char kBeforeInstall[] = "operations.decide.before_install",
                kBeforeMark[] = "operations.decide.before_mark";
 constexpr char kAfterMark[] = "operations.decide.after_mark",
                kBeforeFinalise[] = "operations.finalise.before_cas";
 constexpr char kBeforeFree[] = "operations.recycle.before_free",
                kBeforeDescriptor[] = "operations.recycle.before_descriptor";
+constexpr char kSingleInstalled[] = "operations.decide.before_single_mark";
 constexpr char kAfterReserve[] = "ring.reserve.after_add", kBeforeHead[] = "ring.advance.before_head";
 
 bool is_released_now(Actor& a, ks_stamp before) {
@@ -412,6 +128,8 @@ void add_multis(Operations* all) {
     all->push_back(multi_like({.name = "DeleteAndPut", .act = delete_and_put, .commits = 1}));
     all->push_back(
         multi_like({.name = "CommitMany", .act = commit_big_two, .prepare = resolve_many, .commits = 1}));
+    all->push_back(multi_like(
+        {.name = "CommitTwoOverMebibyte", .act = commit_two, .before = put_mebibyte, .commits = 1}));
     all->push_back(multi_like({.name = "ReleaseAndPut",
                                .act = release_and_put,
                                .prepare = take_claim,
@@ -447,6 +165,56 @@ void add_multis(Operations* all) {
                     .if_not_done = KS_OK,
                     .if_not_done_either = KS_CONFLICT});
     all->push_back({.name = "Snapshot", .act = snapshot});
+}
+
+// A durable store: a single key's commit goes through the ring, its block is the operation.
+void add_singles(Operations* all) {
+    const Operation singles[] = {
+        {.name = "SingleCommit", .act = commit_small},
+        {.name = "SingleInsert", .act = commit_small, .key = "new"},
+        {.name = "SingleDelete", .act = erase},
+        {.name = "SingleMebibyte", .act = commit_mebibyte, .before = put_mebibyte},
+        {.name = "SingleUnderGrant", .act = commit_granted, .prepare = take_claim, .holds_key = true},
+        {.name = "SingleAndRelease", .act = commit_and_release, .prepare = take_claim, .holds_key = true},
+        {.name = "SingleThatWakes", .act = commit_small, .before = stopped_waiter},
+        {.name = "SinglePastAHole", .act = commit_small, .meanwhile = hole_in_the_ring},
+    };
+    for (Operation op : singles) {
+        op.done_at = kSingleInstalled;
+        op.is_done = is_committed;
+        op.if_not_done = KS_OK;
+        op.if_not_done_either = KS_CONFLICT;
+        if (op.before == stopped_waiter) op.done_at = "slots.wake.before_wake";  // between install and mark
+        all->push_back(op);
+    }
+    all->push_back(multi_like({.name = "DurableTwo", .act = commit_two}));
+    all->push_back({.name = "RefusedSingle",
+                    .act = commit_small,
+                    .pause_at = kMultiBeforePublish,
+                    .while_paused = commit_between,
+                    .if_not_done = KS_CONFLICT,
+                    .if_not_done_either = KS_CONFLICT});
+    // What the dead one installed is marked before it is overwritten.
+    const std::pair<const char*, ks_status (*)(Actor&)> ensuring[] = {{"SingleThatEnsures", overwrite_other},
+                                                                      {"TwoThatEnsure", commit_two_others}};
+    for (const auto& [name, act] : ensuring) {
+        all->push_back({.name = name,
+                        .act = act,
+                        .meanwhile = corpse<overwrite_other, kSingleInstalled>,
+                        .if_not_done = KS_OK,
+                        .if_not_done_either = KS_CONFLICT});
+    }
+    const std::pair<const char*, void (*)(Actor&)> remains[] = {
+        {"ReapSingleHeld", corpse<overwrite_other, kBeforeArenaPublish>},
+        {"ReapSingleDraft", corpse<overwrite_other, kMultiBeforePublish>},
+        {"ReapSingleUndecided", corpse<overwrite_other, kMultiAfterPublish>},
+        {"ReapSingleInstalled", corpse<overwrite_other, kSingleInstalled>},
+        {"ReapSingleHalfRecycled", corpse<overwrite_other, kBeforeFree>},
+        {"ReapSingleBeforeTheHead", corpse<overwrite_other, kBeforeHead>},
+        {"ReapDurableDraft", corpse<commit_two_others, kMultiBeforePublish>},
+    };
+    for (const auto& [name, meanwhile] : remains)
+        all->push_back({.name = name, .act = reap, .meanwhile = meanwhile});
 }
 
 void add_claims(Operations* all) {
@@ -550,6 +318,9 @@ const std::vector<Operation>& operations() {
         Operations made;
         add_commits(&made);
         add_multis(&made);
+        const std::size_t first_durable = made.size();
+        add_singles(&made);
+        for (std::size_t i = first_durable; i < made.size(); ++i) made[i].is_durable = true;
         add_claims(&made);
         add_stores(&made);
         add_reaping(&made);

@@ -63,6 +63,7 @@ struct Operation {
     ks_status if_not_done = KS_OK;
     ks_status if_not_done_either = KS_OK;
     bool holds_key = false;   // while it is stopped others may be told KS_HELD
+    bool is_durable = false;  // versions are positions: they grow, and count nothing
     bool is_attached = true;  // else it opens the store itself, in act
 };
 

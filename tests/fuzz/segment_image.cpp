@@ -116,8 +116,8 @@ void leave_corpses(const std::string& url, const std::vector<std::string>& keys)
          }},
         {"operations.decide.after_mark", [&](ks_session* s) { put_both(s, keys[18], keys[19]); }},
         {"operations.decide.before_mark", [&](ks_session* s) { put_both(s, keys[16], keys[17]); }},
-        {"operations.multi.after_publish", [&](ks_session* s) { put_both(s, keys[14], keys[15]); }},
-        {"operations.multi.before_publish", [&](ks_session* s) { put_both(s, keys[14], keys[16]); }},
+        {"operations.publish.after_cas", [&](ks_session* s) { put_both(s, keys[14], keys[15]); }},
+        {"operations.publish.before_cas", [&](ks_session* s) { put_both(s, keys[14], keys[16]); }},
         {"",
          [&](ks_session* s) {
              ks_grant grant;
@@ -250,7 +250,7 @@ void SegmentImage::find_targets() {
     add_words(targets_.chunks, segment, segment.chunk(0), segment.chunk_count() * sizeof(shm::Chunk));
     add_words(targets_.ring, segment, segment.ring_cell(0), 8 * sizeof(Word128));
     for (Position p = 1; p <= ring_tail(segment); ++p) {
-        const Ref ref = load_cell(segment, p).descriptor();
+        const Ref ref = load_cell(segment, p).operation();
         const auto* descriptor = ref != 0 ? segment.at<shm::Descriptor>(ref, descriptor_bytes(2)) : nullptr;
         if (descriptor == nullptr) continue;
         add_words(targets_.ring, segment, descriptor, descriptor_bytes(2));

@@ -44,7 +44,7 @@ ks_status open_small(const std::string& url, std::uint32_t flags, ks_store** sto
     return ks_open(url.c_str(), &options, store_out);
 }
 
-void create_small(const std::string& url) {
+void create_small(const std::string& url, bool is_durable) {
     // Of the two pages of home slots, "k" and "other" lie in one and "new" in the other, which is not there yet.
     constexpr std::uint64_t kSeed = 0x6B657975;
     ks_store* store = nullptr;
@@ -53,8 +53,9 @@ void create_small(const std::string& url) {
         std::fprintf(stderr, "cannot create %s: %s, %s\n", url.c_str(), ks_status_name(s), ks_last_error());
         std::abort();
     }
-    store->store->segment.header().hash_seed =
-        kSeed;  // before the first key; whoever opens the store from now on reads it
+    // Before the first key; whoever opens the store from now on reads it.
+    store->store->segment.header().hash_seed = kSeed;
+    store->store->segment.header().is_durable = is_durable ? 1 : 0;
     ks_close(store);
 }
 

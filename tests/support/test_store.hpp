@@ -32,8 +32,8 @@ private:
 ks_status open_small(const std::string& url, std::uint32_t flags, ks_store** store_out);
 
 // Make it, with a hash seed that is the same in every run: so each run takes the same path through the
-// index.
-void create_small(const std::string& url);
+// index. is_durable: every commit through the ring, versions are positions; no journal.
+void create_small(const std::string& url, bool is_durable = false);
 
 // An attached store with one session; ends the process with a message if that fails.
 class Attached {

@@ -97,7 +97,7 @@ TEST_F(DamagedRing, AReadyCellWithoutADescriptorAnswers) {
     const Operation op = publish_operation({"a", "b"}, "new");
     install(op);
     const RingCell cell = load_cell(segment(), op.p);
-    for (const Ref ref : {Ref{0}, UINT32_MAX, cell.descriptor() + 1}) {
+    for (const Ref ref : {Ref{0}, UINT32_MAX, cell.operation() + 1}) {
         ASSERT_TRUE(cas_cell(segment(), op.p, load_cell(segment(), op.p),
                              RingCell(cell.lap(), CellState::kReady, ref)));
         expect_answers(("descriptor " + std::to_string(ref)).c_str());
