@@ -6,13 +6,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <csignal>
-#include <cstdio>
-#include <memory>
 #include <set>
 
-#include "abi/abi.hpp"
-#include "crash/world.hpp"
+#include "crash/guards.hpp"
 
 namespace keystile::testing {
 
@@ -22,60 +18,6 @@ constexpr char kOverwrite[] = "Overwrite";
 constexpr char kBeforePublish[] = "operations.commit.before_publish";
 constexpr char kBeforeCas[] = "operations.commit.before_cas";
 constexpr char kAfterCas[] = "operations.commit.after_cas";
-
-#define HOLDS(condition)                                                                   \
-    do {                                                                                   \
-        if (!(condition)) {                                                                \
-            std::fprintf(stderr, "guard_test.cpp:%d: not so: %s\n", __LINE__, #condition); \
-            return false;                                                                  \
-        }                                                                                  \
-    } while (false)
-
-std::string get(const Attached& at, std::string_view key) {
-    char buffer[256];
-    std::size_t size = 0;
-    const ks_status s = ks_get(at.session, bytes(key), buffer, sizeof buffer, &size, nullptr);
-    return s == KS_OK ? std::string(buffer, size) : ks_status_name(s);
-}
-
-ks_stamp stamp_of(const Attached& at, std::string_view key) {
-    ks_stamp seen{};
-    (void)ks_get(at.session, bytes(key), nullptr, 0, nullptr, &seen);
-    return seen;
-}
-
-ks_status put(const Attached& at, std::string_view key, std::string_view value) {
-    return ks_commit(at.session, bytes(key), stamp_of(at, key), bytes(value), nullptr, nullptr);
-}
-
-ks_status put_granted(const Attached& at, const ks_grant& grant, std::string_view key,
-                      std::string_view value) {
-    ks_commit_options options{};
-    options.struct_size = sizeof options;
-    options.grant = &grant;
-    const ks_stamp seen{stamp_of(at, key).version, grant.stamp.epoch};
-    return ks_commit(at.session, bytes(key), seen, bytes(value), &options, nullptr);
-}
-
-ks_status claim(const Attached& at, std::string_view key, ks_grant* grant_out) {
-    return ks_claim(at.session, bytes(key), nullptr, grant_out, nullptr);
-}
-
-// Another process that does `act` and comes by `steps` on its way.
-template <class Act>
-std::unique_ptr<Child> other(const TestStore& store, std::vector<Step> steps, Act act) {
-    return std::make_unique<Child>([&store, steps = std::move(steps), act](const Child::Line&) {
-        const Attached self(store.url());
-        arm(steps);
-        return static_cast<int>(act(self));
-    });
-}
-
-bool is_clean(const TestStore& store) {
-    const std::string wrong = scan(store.url());
-    std::fputs(wrong.c_str(), stderr);
-    return wrong.empty();
-}
 
 // ---- Scenarios ------------------------------------------------------------------------------------------
 
@@ -282,160 +224,6 @@ bool a_block_two_lines_name_is_reaped_all_the_same() {
     return is_clean(store);
 }
 
-// ---- Scenarios of several keys --------------------------------------------------------------------------
-
-ks_status put_two(const Attached& at, std::string_view one, std::string_view two, std::string_view value) {
-    ks_multi* multi = nullptr;
-    ks_status s = ks_multi_begin(at.session, &multi);
-    for (const std::string_view key : {one, two})
-        if (s == KS_OK) s = ks_multi_put(multi, bytes(key), bytes(value), nullptr);
-    if (s == KS_OK) s = ks_multi_commit(multi);
-    ks_multi_end(multi);
-    return s;
-}
-
-engine::shm::Slot* slot_of(const Attached& at, std::string_view key) {
-    ks_key handle{};
-    return ks_resolve(at.session, bytes(key), &handle) == KS_OK
-               ? engine::abi::slot_of(*at.store->store, handle)
-               : nullptr;
-}
-
-// Two keys, the one with the lower slot first.
-std::pair<std::string, std::string> by_slot(const Attached& at, std::string one, std::string two) {
-    if (slot_of(at, one) > slot_of(at, two)) std::swap(one, two);
-    return {one, two};
-}
-
-// Every block of the small class gets a new owner: whatever was free is somebody's now.
-bool take_every_block(const Attached& at, std::string_view value) {
-    for (int i = 0; i < 700; ++i)
-        if (put(at, "n" + std::to_string(i), value) != KS_OK) return false;
-    return true;
-}
-
-// R4: committed, but its author has not finalised: whoever recycles it does so first.
-bool what_is_recycled_was_finalised() {
-    const TestStore store;
-    create_small(store.url());
-    const Attached self(store.url());
-    HOLDS(put_two(self, "k", "twin", "1") == KS_OK);
-    const auto author = other(store, {{"operations.decide.after_mark", 1, SIGSTOP}},
-                              [](const Attached& at) { return put_two(at, "k", "twin", "2"); });
-    HOLDS(author->await_stop());
-    HOLDS(put_two(self, "x", "y", "1") == KS_OK);  // recycles the author's on its way
-    HOLDS(get(self, "k") == "2" && get(self, "twin") == "2");
-    author->resume();
-    HOLDS(author->await_end() == KS_OK);
-    return ks_check(self.store, nullptr, nullptr, nullptr) == KS_OK;
-}
-
-// R7: the author is told what became of his operation, though its cell has gone on.
-bool a_slow_author_is_told() {
-    const TestStore store;
-    create_small(store.url());
-    const Attached self(store.url());
-    const auto author = other(store, {{"operations.decide.after_mark", 1, SIGSTOP}},
-                              [](const Attached& at) { return put_two(at, "k", "twin", "2"); });
-    HOLDS(author->await_stop());
-    HOLDS(put_two(self, "x", "y", "1") == KS_OK);
-    author->resume();
-    return author->await_end() == KS_OK;
-}
-
-// R6: an INTENT that comes when its operation is over is undone bit for bit.
-bool a_late_intent_is_undone() {
-    const TestStore store;
-    create_small(store.url());
-    const Attached self(store.url());
-    for (const char* key : {"k", "twin", "k", "twin", "k", "twin"}) HOLDS(put(self, key, "1") == KS_OK);
-    const auto keys = by_slot(self, "k", "twin");
-    const auto author = other(
-        store,
-        {{"operations.decide.before_install", 1, SIGSTOP}, {"operations.settle.before_cas", 1, SIGKILL}},
-        [&](const Attached& at) { return put_two(at, keys.first, keys.second, "2"); });
-    HOLDS(author->await_stop());
-    HOLDS(put(self, keys.second, "own") == KS_OK);  // so the operation is aborted …
-    engine::Segment& segment = self.store->store->segment;
-    engine::recycle_up_to(segment, engine::ring_tail(segment));  // … and over
-    author->resume();
-    HOLDS(author->await_end() == 128 + SIGKILL);
-    HOLDS(engine::load_word(*slot_of(self, keys.first)).is_intent());
-    HOLDS(get(self, keys.first) == "1" && stamp_of(self, keys.first).version == 3);
-    HOLDS(put(self, keys.first, "3") == KS_OK);
-    HOLDS(stamp_of(self, keys.first).version == 4);
-    return get(self, keys.first) == "3" && get(self, keys.second) == "own";
-}
-
-// R9: entries lie in the order of their slots, whatever order they were given in.
-bool entries_are_in_the_order_of_slots() {
-    const TestStore store;
-    create_small(store.url());
-    const Attached self(store.url());
-    const auto keys = by_slot(self, "k", "twin");
-    const auto author = other(store, {{"operations.decide.after_mark", 1, SIGSTOP}},
-                              [&](const Attached& at) { return put_two(at, keys.second, keys.first, "2"); });
-    HOLDS(author->await_stop());
-    HOLDS(get(self, "k") == "2" && get(self, "twin") == "2");
-    author->resume();
-    return author->await_end() == KS_OK;
-}
-
-// R8, E3: a recycler that is slow frees by the id it read from the entry, not by the one it finds.
-bool a_slow_recycler_frees_nothing_of_others() {
-    const TestStore store;
-    create_small(store.url());
-    const Attached self(store.url());
-    HOLDS(put_two(self, "k", "twin", "1") == KS_OK);
-    const auto author = other(store, {{"operations.recycle.before_free", 1, SIGSTOP}},
-                              [](const Attached& at) { return put_two(at, "k", "twin", "2"); });
-    HOLDS(author->await_stop());
-    HOLDS(put_two(self, "x", "y", "1") == KS_OK);  // recycles it: the replaced blocks are free …
-    HOLDS(take_every_block(self, "x"));            // … and others'
-    author->resume();
-    HOLDS(author->await_end() == KS_OK);
-    return ks_check(self.store, nullptr, nullptr, nullptr) == KS_OK;
-}
-
-// R3: what a slow recycler copies from a descriptor that is gone means nothing. Here its next life is a value whose
-// bytes look like entries, and name a block in use.
-bool a_gone_descriptor_is_not_believed() {
-    const TestStore store;
-    create_small(store.url());
-    const Attached self(store.url());
-    HOLDS(put(self, "k", "1") == KS_OK && put(self, "innocent", "1") == KS_OK);
-    const auto author =
-        other(store,
-              {{"operations.publish.before_cas", 1, SIGSTOP}, {"operations.recycle.before_free", 1, SIGSTOP}},
-              [](const Attached& at) {
-                  ks_multi* multi = nullptr;
-                  (void)ks_multi_begin(at.session, &multi);
-                  (void)ks_multi_read(multi, bytes("k"), nullptr, 0, nullptr, nullptr);
-                  (void)ks_multi_put(multi, bytes("k"), bytes("2"), nullptr);
-                  (void)ks_multi_put(multi, bytes("twin"), bytes("2"), nullptr);
-                  return ks_multi_commit(multi);
-              });
-    HOLDS(author->await_stop());
-    HOLDS(put(self, "k", "own") == KS_OK);  // the author's operation will be aborted
-    author->resume();
-    HOLDS(author->await_stop());
-    HOLDS(put_two(self, "x", "y", "1") == KS_OK);  // recycles it
-    const engine::Segment& segment = self.store->store->segment;
-    const engine::SlotWord innocent = engine::load_word(*slot_of(self, "innocent"));
-    const std::uint64_t ctl = engine::peek(segment.at<engine::shm::BlockHead>(innocent.ref())->ctl);
-    std::uint64_t entries[12] = {};  // two of 48 bytes
-    for (int i = 0; i < 12; i += 6) {
-        entries[i + 3] = ctl;                                               // fresh_ctl
-        entries[i + 4] = static_cast<std::uint64_t>(innocent.ref()) << 32;  // fresh
-    }
-    HOLDS(take_every_block(self, {reinterpret_cast<const char*>(entries), sizeof entries}));
-    author->resume();
-    HOLDS(author->await_end() == KS_CONFLICT);
-    HOLDS(take_every_block(self, "x"));
-    HOLDS(get(self, "innocent") == "1");
-    return ks_check(self.store, nullptr, nullptr, nullptr) == KS_OK;
-}
-
 // The dead session's record has a new owner: what that one holds is not the dead one's.
 bool a_slow_reaper_leaves_the_next_owner_alone() {
     const TestStore store;
@@ -495,13 +283,7 @@ bool cell() {
     return wrong.empty();
 }
 
-struct Guard {
-    const char* name;
-    bool (*scenario)();
-    friend void PrintTo(const Guard& guard, std::ostream* out) { *out << guard.name; }
-};
-
-const Guard kGuards[] = {
+constexpr Guard kGuardsOfWords[] = {
     {"read.revalidate", a_slow_reader_sees_value_and_stamp_of_one_commit},
     {"commit.epoch", a_zombie_is_fenced},
     {"commit.old_id", the_dead_do_not_free_a_stranger_s_block},
@@ -514,15 +296,16 @@ const Guard kGuards[] = {
     {"reaper.death_proven", a_stopped_process_keeps_its_memory},
     {"reaper.session", cell<kOverwrite, kBeforePublish>},
     {"reaper.reachable", cell<kOverwrite, kAfterCas>},
-    {"ring.descriptor_there", a_gone_descriptor_is_not_believed},
-    {"recycle.finalise_first", what_is_recycled_was_finalised},
-    {"recycle.outcome_first", a_slow_author_is_told},
-    {"recycle.exact_id", a_slow_recycler_frees_nothing_of_others},
-    {"resolve.restore_exactly", a_late_intent_is_undone},
-    {"multi.slot_order", entries_are_in_the_order_of_slots},
     {"reaper.same_owner", a_slow_reaper_leaves_the_next_owner_alone},
     {"reaper.line_reachable", cell<kOverwrite, kBeforeCas>},
 };
+
+std::vector<Guard> all_guards() {
+    std::vector<Guard> all(std::begin(kGuardsOfWords), std::end(kGuardsOfWords));
+    const std::span<const Guard> ring = guards_of_ring();
+    all.insert(all.end(), ring.begin(), ring.end());
+    return all;
+}
 
 // Asked of the schedule explorer alone, which needs no crash point to come between two instructions
 // (`keystile_explore --guards`).
@@ -541,7 +324,7 @@ TEST_P(GuardMatters, ItsScenarioHoldsWithItAndFailsWithoutIt) {
     EXPECT_NE(without, 0) << "with " << guard.name << " off";
 }
 
-INSTANTIATE_TEST_SUITE_P(Guards, GuardMatters, ::testing::ValuesIn(kGuards), [](const auto& test) {
+INSTANTIATE_TEST_SUITE_P(Guards, GuardMatters, ::testing::ValuesIn(all_guards()), [](const auto& test) {
     std::string name = test.param.name;
     std::replace(name.begin(), name.end(), '.', '_');
     return name;
@@ -557,7 +340,7 @@ TEST(DirectedRaces, ABlockThatTwoLinesNameIsReapedAllTheSame) {
 
 TEST(Guards, EachOneOfTheEngineHasAScenario) {
     std::set<std::string> covered(std::begin(kExplored), std::end(kExplored));
-    for (const Guard& guard : kGuards) covered.insert(guard.name);
+    for (const Guard& guard : all_guards()) covered.insert(guard.name);
     const std::vector<std::string> all = guards_of_engine();
     for (const std::string& guard : all) EXPECT_TRUE(covered.contains(guard)) << guard;
     for (const std::string& guard : covered) {
