@@ -388,7 +388,8 @@ KS_API ks_status ks_multi_release(ks_multi* multi, ks_bytes key, const ks_grant*
 /* Commit. KS_OK: all is done. KS_FENCED, KS_CONFLICT, KS_HELD: nothing is; the worst of what its keys were told, in
  * this order, and ks_multi_item() says which keys. An empty transaction is KS_OK. One without writes compares its
  * reads: KS_OK means that they were true together at one instant.
- * After any answer or fault the transaction is over: ks_multi_reset() or ks_multi_end().
+ * After that, and after any fault, the transaction is over: ks_multi_reset() or ks_multi_end(). Only a call that
+ * never came to it leaves it as it was: a handle fault, KS_E_SESSION_BUSY.
  * Faults: as ks_commit(). Crash: dying inside leaves all of it or nothing. */
 KS_API ks_status ks_multi_commit(ks_multi* multi);
 

@@ -251,10 +251,10 @@ ks_status ks_multi_commit(ks_multi* multi) {
     if (const ks_status s = check_multi(multi); s != KS_OK) return s;
     if (const ks_status s = enter(multi->session); s != KS_OK) return s;
     const Entered entered(multi->session);
+    multi->is_over = true;
     return guarded([&]() -> ks_status {
         gather(*multi);
         Session& session = multi->session->session;
-        multi->is_over = true;
         Status s = commit_multi(session, multi->order.data(), multi->order.size());
         if (s == Status::kFull &&
             reap_dead(session.store->segment, session.store->self, kParticipantsMax) != 0)

@@ -1,7 +1,11 @@
 // Many keys in one commit at its edges: handles, arguments, limits, sizes, full and destroyed stores.
 #include <sys/resource.h>
 
+#include <atomic>
+#include <thread>
+
 #include "multi_support.hpp"
+#include "support/child.hpp"
 
 namespace {
 
@@ -204,6 +208,32 @@ TEST(MultiHandles, AChildMustNotUseItsParentsTransaction) {
     EXPECT_EQ(value_of(lane.session, "a"), "parent");
 }
 
+// A commit that never came to the transaction leaves it to be asked again; whatever it answers, the next is its only one.
+TEST(MultiHandles, ACommitThatMetABusySessionMayBeAskedAgain) {
+    const FreshUrl fresh;
+    const Lane lane(fresh.url()), holder(fresh.url());
+    const ks_grant held = abi_test::claim_of(holder.session, "held");
+    Multi multi(lane.session);
+    ASSERT_EQ(multi.put("a", "1"), KS_OK);
+    std::atomic<pid_t> waiter = 0;
+    std::thread inside([&] {
+        waiter = ::gettid();
+        ks_claim_options options{};
+        options.struct_size = sizeof options;
+        options.wait_ns = KS_FOREVER;
+        ks_grant grant{};
+        EXPECT_EQ(ks_claim(lane.session, bytes("held"), &options, &grant, nullptr), KS_OK);
+    });
+    while (waiter == 0 || !keystile::testing::is_asleep_in_futex(waiter)) {
+    }
+    EXPECT_EQ(multi.commit(), KS_E_SESSION_BUSY);
+    ASSERT_EQ(ks_release(holder.session, &held, nullptr), KS_OK);
+    inside.join();
+    EXPECT_EQ(multi.commit(), KS_OK);
+    EXPECT_EQ(multi.commit(), KS_E_ARGUMENT);
+    EXPECT_EQ(value_of(lane.session, "a"), "1");
+}
+
 TEST(MultiStores, AReadOnlyOneTakesNoTransactions) {
     const FreshUrl fresh;
     const Lane lane(fresh.url());
@@ -221,6 +251,7 @@ TEST(MultiStores, ADestroyedOneTakesNothing) {
     ASSERT_EQ(multi.put("a", "1"), KS_OK);
     ASSERT_EQ(ks_destroy(fresh.url().c_str(), KS_DESTROY_FORCE), KS_OK);
     EXPECT_EQ(multi.commit(), KS_E_DESTROYED);
+    EXPECT_EQ(multi.commit(), KS_E_ARGUMENT);  // it is over
     EXPECT_EQ(value_of(lane.session, "a"), "(none)");
 }
 
@@ -333,6 +364,34 @@ TEST(MultiMemory, APutThatFailsLeavesTheKeyUnwritten) {
                   CHILD_CHECK(multi.put(name(puts), "") == KS_E_ARGUMENT);
                   CHILD_CHECK(multi.commit() == KS_E_FULL);
                   CHILD_CHECK(value_of(session, name(puts)) == "(none)");
+                  return 0;
+              }),
+              0);
+}
+
+// Nor is a commit, and then the transaction is over as after any other fault.
+TEST(MultiMemory, ACommitThatFailsIsTheOnlyOne) {
+    const FreshUrl fresh;
+    EXPECT_EQ(abi_test::in_child([&] {
+                  ks_store* store = abi_test::open_small(fresh.url(), 10'000);
+                  ks_session* session = nullptr;
+                  CHILD_CHECK(ks_session_open(store, &session) == KS_OK);
+                  Multi multi(session);
+                  for (std::size_t i = 0; i < KS_MULTI_KEYS_MAX; ++i)
+                      CHILD_CHECK(multi.put(name(i), "v") == KS_OK);
+                  const rlimit small{100u << 20, 100u << 20};
+                  CHILD_CHECK(::setrlimit(RLIMIT_AS, &small) == 0);
+                  std::vector<void*> eaten;
+                  eaten.reserve(4'000'000);
+                  for (std::size_t bytes = 1u << 20; bytes >= 64; bytes /= 2) {
+                      while (void* const piece = std::malloc(bytes)) eaten.push_back(piece);
+                  }
+                  CHILD_CHECK(multi.commit() == KS_E_MEMORY);
+                  for (void* const piece : eaten) std::free(piece);
+                  CHILD_CHECK(multi.commit() == KS_E_ARGUMENT);
+                  CHILD_CHECK(value_of(session, name(0)) == "(none)");
+                  multi.reset();
+                  CHILD_CHECK(multi.put(name(0), "v") == KS_OK && multi.commit() == KS_OK);
                   return 0;
               }),
               0);
