@@ -1,29 +1,14 @@
 // Opening and closing: stores, sessions, and each thread's own session.
 #include <cstring>
-#include <deque>
 #include <new>
 
 #include "abi/abi.hpp"
+#include "abi/quarantine.hpp"
 #include "abi/url.hpp"
 
 namespace keystile::engine::abi {
 
 namespace {
-
-// Closed handles rest here before their memory is used again.
-constexpr std::size_t kQuarantine = 4096;
-
-template <class T>
-void retire(T* handle) {
-    static std::mutex lock;  // tidy-allow(mutex): process-private, at close only
-    static auto* resting =
-        new std::deque<T*>;  // never destroyed: threads may end after static destructors ran
-    const std::lock_guard guard(lock);
-    resting->push_back(handle);
-    if (resting->size() <= kQuarantine) return;
-    delete resting->front();
-    resting->pop_front();
-}
 
 void close_one(ks_session* session) {
     if (!is_live(session)) return;

@@ -23,6 +23,8 @@
  *   4. Sizes are bytes, times nanoseconds (names end in _ns). Keys: 1..KS_KEY_SIZE_MAX bytes of any
  *      content. Values: 0..KS_VALUE_SIZE_MAX bytes of any content.
  *   5. Stamps, grants and ks_key handles mean something only in the store they came from.
+ *   6. A handle of any kind that was closed or ended answers KS_E_HANDLE, closing it again does nothing: until some
+ *      hundred more of its kind are closed. A diagnosis of a mistake, not something to build on.
  *
  * RULES FOR THREADS
  *   A ks_store may be used by all threads. A ks_session is one thread's lane: one call at a time (a second

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "abi/abi.hpp"
+#include "abi/quarantine.hpp"
 
 using namespace keystile::engine;
 using namespace keystile::engine::abi;
@@ -175,8 +176,8 @@ void ks_multi_reset(ks_multi* multi) {
 
 void ks_multi_end(ks_multi* multi) {
     if (multi == nullptr || multi->magic == 0) return;
-    multi->magic = 0;
-    delete multi;
+    *multi = {};
+    retire(multi);
 }
 
 ks_status ks_multi_read(ks_multi* multi, ks_bytes key, void* buf, size_t capacity, size_t* size_out,

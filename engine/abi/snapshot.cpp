@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "abi/abi.hpp"
+#include "abi/quarantine.hpp"
 
 using namespace keystile::engine;
 using namespace keystile::engine::abi;
@@ -23,15 +24,19 @@ struct Taken {
 }  // namespace
 
 struct ks_snapshot {
-    std::uint64_t magic = kSnapshotMagic;
+    std::uint64_t magic = 0;
     std::vector<Taken> taken;         // in the order of the caller, or by key
     std::vector<std::size_t> by_key;  // indices into `taken`, ascending by key
 };
 
 namespace {
 
-ks_status check_snapshot(const ks_snapshot* snapshot) noexcept {
-    if (snapshot != nullptr && snapshot->magic == kSnapshotMagic) return KS_OK;
+// Also in a forked child: it has its own copy of all of it.
+bool is_alive(const ks_snapshot* snapshot) noexcept {
+    return snapshot != nullptr && snapshot->magic == kSnapshotMagic;
+}
+
+ks_status explain_snapshot(const ks_snapshot* snapshot) noexcept {
     return explain_handle(snapshot, snapshot != nullptr ? snapshot->magic : 0, kSnapshotMagic);
 }
 
@@ -137,6 +142,7 @@ ks_status snapshot_of(ks_session* session, ks_snapshot** snapshot_out, Fill fill
             const Status s = fill(session->session, *snapshot);
             if (s != Status::kOk) return answer(s, "taking a snapshot");
             sort_by_key(*snapshot);
+            snapshot->magic = kSnapshotMagic;
             *snapshot_out = snapshot.release();
             return KS_OK;
         } catch (const std::bad_alloc&) {
@@ -193,24 +199,24 @@ ks_status ks_snapshot_prefix(ks_session* session, ks_bytes prefix, ks_snapshot**
 }
 
 void ks_snapshot_close(ks_snapshot* snapshot) {
-    if (check_snapshot(snapshot) != KS_OK) return;
-    snapshot->magic = 0;
-    delete snapshot;
+    if (!is_alive(snapshot)) return;
+    *snapshot = {};
+    retire(snapshot);
 }
 
 size_t ks_snapshot_size(const ks_snapshot* snapshot) {
-    return snapshot != nullptr && snapshot->magic == kSnapshotMagic ? snapshot->taken.size() : 0;
+    return is_alive(snapshot) ? snapshot->taken.size() : 0;
 }
 
 ks_status ks_snapshot_at(const ks_snapshot* snapshot, size_t index, ks_snapshot_entry* entry_out) {
-    if (const ks_status s = check_snapshot(snapshot); s != KS_OK) return s;
+    if (!is_alive(snapshot)) return explain_snapshot(snapshot);
     if (index >= snapshot->taken.size()) return fault(KS_E_ARGUMENT, "the snapshot has no such entry");
     tell_entry(snapshot->taken[index], entry_out);
     return KS_OK;
 }
 
 ks_status ks_snapshot_get(const ks_snapshot* snapshot, ks_bytes key, ks_snapshot_entry* entry_out) {
-    if (const ks_status s = check_snapshot(snapshot); s != KS_OK) return s;
+    if (!is_alive(snapshot)) return explain_snapshot(snapshot);
     if (const ks_status s = check_key(key); s != KS_OK) return s;
     const std::string_view bytes(static_cast<const char*>(key.data), key.size);
     const auto it = std::lower_bound(

@@ -208,7 +208,34 @@ TEST(MultiHandles, AChildMustNotUseItsParentsTransaction) {
     EXPECT_EQ(value_of(lane.session, "a"), "parent");
 }
 
-// A commit that never came to the transaction leaves it to be asked again; whatever it answers, the next is its only one.
+TEST(MultiHandles, AnEndedTransactionIsToldAlsoWhileOthersComeAndGo) {
+    const FreshUrl fresh;
+    const Lane lane(fresh.url());
+    ks_multi* ended = nullptr;
+    ASSERT_EQ(ks_multi_begin(lane.session, &ended), KS_OK);
+    ASSERT_EQ(ks_multi_put(ended, bytes("a"), bytes("1"), nullptr), KS_OK);
+    ks_multi_end(ended);
+    for (int i = 0; i < 100; ++i) {
+        Multi other(lane.session);
+        ASSERT_EQ(other.put("b", "1"), KS_OK);
+        const ks_grant grant{};
+        ks_multi_result result{};
+        EXPECT_EQ(ks_multi_read(ended, bytes("a"), nullptr, 0, nullptr, nullptr), KS_E_HANDLE);
+        EXPECT_EQ(ks_multi_expect(ended, bytes("a"), {0, 0}), KS_E_HANDLE);
+        EXPECT_EQ(ks_multi_put(ended, bytes("a"), bytes("1"), nullptr), KS_E_HANDLE);
+        EXPECT_EQ(ks_multi_delete(ended, bytes("a"), nullptr), KS_E_HANDLE);
+        EXPECT_EQ(ks_multi_release(ended, bytes("a"), &grant), KS_E_HANDLE);
+        EXPECT_EQ(ks_multi_commit(ended), KS_E_HANDLE);
+        EXPECT_EQ(ks_multi_item(ended, 0, &result), KS_E_HANDLE);
+        EXPECT_EQ(ks_multi_size(ended), 0u);
+        ks_multi_reset(ended);
+        ks_multi_end(ended);
+        ASSERT_EQ(other.commit(), KS_OK);
+    }
+    EXPECT_EQ(value_of(lane.session, "a"), "(none)");
+}
+
+// A commit that never came to the transaction leaves it to be asked again.
 TEST(MultiHandles, ACommitThatMetABusySessionMayBeAskedAgain) {
     const FreshUrl fresh;
     const Lane lane(fresh.url()), holder(fresh.url());

@@ -222,6 +222,8 @@ TEST_F(SnapshotTest, BadArgumentsAreFaults) {
         const ks_bytes keys[] = {key, bad};
         EXPECT_EQ(ks_snapshot_keys(session(), keys, 2, &none), KS_E_KEY_SIZE);
     }
+    ks_snapshot_close(nullptr);
+    EXPECT_EQ(ks_last_status(), KS_E_KEY_SIZE);  // closing nothing is no fault
     const ks_bytes null_key[] = {{nullptr, 4}};
     EXPECT_EQ(ks_snapshot_keys(session(), null_key, 1, &none), KS_E_ARGUMENT);
     EXPECT_EQ(none, nullptr);
@@ -229,7 +231,6 @@ TEST_F(SnapshotTest, BadArgumentsAreFaults) {
     ks_snapshot_entry entry{};
     EXPECT_EQ(ks_snapshot_at(nullptr, 0, &entry), KS_E_ARGUMENT);
     EXPECT_EQ(ks_snapshot_get(nullptr, key, &entry), KS_E_ARGUMENT);
-    ks_snapshot_close(nullptr);
     Snapshot snapshot;
     ASSERT_EQ(snapshot.keys(session(), {"a"}), KS_OK);
     EXPECT_EQ(ks_snapshot_at(snapshot.get(), 1, &entry), KS_E_ARGUMENT);
@@ -240,6 +241,24 @@ TEST_F(SnapshotTest, BadArgumentsAreFaults) {
     ks_session_close(closed);
     EXPECT_EQ(ks_snapshot_keys(closed, &key, 1, &none), KS_E_HANDLE);
     EXPECT_EQ(ks_snapshot_prefix(closed, key, &none), KS_E_HANDLE);
+}
+
+TEST_F(SnapshotTest, AClosedOneIsToldAlsoWhileOthersComeAndGo) {
+    put("a", "1");
+    const ks_bytes key = bytes("a");
+    ks_snapshot* closed = nullptr;
+    ASSERT_EQ(ks_snapshot_keys(session(), &key, 1, &closed), KS_OK);
+    ks_snapshot_close(closed);
+    for (int i = 0; i < 100; ++i) {
+        Snapshot other;
+        ASSERT_EQ(other.keys(session(), {"a"}), KS_OK);
+        ks_snapshot_entry entry{};
+        EXPECT_EQ(ks_snapshot_at(closed, 0, &entry), KS_E_HANDLE);
+        EXPECT_EQ(ks_snapshot_get(closed, key, &entry), KS_E_HANDLE);
+        EXPECT_EQ(ks_snapshot_size(closed), 0u);
+        ks_snapshot_close(closed);
+        EXPECT_EQ(other.all(), "a=1 ");
+    }
 }
 
 TEST_F(SnapshotTest, OfAReadOnlyStore) {
