@@ -46,8 +46,8 @@ struct [[nodiscard]] Transacted : Committed {
 // nothing. It keeps its session open. An empty one (default made, moved from) answers KS_E_ARGUMENT.
 //
 // The calls that add to it give the transaction itself, to go on with: nothing of them is an answer to branch on, and
-// a fault is kept. commit() answers the first fault and writes nothing then, so no call can be left out unnoticed;
-// fault() says it at once. Keys are bytes here, a resolved one has its name().
+// one that is refused spoils it. commit() answers the first refusal and writes nothing then, so no call can be left out
+// unnoticed; fault() says it at once. Keys are bytes here, a resolved one has its name().
 class Transaction {
 public:
     Transaction() noexcept = default;
@@ -57,7 +57,6 @@ public:
         session_ = std::move(other.session_);
         multi_ = std::move(other.multi_);
         claimed_ = std::move(other.claimed_);
-        fault_ = std::exchange(other.fault_, KS_OK);
         return *this;
     }
     ~Transaction() = default;
@@ -72,17 +71,25 @@ public:
                 return ks_multi_read(multi_.get(), key, buf, capacity, size_out, &seen);
             });
         result.stamp = seen;
-        note(result.status);
         return result;
     }
 
     // Compare a key, with a stamp of any age, without writing it.
-    Transaction& expect(Bytes key, Stamp seen) { return note(ks_multi_expect(multi_.get(), key, seen)); }
+    Transaction& expect(Bytes key, Stamp seen) {
+        ks_multi_expect(multi_.get(), key, seen);
+        return *this;
+    }
 
     // Write a key. It must be unchanged from what was read or expected here; if neither was, from now.
-    Transaction& put(Bytes key, Bytes value) { return note(ks_multi_put(multi_.get(), key, value, nullptr)); }
+    Transaction& put(Bytes key, Bytes value) {
+        ks_multi_put(multi_.get(), key, value, nullptr);
+        return *this;
+    }
     // Delete a key, in the same sense. One without a value is only compared.
-    Transaction& erase(Bytes key) { return note(ks_multi_delete(multi_.get(), key, nullptr)); }
+    Transaction& erase(Bytes key) {
+        ks_multi_delete(multi_.get(), key, nullptr);
+        return *this;
+    }
 
     // The same under a claim of that key, and with the claim's end in the same step. The Claim object does not learn
     // of it: after ok, get() before its next commit(), and keep() (or forget) one that was released here.
@@ -96,19 +103,19 @@ public:
     }
     // Give a claim back and leave the value.
     Transaction& release(Bytes key, const Claim& claim) {
-        if (!claim) return note(KS_E_GRANT);
         claimed_.emplace_back(key.text());
-        return note(ks_multi_release(multi_.get(), key, &claim.grant()));
+        ks_multi_release(multi_.get(), key, &grant_of(claim));
+        return *this;
     }
 
-    // The first fault among the calls above, or ok.
-    [[nodiscard]] Result fault() const noexcept { return {fault_}; }
+    // What the first of the calls above that was refused answered, or ok.
+    [[nodiscard]] Result fault() const noexcept { return {ks_multi_fault(multi_.get())}; }
 
     // All of it, or nothing. Without writes: whether what was read was true together at one instant. Then the
     // transaction is over: reset() begins the next one.
     Committed commit() {
         Committed done;
-        done.status = fault_ != KS_OK ? fault_ : ks_multi_commit(multi_.get());
+        done.status = ks_multi_commit(multi_.get());
         if (done.ok() || done.is_fault()) return done;
         for (std::size_t i = 0; i < size(); ++i) {
             KeyResult told = result(i);
@@ -121,7 +128,6 @@ public:
     void reset() noexcept {
         ks_multi_reset(multi_.get());
         claimed_.clear();
-        fault_ = KS_OK;
     }
 
     // Its keys in the order of their first mention, and after the commit what each was told: the new stamp, for one.
@@ -150,23 +156,24 @@ private:
     Transaction(std::shared_ptr<ks_session> session, ks_multi* multi) noexcept
         : session_(std::move(session)), multi_(multi) {}
 
-    Transaction& note(ks_status status) noexcept {
-        if (status < 0 && fault_ == KS_OK) fault_ = status;
-        return *this;
+    // Of an empty claim: one that no key has, so that it is refused.
+    static const ks_grant& grant_of(const Claim& claim) noexcept {
+        static constexpr ks_grant kNone{};
+        return claim ? claim.grant() : kNone;
     }
 
     Transaction& put_with(Bytes key, Bytes value, const Claim& claim, std::uint32_t flags) {
-        if (!claim) return note(KS_E_GRANT);
-        const ks_commit_options options = detail::commit_options(&claim.grant(), flags);
+        const ks_commit_options options = detail::commit_options(&grant_of(claim), flags);
         claimed_.emplace_back(key.text());
-        return note(ks_multi_put(multi_.get(), key, value, &options));
+        ks_multi_put(multi_.get(), key, value, &options);
+        return *this;
     }
 
     Transaction& erase_with(Bytes key, const Claim& claim, std::uint32_t flags) {
-        if (!claim) return note(KS_E_GRANT);
-        const ks_commit_options options = detail::commit_options(&claim.grant(), flags);
+        const ks_commit_options options = detail::commit_options(&grant_of(claim), flags);
         claimed_.emplace_back(key.text());
-        return note(ks_multi_delete(multi_.get(), key, &options));
+        ks_multi_delete(multi_.get(), key, &options);
+        return *this;
     }
 
     // A claim that this transaction acts under was taken away: no later try can win.
@@ -180,7 +187,6 @@ private:
     std::shared_ptr<ks_session> session_;
     std::unique_ptr<ks_multi, End> multi_;  // after its session: ended before it
     std::vector<std::string> claimed_;      // keys that are written under a claim
-    ks_status fault_ = KS_OK;
 };
 
 struct [[nodiscard]] TransactionBegun : Result {

@@ -127,6 +127,15 @@ inline ks_status check_key(ks_key) noexcept {
     return KS_OK;
 }  // slot_of() judges it
 
+inline ks_status check_value(ks_bytes value) noexcept {
+    if (value.data == nullptr && value.size != 0) [[unlikely]]
+        return fault(KS_E_ARGUMENT, "the value's data is NULL");
+    if (value.size > KS_VALUE_SIZE_MAX) [[unlikely]] {
+        return fault(KS_E_VALUE_SIZE, "a value has at most %u bytes, not %zu", KS_VALUE_SIZE_MAX, value.size);
+    }
+    return KS_OK;
+}
+
 inline ks_stamp to_c(Stamp stamp) noexcept {
     return {stamp.version, stamp.epoch};
 }

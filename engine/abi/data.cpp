@@ -80,15 +80,6 @@ inline ks_status get_slot(const Store& store, const shm::Slot& slot, void* buf, 
     return status;
 }
 
-inline ks_status check_value(ks_bytes value) noexcept {
-    if (value.data == nullptr && value.size != 0) [[unlikely]]
-        return fault(KS_E_ARGUMENT, "the value's data is NULL");
-    if (value.size > KS_VALUE_SIZE_MAX) [[unlikely]] {
-        return fault(KS_E_VALUE_SIZE, "a value has at most %u bytes, not %zu", KS_VALUE_SIZE_MAX, value.size);
-    }
-    return KS_OK;
-}
-
 // The slot of a key given by bytes or by handle, for a call that writes.
 inline ks_status slot_for(Session& session, ks_bytes key, shm::Slot** slot_out) noexcept {
     return find_or_insert(session, key, slot_out);

@@ -359,7 +359,11 @@ KS_API ks_status ks_delete_k(ks_session* session, ks_key key, ks_stamp seen, con
  *
  * A ks_multi is memory of this process, bound to its session; one thread at a time; it costs the store nothing
  * until it is committed. Keys are told apart by their bytes: a key may be read and then put, but written (put,
- * deleted or released) only once, and have only one expectation: KS_E_ARGUMENT otherwise. KS_MULTI_KEYS_MAX keys. */
+ * deleted or released) only once, and have only one expectation: KS_E_ARGUMENT otherwise. KS_MULTI_KEYS_MAX keys.
+ *
+ * A read, expectation or write that is refused (a fault; KS_FENCED, which says that the grant is from before the store
+ * was rebuilt) adds nothing and spoils the transaction: its commit answers the same and does nothing, until it is
+ * reset. So what was meant to be done together is never done by half, however few of the calls are looked at. */
 typedef struct ks_multi ks_multi;
 
 /* Faults: KS_E_MEMORY, KS_E_READ_ONLY, handle faults. The session must outlive it. */
@@ -386,6 +390,9 @@ KS_API ks_status ks_multi_put(ks_multi* multi, ks_bytes key, ks_bytes value,
 KS_API ks_status ks_multi_delete(ks_multi* multi, ks_bytes key, const ks_commit_options* options);
 /* Give a claim back in the same step; the key's value stays. */
 KS_API ks_status ks_multi_release(ks_multi* multi, ks_bytes key, const ks_grant* grant);
+
+/* KS_OK, or what spoilt the transaction: what its commit will answer. */
+KS_API ks_status ks_multi_fault(const ks_multi* multi);
 
 /* Commit. KS_OK: all is done. KS_FENCED, KS_CONFLICT, KS_HELD: nothing is; the worst of what its keys were told, in
  * this order, and ks_multi_item() says which keys. An empty transaction is KS_OK. One without writes compares its

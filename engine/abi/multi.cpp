@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -35,21 +36,26 @@ struct ks_multi {
     std::unordered_map<const shm::Slot*, std::size_t> places;  // of the items from kManyItems on
     std::vector<char> values;                                  // of the puts, one behind the other
     std::vector<MultiKey*> order;                              // by slot, as the engine wants them
+    ks_status spoilt = KS_OK;                                  // what the first refused call answered
+    std::string reason;                                        // the sentence that told it
     bool is_over = false;
 };
 
 namespace {
 
+bool is_alive(const ks_multi* multi) noexcept {
+    return multi != nullptr && multi->magic == live(kMultiMagic);
+}
+
 ks_status explain_multi(const ks_multi* multi) noexcept {
     return explain_handle(multi, multi != nullptr ? multi->magic : 0, kMultiMagic);
 }
 
-// The transaction and its session are alive, and it is not over.
-ks_status check_multi(ks_multi* multi) noexcept {
-    if (multi == nullptr || multi->magic != live(kMultiMagic)) return explain_multi(multi);
-    if (!is_live(multi->session)) return explain(multi->session);
-    return multi->is_over ? fault(KS_E_ARGUMENT, "the transaction is over: ks_multi_reset() begins another")
-                          : KS_OK;
+// The session is alive, and the transaction not over.
+ks_status check_open(const ks_multi& multi) noexcept {
+    if (!is_live(multi.session)) return explain(multi.session);
+    return multi.is_over ? fault(KS_E_ARGUMENT, "the transaction is over: ks_multi_reset() begins another")
+                         : KS_OK;
 }
 
 // Allocation must not throw out of C.
@@ -62,6 +68,25 @@ ks_status guarded(Call call) noexcept {
     }
 }
 
+// A call that was refused spoils the transaction: without it, what its caller wanted would be committed by half.
+ks_status spoil(ks_multi& multi, ks_status s) noexcept {
+    if (multi.spoilt != KS_OK) return s;
+    multi.spoilt = s;
+    try {
+        if (s < 0) multi.reason = ks_last_error();
+    } catch (const std::bad_alloc&) {
+        multi.reason.clear();
+    }
+    return s;
+}
+
+template <class Call>
+ks_status on(ks_multi* multi, Call call) noexcept {
+    if (!is_alive(multi)) return explain_multi(multi);
+    const ks_status s = call();
+    return s < 0 || s == KS_FENCED ? spoil(*multi, s) : s;
+}
+
 Item* find_item(ks_multi& multi, const shm::Slot* slot) {
     for (std::size_t i = 0; i < multi.items.size() && i < kManyItems; ++i) {
         if (multi.items[i].key.slot == slot) return &multi.items[i];
@@ -70,35 +95,33 @@ Item* find_item(ks_multi& multi, const shm::Slot* slot) {
     return it != multi.places.end() ? &multi.items[it->second] : nullptr;
 }
 
-// The key's item, made when the key is first mentioned: a key is its slot. The caller has entered the session.
-ks_status item_for(ks_multi& multi, ks_bytes key, Item** item_out) {
-    shm::Slot* slot = nullptr;
-    if (const ks_status s = find_or_insert(multi.session->session, key, &slot); s != KS_OK) return s;
-    *item_out = find_item(multi, slot);
-    if (*item_out != nullptr) return KS_OK;
-    const std::size_t count = multi.items.size();
-    if (count == KS_MULTI_KEYS_MAX) {
-        return fault(KS_E_ARGUMENT, "a transaction has at most %u keys", KS_MULTI_KEYS_MAX);
-    }
-    multi.items.reserve(count + 1 > multi.items.capacity() ? 2 * count + 8 : 0);
-    if (count >= kManyItems) multi.places.emplace(slot, count);
-    *item_out = &multi.items.emplace_back();
-    (*item_out)->key.slot = slot;
-    return KS_OK;
+// A call about a key, which is its slot. `call` gets its item, too, nullptr if this would be its first mention: it
+// makes one by item_of() after everything that may refuse it.
+template <class Call>
+ks_status on_key(ks_multi& multi, ks_bytes key, Call call) noexcept {
+    if (const ks_status s = check_open(multi); s != KS_OK) return s;
+    if (const ks_status s = check_key(key); s != KS_OK) return s;
+    if (const ks_status s = enter(multi.session); s != KS_OK) return s;
+    const Entered entered(multi.session);
+    return guarded([&]() -> ks_status {
+        shm::Slot* slot = nullptr;
+        if (const ks_status s = find_or_insert(multi.session->session, key, &slot); s != KS_OK) return s;
+        Item* const item = find_item(multi, slot);
+        if (item == nullptr && multi.items.size() == KS_MULTI_KEYS_MAX) {
+            return fault(KS_E_ARGUMENT, "a transaction has at most %u keys", KS_MULTI_KEYS_MAX);
+        }
+        return call(*slot, item);
+    });
 }
 
-// Begin a call: handles, key, session, item.
-template <class Call>
-ks_status with_item(ks_multi* multi, ks_bytes key, Call call) noexcept {
-    if (const ks_status s = check_multi(multi); s != KS_OK) return s;
-    if (const ks_status s = check_key(key); s != KS_OK) return s;
-    if (const ks_status s = enter(multi->session); s != KS_OK) return s;
-    const Entered entered(multi->session);
-    return guarded([&]() -> ks_status {
-        Item* item = nullptr;
-        if (const ks_status s = item_for(*multi, key, &item); s != KS_OK) return s;
-        return call(*item);
-    });
+Item& item_of(ks_multi& multi, shm::Slot& slot, Item* found) {
+    if (found != nullptr) return *found;
+    const std::size_t count = multi.items.size();
+    if (count == multi.items.capacity()) multi.items.reserve(2 * count + 8);
+    if (count >= kManyItems) multi.places.emplace(&slot, count);  // the last that may throw
+    Item& item = multi.items.emplace_back();
+    item.key.slot = &slot;
+    return item;
 }
 
 // A slot's key where it lies: it never changes, so a view of shared memory is as good as a copy.
@@ -111,22 +134,41 @@ ks_status key_bytes_of(const Segment& segment, const shm::Slot& slot, ks_bytes* 
 }
 
 // Put, delete, release: once a key.
-ks_status write_item(ks_multi* multi, Item& item, MultiStep step, const ks_commit_options* options) noexcept {
-    if (item.is_written) return fault(KS_E_ARGUMENT, "a key is written twice in one transaction");
-    bool is_releasing = false, has_grant = false;
+struct Write {
+    bool is_releasing = false;
+    bool has_grant = false;
     Grant grant;
-    if (options != nullptr) {
-        const ks_status s =
-            read_commit_options(multi->session->session, options, &is_releasing, &has_grant, &grant);
-        if (s != KS_OK) return s;
-        if (has_grant && grant.slot != item.key.slot) return fault(KS_E_GRANT, "the grant is of another key");
-    }
+};
+
+ks_status check_write(const ks_multi& multi, const shm::Slot& slot, const Item* item,
+                      const ks_commit_options* options, Write* write_out) noexcept {
+    if (item != nullptr && item->is_written)
+        return fault(KS_E_ARGUMENT, "a key is written twice in one transaction");
+    if (options == nullptr) return KS_OK;
+    const ks_status s = read_commit_options(multi.session->session, options, &write_out->is_releasing,
+                                            &write_out->has_grant, &write_out->grant);
+    if (s != KS_OK) return s;
+    const bool is_others = write_out->has_grant && write_out->grant.slot != &slot;
+    return is_others ? fault(KS_E_GRANT, "the grant is of another key") : KS_OK;
+}
+
+void mark(Item& item, MultiStep step, const Write& write) noexcept {
     item.is_written = true;
     item.key.step = step;
-    item.key.is_releasing = is_releasing;
-    item.has_grant = has_grant;
-    item.grant = grant;
-    return KS_OK;
+    item.key.is_releasing = write.is_releasing;
+    item.has_grant = write.has_grant;
+    item.grant = write.grant;
+}
+
+// A write without a value.
+ks_status write_key(ks_multi& multi, ks_bytes key, MultiStep step,
+                    const ks_commit_options* options) noexcept {
+    return on_key(multi, key, [&](shm::Slot& slot, Item* item) -> ks_status {
+        Write write;
+        if (const ks_status s = check_write(multi, slot, item, options, &write); s != KS_OK) return s;
+        mark(item_of(multi, slot, item), step, write);
+        return KS_OK;
+    });
 }
 
 ks_status give(const void* data, std::size_t size, void* buf, std::size_t capacity,
@@ -167,10 +209,11 @@ ks_status ks_multi_begin(ks_session* session, ks_multi** multi_out) {
 }
 
 void ks_multi_reset(ks_multi* multi) {
-    if (multi == nullptr || multi->magic != live(kMultiMagic)) return;
+    if (!is_alive(multi)) return;
     if (multi->items.size() > kManyItems) multi->places.clear();
     multi->items.clear();
     multi->values.clear();
+    multi->spoilt = KS_OK;
     multi->is_over = false;
 }
 
@@ -182,77 +225,92 @@ void ks_multi_end(ks_multi* multi) {
 
 ks_status ks_multi_read(ks_multi* multi, ks_bytes key, void* buf, size_t capacity, size_t* size_out,
                         ks_stamp* seen_out) {
-    if (buf == nullptr && capacity != 0) return fault(KS_E_ARGUMENT, "buf is NULL, capacity is not 0");
-    return with_item(multi, key, [&](Item& item) -> ks_status {
-        const Store& store = *multi->session->session.store;
-        if (item.is_written && item.key.step != MultiStep::kCompare) {  // its own write
-            if (seen_out != nullptr) *seen_out = to_c(item.key.seen);
-            if (item.key.step == MultiStep::kPut)
-                return give(multi->values.data() + item.value_at, item.key.size, buf, capacity, size_out);
-            if (size_out != nullptr) *size_out = 0;
-            return KS_NOT_FOUND;
-        }
-        const ReadResult result = read_value(store.segment, *item.key.slot, buf, capacity);
-        if (result.status < Status::kOk) return fault(result.status, "reading");
-        const Stamp seen = store.stamp_of(result.word);
-        const Stamp before = item.key.seen;
-        if (item.has_seen && (before.version != seen.version || before.epoch != seen.epoch))
-            return KS_CONFLICT;
-        item.key.seen = seen;
-        item.has_seen = true;
-        if (size_out != nullptr) *size_out = result.size;
-        if (seen_out != nullptr) *seen_out = to_c(seen);
-        return static_cast<ks_status>(result.status);
+    return on(multi, [&]() -> ks_status {
+        if (buf == nullptr && capacity != 0) return fault(KS_E_ARGUMENT, "buf is NULL, capacity is not 0");
+        return on_key(*multi, key, [&](shm::Slot& slot, Item* found) -> ks_status {
+            const Store& store = *multi->session->session.store;
+            if (found != nullptr && found->is_written &&
+                found->key.step != MultiStep::kCompare) {  // its own write
+                if (seen_out != nullptr) *seen_out = to_c(found->key.seen);
+                if (found->key.step == MultiStep::kPut)
+                    return give(multi->values.data() + found->value_at, found->key.size, buf, capacity,
+                                size_out);
+                if (size_out != nullptr) *size_out = 0;
+                return KS_NOT_FOUND;
+            }
+            const ReadResult result = read_value(store.segment, slot, buf, capacity);
+            if (result.status < Status::kOk) return fault(result.status, "reading");
+            const Stamp seen = store.stamp_of(result.word);
+            Item& item = item_of(*multi, slot, found);
+            const Stamp before = item.key.seen;
+            if (item.has_seen && (before.version != seen.version || before.epoch != seen.epoch))
+                return KS_CONFLICT;
+            item.key.seen = seen;
+            item.has_seen = true;
+            if (size_out != nullptr) *size_out = result.size;
+            if (seen_out != nullptr) *seen_out = to_c(seen);
+            return static_cast<ks_status>(result.status);
+        });
     });
 }
 
 ks_status ks_multi_expect(ks_multi* multi, ks_bytes key, ks_stamp seen) {
-    return with_item(multi, key, [&](Item& item) -> ks_status {
-        if (item.has_seen) return fault(KS_E_ARGUMENT, "a key has two expectations in one transaction");
-        item.key.seen = {seen.version, seen.epoch};
-        item.has_seen = true;
-        return KS_OK;
+    return on(multi, [&] {
+        return on_key(*multi, key, [&](shm::Slot& slot, Item* found) -> ks_status {
+            if (found != nullptr && found->has_seen)
+                return fault(KS_E_ARGUMENT, "a key has two expectations in one transaction");
+            Item& item = item_of(*multi, slot, found);
+            item.key.seen = {seen.version, seen.epoch};
+            item.has_seen = true;
+            return KS_OK;
+        });
     });
 }
 
 ks_status ks_multi_put(ks_multi* multi, ks_bytes key, ks_bytes value, const ks_commit_options* options) {
-    if (value.data == nullptr && value.size != 0) return fault(KS_E_ARGUMENT, "the value's data is NULL");
-    if (value.size > KS_VALUE_SIZE_MAX) {
-        return fault(KS_E_VALUE_SIZE, "a value has at most %u bytes, not %zu", KS_VALUE_SIZE_MAX, value.size);
-    }
-    return with_item(multi, key, [&](Item& item) -> ks_status {
-        const auto* bytes = static_cast<const char*>(value.data);
-        const std::size_t value_at = multi->values.size();
-        multi->values.insert(multi->values.end(), bytes,
-                             bytes + value.size);  // may throw: before anything is marked
-        const ks_status s = write_item(multi, item, MultiStep::kPut, options);
-        if (s != KS_OK) {
-            multi->values.resize(value_at);
-            return s;
-        }
-        item.value_at = value_at;
-        item.key.size = value.size;
-        return KS_OK;
+    return on(multi, [&]() -> ks_status {
+        if (const ks_status s = check_value(value); s != KS_OK) return s;
+        return on_key(*multi, key, [&](shm::Slot& slot, Item* found) -> ks_status {
+            Write write;
+            if (const ks_status s = check_write(*multi, slot, found, options, &write); s != KS_OK) return s;
+            const auto* bytes = static_cast<const char*>(value.data);
+            const std::size_t value_at = multi->values.size();
+            multi->values.insert(multi->values.end(), bytes, bytes + value.size);
+            Item& item = item_of(*multi, slot, found);
+            mark(item, MultiStep::kPut, write);
+            item.value_at = value_at;
+            item.key.size = value.size;
+            return KS_OK;
+        });
     });
 }
 
 ks_status ks_multi_delete(ks_multi* multi, ks_bytes key, const ks_commit_options* options) {
-    return with_item(multi, key,
-                     [&](Item& item) { return write_item(multi, item, MultiStep::kDelete, options); });
+    return on(multi, [&] { return write_key(*multi, key, MultiStep::kDelete, options); });
 }
 
 ks_status ks_multi_release(ks_multi* multi, ks_bytes key, const ks_grant* grant) {
-    if (grant == nullptr) return fault(KS_E_ARGUMENT, "grant is NULL");
-    const ks_commit_options options{sizeof options, KS_COMMIT_RELEASE, 0, grant};
-    return with_item(multi, key,
-                     [&](Item& item) { return write_item(multi, item, MultiStep::kCompare, &options); });
+    return on(multi, [&] {
+        if (grant == nullptr) return fault(KS_E_ARGUMENT, "grant is NULL");
+        const ks_commit_options options{sizeof options, KS_COMMIT_RELEASE, 0, grant};
+        return write_key(*multi, key, MultiStep::kCompare, &options);
+    });
+}
+
+ks_status ks_multi_fault(const ks_multi* multi) {
+    return is_alive(multi) ? multi->spoilt : explain_multi(multi);
 }
 
 ks_status ks_multi_commit(ks_multi* multi) {
-    if (const ks_status s = check_multi(multi); s != KS_OK) return s;
+    if (!is_alive(multi)) return explain_multi(multi);
+    if (const ks_status s = check_open(*multi); s != KS_OK) return s;
     if (const ks_status s = enter(multi->session); s != KS_OK) return s;
     const Entered entered(multi->session);
     multi->is_over = true;
+    if (multi->spoilt < 0)
+        return fault(multi->spoilt, "an earlier call of the transaction was refused: %s",
+                     multi->reason.c_str());
+    if (multi->spoilt != KS_OK) return multi->spoilt;
     return guarded([&]() -> ks_status {
         gather(*multi);
         Session& session = multi->session->session;
@@ -265,11 +323,11 @@ ks_status ks_multi_commit(ks_multi* multi) {
 }
 
 size_t ks_multi_size(const ks_multi* multi) {
-    return multi != nullptr && multi->magic == live(kMultiMagic) ? multi->items.size() : 0;
+    return is_alive(multi) ? multi->items.size() : 0;
 }
 
 ks_status ks_multi_item(const ks_multi* multi, size_t index, ks_multi_result* result_out) {
-    if (multi == nullptr || multi->magic != live(kMultiMagic)) return explain_multi(multi);
+    if (!is_alive(multi)) return explain_multi(multi);
     if (!is_live(multi->session)) return explain(multi->session);
     if (result_out == nullptr || index >= multi->items.size())
         return fault(KS_E_ARGUMENT, "result_out is NULL, or there is no such key");

@@ -1,4 +1,6 @@
 // Many keys in one commit beside claims: held keys, grants, releases, and which answer goes first.
+#include <functional>
+
 #include "multi_support.hpp"
 
 namespace {
@@ -184,8 +186,6 @@ TEST_F(MultiClaimTest, ReleaseWithinItLeavesTheValue) {
     const ks_grant grant = claim_of(session(), "a");
     Multi multi(session());
     ASSERT_EQ(multi.release("a", grant), KS_OK);
-    EXPECT_EQ(multi.release("a", grant), KS_E_ARGUMENT);
-    EXPECT_EQ(multi.put("a", "x"), KS_E_ARGUMENT);
     ASSERT_EQ(multi.put("b", "new"), KS_OK);
     std::string read;
     EXPECT_EQ(multi.read("a", &read), KS_OK);
@@ -195,6 +195,34 @@ TEST_F(MultiClaimTest, ReleaseWithinItLeavesTheValue) {
     EXPECT_EQ(stamp("a").version, 1u);
     EXPECT_EQ(stamp("a").epoch, grant.stamp.epoch + 1);
     EXPECT_EQ(put(other(), "a", "x"), KS_OK);
+}
+
+TEST_F(MultiClaimTest, ARefusedWriteSpoilsIt) {
+    const ks_grant of_a = claim_of(session(), "a");
+    ks_grant past = of_a;  // as from before the store was rebuilt
+    past.stamp.epoch -= UINT64_C(1) << 39;
+    const ks_commit_options under_a = under(of_a), under_past = under(past);
+    struct Case {
+        const char* what;
+        ks_status answer;
+        std::function<ks_status(Multi&)> call;
+    };
+    for (const Case& is : std::vector<Case>{
+             {"b under a's grant", KS_E_GRANT, [&](Multi& m) { return m.put("b", "x", &under_a); }},
+             {"b deleted under it", KS_E_GRANT, [&](Multi& m) { return m.remove("b", &under_a); }},
+             {"b released with it", KS_E_GRANT, [&](Multi& m) { return m.release("b", of_a); }},
+             {"a put under a past grant", KS_FENCED, [&](Multi& m) { return m.put("a", "x", &under_past); }},
+             {"a released with it", KS_FENCED, [&](Multi& m) { return m.release("a", past); }},
+             {"c put, and released", KS_E_ARGUMENT,
+              [&](Multi& m) { return m.put("c", "x") == KS_OK ? m.release("c", of_a) : KS_OK; }}}) {
+        Multi multi(session());
+        EXPECT_EQ(is.call(multi), is.answer) << is.what;
+        EXPECT_EQ(multi.fault(), is.answer) << is.what;
+        EXPECT_EQ(multi.put("d", "x"), KS_OK);
+        EXPECT_EQ(multi.commit(), is.answer) << is.what;
+        EXPECT_EQ(value("a") + value("b") + value("c") + value("d"), "oldoldold(none)") << is.what;
+    }
+    EXPECT_EQ(ks_release(session(), &of_a, nullptr), KS_OK);
 }
 
 TEST_F(MultiClaimTest, ATransactionThatLosesKeepsItsClaims) {

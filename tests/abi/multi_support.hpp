@@ -35,6 +35,7 @@ public:
     ks_status release(std::string_view key, const ks_grant& grant) {
         return ks_multi_release(multi_, bytes(key), &grant);
     }
+    ks_status fault() const { return ks_multi_fault(multi_); }
     ks_status commit() { return ks_multi_commit(multi_); }
     void reset() { ks_multi_reset(multi_); }
     std::size_t size() const { return ks_multi_size(multi_); }

@@ -2,6 +2,7 @@
 #include <signal.h>
 
 #include <atomic>
+#include <sstream>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -154,6 +155,28 @@ TEST_F(Transact, EndsWhenItsOwnClaimWasTaken) {
     EXPECT_EQ(done.outcome(), Outcome::fenced);
     EXPECT_EQ(calls, 1);
     EXPECT_NE(done.find("job"), nullptr);
+    EXPECT_EQ(session.get("log").outcome(), Outcome::not_found);
+}
+
+// Of the store as it was before somebody rebuilt it: no later try can win.
+TEST_F(Transact, EndsWhenAClaimIsOfThePast) {
+    const auto claimed = session.claim("job", {.lease = 1h, .is_detached = true});
+    ASSERT_TRUE(claimed);
+    const std::string token = claimed.claim.token();
+    const std::size_t epoch_at = token.find('-') + 1, rest_at = token.rfind('-');
+    const std::uint64_t epoch = std::stoull(token.substr(epoch_at, rest_at - epoch_at), nullptr, 16);
+    std::ostringstream past;
+    past << token.substr(0, epoch_at) << std::hex << epoch - (std::uint64_t{1} << 39)
+         << token.substr(rest_at);
+    const auto adopted = session.adopt("job", past.str());
+    ASSERT_TRUE(adopted);
+    const auto write = [&](Transaction& transaction) {
+        add_one(transaction, "log");
+        transaction.put("job", "late", adopted.claim);
+    };
+    const auto done = session.transact(write, {.tries_max = 3});
+    EXPECT_EQ(done.outcome(), Outcome::fenced);
+    EXPECT_EQ(done.tries, 1u);
     EXPECT_EQ(session.get("log").outcome(), Outcome::not_found);
 }
 
