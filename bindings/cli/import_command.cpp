@@ -99,7 +99,7 @@ private:
         MultiOutcome outcome{KS_CONFLICT, {}};
         for (const Entry& entry : entries_) {
             const Read seen = read_stamp(session_, entry.key);
-            if (seen.is_found) outcome.keys.push_back({entry.key, KS_CONFLICT, seen.stamp, {}});
+            if (seen.is_found) outcome.keys.push_back({entry.key, KS_CONFLICT, seen.stamp});
         }
         if (!outcome.keys.empty()) throw refusal_of(outcome);
     }
@@ -115,8 +115,7 @@ private:
                     ++skipped;
                     continue;
                 }
-                if (seen.is_found)
-                    throw refusal_of({KS_CONFLICT, {{entry.key, KS_CONFLICT, seen.stamp, {}}}});
+                if (seen.is_found) throw refusal_of({KS_CONFLICT, {{entry.key, KS_CONFLICT, seen.stamp}}});
                 require(ks_multi_expect(multi, key, seen.stamp), entry);
             }
             require(ks_multi_put(multi, key, bytes_of(entry.value), nullptr), entry);

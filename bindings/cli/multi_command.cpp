@@ -48,7 +48,6 @@ public:
             }
             facts.is_stated = facts.is_stated || step.seen.has_value();
             if (step.token.empty()) continue;
-            facts.is_claimed = true;
             grants_[step.line] = grant_of(session, step);
         }
     }
@@ -84,8 +83,8 @@ public:
 
     // A key whose stamp was given is tried once, and a claim is lost once.
     bool may_retry(const KeyOutcome& told) const {
-        const Facts& facts = facts_.at(told.key);
-        return !facts.is_stated && (told.status == KS_CONFLICT || !facts.is_claimed);
+        const bool is_claim_lost = told.status == KS_FENCED && told.has_grant;
+        return !facts_.at(told.key).is_stated && !is_claim_lost;
     }
 
     size_t line_of(const std::string& key) const { return facts_.at(key).line; }
@@ -96,7 +95,6 @@ private:
         Step::Kind kind = Step::Kind::expect;
         size_t line = 0;  // of its write, else of its expectation
         bool is_stated = false;
-        bool is_claimed = false;
     };
 
     static void require(ks_status status, const Step& step) {

@@ -28,7 +28,8 @@ MultiOutcome outcome_of(const ks_multi* multi, ks_status status) {
         outcome.keys.push_back({{static_cast<const char*>(told.key.data), told.key.size},
                                 told.status,
                                 told.stamp,
-                                told.status == KS_HELD ? told.owner : ks_owner{}});
+                                told.owner,
+                                told.has_grant != 0});
     }
     return outcome;
 }

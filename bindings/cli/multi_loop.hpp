@@ -17,6 +17,7 @@ struct KeyOutcome {
     ks_status status = KS_OK;
     ks_stamp stamp{};  // the key's now
     ks_owner owner{};  // KS_HELD only
+    bool has_grant = false;
 };
 
 struct MultiOutcome {

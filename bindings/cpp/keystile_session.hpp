@@ -252,7 +252,7 @@ public:
             static_cast<Committed&>(done) = begun.transaction.commit();
             done.is_committed = done.ok();
             const bool is_refused = done.is_fault() || !begun.transaction.fault();
-            if (done.ok() || is_refused || begun.transaction.lost_a_claim(done)) return done;
+            if (done.ok() || is_refused || done.has_lost_a_claim()) return done;
 
             if (const ks_status stop = backoff.lost(done.tries); stop != KS_OK) {
                 done.status = stop;

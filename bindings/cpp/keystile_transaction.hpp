@@ -20,8 +20,9 @@ namespace keystile::inline v0 {
 // What one key of a transaction was told at the commit.
 struct [[nodiscard]] KeyResult : Result {
     std::string key;
-    Stamp stamp;  // the key's now
-    Owner owner;  // held only
+    Stamp stamp;             // the key's at the commit; before it, or if that was a fault: the one expected
+    bool has_claim = false;  // written or released under one: fenced says then that it is lost
+    Owner owner;             // held only
 };
 
 // ok · fenced · conflict · held: the worst that its keys were told, in this order · fault. Unless it is ok, nothing
@@ -34,6 +35,12 @@ struct [[nodiscard]] Committed : Result {
         const auto is_it = [&](const KeyResult& told) { return told.key == key.text(); };
         const auto found = std::find_if(moved.begin(), moved.end(), is_it);
         return found == moved.end() ? nullptr : &*found;
+    }
+
+    // A claim that the transaction acts under was taken away: no later try can win.
+    [[nodiscard]] bool has_lost_a_claim() const noexcept {
+        const auto is_lost = [](const KeyResult& told) { return told.status == KS_FENCED && told.has_claim; };
+        return std::any_of(moved.begin(), moved.end(), is_lost);
     }
 };
 
@@ -56,7 +63,6 @@ public:
         multi_.reset();  // before its session
         session_ = std::move(other.session_);
         multi_ = std::move(other.multi_);
-        claimed_ = std::move(other.claimed_);
         return *this;
     }
     ~Transaction() = default;
@@ -103,7 +109,6 @@ public:
     }
     // Give a claim back and leave the value.
     Transaction& release(Bytes key, const Claim& claim) {
-        claimed_.emplace_back(key.text());
         ks_multi_release(multi_.get(), key, &grant_of(claim));
         return *this;
     }
@@ -125,23 +130,20 @@ public:
     }
 
     // Forget all of it and begin anew, in the same memory.
-    void reset() noexcept {
-        ks_multi_reset(multi_.get());
-        claimed_.clear();
-    }
+    void reset() noexcept { ks_multi_reset(multi_.get()); }
 
     // Its keys in the order of their first mention, and after the commit what each was told: the new stamp, for one.
+    // By key: not_found, if it is not in it.
     [[nodiscard]] std::size_t size() const noexcept { return ks_multi_size(multi_.get()); }
     [[nodiscard]] KeyResult result(std::size_t index) const {
         ks_multi_result told{};
-        KeyResult of_key;
-        of_key.status = ks_multi_item(multi_.get(), index, &told);
-        if (!of_key) return of_key;
-        of_key.status = told.status;
-        of_key.key = Bytes(told.key.data, told.key.size).text();
-        of_key.stamp = told.stamp;
-        if (told.status == KS_HELD) of_key.owner = told.owner;
-        return of_key;
+        const ks_status status = ks_multi_item(multi_.get(), index, &told);
+        return of_key(status, told);
+    }
+    [[nodiscard]] KeyResult result(Bytes key) const {
+        ks_multi_result told{};
+        const ks_status status = ks_multi_find(multi_.get(), key, &told);
+        return of_key(status, told);
     }
 
     [[nodiscard]] ks_multi* native() const noexcept { return multi_.get(); }
@@ -164,29 +166,29 @@ private:
 
     Transaction& put_with(Bytes key, Bytes value, const Claim& claim, std::uint32_t flags) {
         const ks_commit_options options = detail::commit_options(&grant_of(claim), flags);
-        claimed_.emplace_back(key.text());
         ks_multi_put(multi_.get(), key, value, &options);
         return *this;
     }
 
     Transaction& erase_with(Bytes key, const Claim& claim, std::uint32_t flags) {
         const ks_commit_options options = detail::commit_options(&grant_of(claim), flags);
-        claimed_.emplace_back(key.text());
         ks_multi_delete(multi_.get(), key, &options);
         return *this;
     }
 
-    // A claim that this transaction acts under was taken away: no later try can win.
-    [[nodiscard]] bool lost_a_claim(const Committed& done) const noexcept {
-        return std::any_of(done.moved.begin(), done.moved.end(), [&](const KeyResult& told) {
-            return told.status == KS_FENCED &&
-                   std::find(claimed_.begin(), claimed_.end(), told.key) != claimed_.end();
-        });
+    static KeyResult of_key(ks_status asked, const ks_multi_result& told) {
+        KeyResult result;
+        result.status = asked != KS_OK ? asked : told.status;
+        if (asked != KS_OK) return result;
+        result.key = Bytes(told.key.data, told.key.size).text();
+        result.stamp = told.stamp;
+        result.has_claim = told.has_grant != 0;
+        if (told.status == KS_HELD) result.owner = told.owner;
+        return result;
     }
 
     std::shared_ptr<ks_session> session_;
     std::unique_ptr<ks_multi, End> multi_;  // after its session: ended before it
-    std::vector<std::string> claimed_;      // keys that are written under a claim
 };
 
 struct [[nodiscard]] TransactionBegun : Result {

@@ -373,17 +373,18 @@ KS_API void ks_multi_reset(ks_multi* multi);
 /* Throw it away, committed or not. NULL is fine. */
 KS_API void ks_multi_end(ks_multi* multi);
 
-/* Read a key as ks_get() does and remember its stamp: the commit will find it unchanged, or answer KS_CONFLICT.
- * A key that this transaction has put already gives that value, a deleted one KS_NOT_FOUND; *seen_out is the stamp
- * remembered. Read again, it gives the value of the same stamp, or KS_CONFLICT if the key has moved on: then the
- * transaction can only lose. The first use of a key may create its slot (hence KS_E_FULL). */
+/* Read a key as ks_get() does and remember its stamp, with KS_NOT_FOUND and KS_TOO_SMALL too: the commit will find it
+ * unchanged, or answer KS_CONFLICT. A key that this transaction has put already gives that value, a deleted one
+ * KS_NOT_FOUND; *seen_out is the stamp remembered. Read again, it gives the value of the same stamp, or KS_CONFLICT if
+ * the key has moved on: then the transaction can only lose. The first use of a key may create its slot (hence
+ * KS_E_FULL). */
 KS_API ks_status ks_multi_read(ks_multi* multi, ks_bytes key, void* buf, size_t capacity, size_t* size_out,
                                ks_stamp* seen_out);
 /* Compare a key without writing it: `seen` from a ks_get(), of any age. */
 KS_API ks_status ks_multi_expect(ks_multi* multi, ks_bytes key, ks_stamp seen);
 /* Write a key. What it must be unchanged from: what was read or expected in this transaction; else the grant's
- * claim with the version of now; else whatever it is now. `options`: the grant, and whether to release it, as in
- * ks_commit(). The value is copied. */
+ * claim, with whatever version the key has at the commit; else whatever it is at the commit, if nobody claims it.
+ * `options`: the grant, and whether to release it, as in ks_commit(). The value is copied. */
 KS_API ks_status ks_multi_put(ks_multi* multi, ks_bytes key, ks_bytes value,
                               const ks_commit_options* options);
 /* Delete a key; deleting what has no value is no fault and writes nothing, but is compared. */
@@ -402,16 +403,24 @@ KS_API ks_status ks_multi_fault(const ks_multi* multi);
  * Faults: as ks_commit(). Crash: dying inside leaves all of it or nothing. */
 KS_API ks_status ks_multi_commit(ks_multi* multi);
 
+/* What a key of a transaction was told.
+ * Before the commit: KS_OK, and the stamp that is expected, {0,0} if none.
+ * After KS_OK, KS_FENCED, KS_CONFLICT, KS_HELD: KS_OK or what stood in the way, and the stamp the key had at the commit
+ * (KS_OK of all: its new one). After a fault, and if the transaction was spoilt: the fault of a key that it was one of
+ * (KS_E_GRANT, say), KS_OK of the others; and the stamp that was expected. */
 typedef struct ks_multi_result {
-    ks_bytes key;     /* valid until reset or end */
-    ks_status status; /* before the commit KS_OK; after it what this key was told: KS_OK, KS_CONFLICT, … */
-    ks_stamp stamp;   /* before: expected. After: the key's now (KS_OK of all: the new one) */
-    ks_owner owner;   /* KS_HELD only */
+    ks_bytes key; /* valid until reset or end, as long as the store is open */
+    ks_status status;
+    uint32_t has_grant; /* written or released under a claim: KS_FENCED says then that it is lost for ever */
+    ks_stamp stamp;
+    ks_owner owner; /* KS_HELD only */
 } ks_multi_result;
 
 /* Keys in the order of their first mention; 0 for NULL. */
 KS_API size_t ks_multi_size(const ks_multi* multi);
+/* By index, or by key (KS_NOT_FOUND: not in the transaction). *result_out is required. */
 KS_API ks_status ks_multi_item(const ks_multi* multi, size_t index, ks_multi_result* result_out);
+KS_API ks_status ks_multi_find(const ks_multi* multi, ks_bytes key, ks_multi_result* result_out);
 
 /* ---- Snapshots --------------------------------------------------------------------------------------- */
 

@@ -39,6 +39,7 @@ struct ks_multi {
     ks_status spoilt = KS_OK;                                  // what the first refused call answered
     std::string reason;                                        // the sentence that told it
     bool is_over = false;
+    bool is_told = false;  // over, and the keys were compared: their stamps of now are known
 };
 
 namespace {
@@ -87,7 +88,8 @@ ks_status on(ks_multi* multi, Call call) noexcept {
     return s < 0 || s == KS_FENCED ? spoil(*multi, s) : s;
 }
 
-Item* find_item(ks_multi& multi, const shm::Slot* slot) {
+template <class Multi>  // const or not
+auto find_item(Multi& multi, const shm::Slot* slot) -> decltype(multi.items.data()) {
     for (std::size_t i = 0; i < multi.items.size() && i < kManyItems; ++i) {
         if (multi.items[i].key.slot == slot) return &multi.items[i];
     }
@@ -192,6 +194,26 @@ void gather(ks_multi& multi) {
     if (KEYSTILE_GUARD("multi.slot_order")) std::sort(multi.order.begin(), multi.order.end(), is_before);
 }
 
+ks_status tell_item(const ks_multi& multi, const Item& item, ks_multi_result* result_out) noexcept {
+    const MultiKey& key = item.key;
+    const Store& store = *multi.session->session.store;
+    ks_multi_result told{};
+    if (const ks_status s = key_bytes_of(store.segment, *key.slot, &told.key); s != KS_OK) return s;
+    told.has_grant = item.has_grant ? 1 : 0;
+    if (multi.is_told) {
+        told.status = static_cast<ks_status>(key.status);
+        ks_receipt receipt{};
+        tell(store, key.receipt.now, key.receipt.owner, told.status, &receipt);
+        told.stamp = receipt.stamp;
+        told.owner = receipt.owner;
+    } else {
+        told.status = key.status < Status::kOk ? static_cast<ks_status>(key.status) : KS_OK;
+        told.stamp = to_c(key.seen);
+    }
+    *result_out = told;
+    return KS_OK;
+}
+
 }  // namespace
 
 ks_status ks_multi_begin(ks_session* session, ks_multi** multi_out) {
@@ -214,7 +236,7 @@ void ks_multi_reset(ks_multi* multi) {
     multi->items.clear();
     multi->values.clear();
     multi->spoilt = KS_OK;
-    multi->is_over = false;
+    multi->is_over = multi->is_told = false;
 }
 
 void ks_multi_end(ks_multi* multi) {
@@ -318,6 +340,7 @@ ks_status ks_multi_commit(ks_multi* multi) {
         if (s == Status::kFull &&
             reap_dead(session.store->segment, session.store->self, kParticipantsMax) != 0)
             s = commit_multi(session, multi->order.data(), multi->order.size());
+        multi->is_told = s >= Status::kOk;
         return answer(s, "committing a transaction");
     });
 }
@@ -331,18 +354,19 @@ ks_status ks_multi_item(const ks_multi* multi, size_t index, ks_multi_result* re
     if (!is_live(multi->session)) return explain(multi->session);
     if (result_out == nullptr || index >= multi->items.size())
         return fault(KS_E_ARGUMENT, "result_out is NULL, or there is no such key");
-    const MultiKey& key = multi->items[index].key;
+    return tell_item(*multi, multi->items[index], result_out);
+}
+
+ks_status ks_multi_find(const ks_multi* multi, ks_bytes key, ks_multi_result* result_out) {
+    if (!is_alive(multi)) return explain_multi(multi);
+    if (!is_live(multi->session)) return explain(multi->session);
+    if (result_out == nullptr) return fault(KS_E_ARGUMENT, "result_out is NULL");
+    if (const ks_status s = check_key(key); s != KS_OK) return s;
     const Store& store = *multi->session->session.store;
-    *result_out = {};
-    if (const ks_status s = key_bytes_of(store.segment, *key.slot, &result_out->key); s != KS_OK) return s;
-    if (!multi->is_over) {
-        result_out->stamp = to_c(key.seen);
-        return KS_OK;
-    }
-    result_out->status = static_cast<ks_status>(key.status);
-    ks_receipt receipt{};
-    tell(store, key.receipt.now, key.receipt.owner, result_out->status, &receipt);
-    result_out->stamp = receipt.stamp;
-    result_out->owner = receipt.owner;
-    return KS_OK;
+    const KeyBytes bytes{key.data, key.size};
+    shm::Slot* slot = nullptr;
+    const Status s = find_slot(store.segment, bytes, hash_of(bytes, store.hash_seed), &slot);
+    if (s != Status::kOk) return answer(s, "finding a key");
+    const Item* const item = find_item(*multi, slot);
+    return item != nullptr ? tell_item(*multi, *item, result_out) : KS_NOT_FOUND;
 }

@@ -306,6 +306,46 @@ TEST_F(MultiClaimTest, AForeignGrantIsAFaultAndWritesNothing) {
     EXPECT_EQ(ks_release(session(), &mine, nullptr), KS_OK);
 }
 
+// What a commit answered that was a fault of one key: that key has it, and of none is more told than before.
+TEST_F(MultiClaimTest, AFaultOfOneKeyIsThatKeys) {
+    const ks_grant theirs = claim_of(other(), "a"), held = claim_of(other(), "c");
+    const ks_commit_options forged = under(theirs);
+    const ks_stamp b = stamp("b");
+    Multi multi(session());
+    ASSERT_EQ(multi.put("a", "forged", &forged), KS_OK);
+    ASSERT_EQ(multi.read("b"), KS_OK);
+    ASSERT_EQ(multi.put("c", "held"), KS_OK);
+    ASSERT_EQ(put(session(), "b", "moved"), KS_OK);
+    ASSERT_EQ(multi.commit(), KS_E_GRANT);
+    EXPECT_EQ(multi.fault(), KS_OK) << "no call was refused";
+    EXPECT_EQ(multi.status(0), KS_E_GRANT);
+    EXPECT_EQ(multi.status(1), KS_OK);
+    EXPECT_TRUE(is_same(multi.item(1).stamp, b));
+    EXPECT_EQ(multi.status(2), KS_OK);
+    EXPECT_TRUE(is_same(multi.item(2).stamp, {0, 0}));
+    EXPECT_EQ(multi.item(2).owner.pid, 0);
+    EXPECT_EQ(ks_release(other(), &theirs, nullptr), KS_OK);
+    EXPECT_EQ(ks_release(other(), &held, nullptr), KS_OK);
+}
+
+TEST_F(MultiClaimTest, WhatIsWrittenUnderAClaimSaysSo) {
+    const ks_grant a = claim_of(session(), "a"), b = claim_of(session(), "b");
+    const ks_commit_options under_a = under(a);
+    Multi multi(session());
+    ASSERT_EQ(multi.put("a", "new", &under_a), KS_OK);
+    ASSERT_EQ(multi.release("b", b), KS_OK);
+    ASSERT_EQ(multi.put("c", "new"), KS_OK);
+    for (const bool is_over : {false, true}) {
+        if (is_over) {
+            ASSERT_EQ(multi.commit(), KS_OK);
+        }
+        EXPECT_EQ(multi.item(0).has_grant, 1u);
+        EXPECT_EQ(multi.item(1).has_grant, 1u);
+        EXPECT_EQ(multi.item(2).has_grant, 0u);
+    }
+    EXPECT_EQ(ks_release(session(), &a, nullptr), KS_OK);
+}
+
 TEST_F(MultiClaimTest, AGrantServesEachSessionOfItsStoreAndATokenEverybody) {
     ks_session* second = nullptr;
     ASSERT_EQ(ks_session_open(store(), &second), KS_OK);

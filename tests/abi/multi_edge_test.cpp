@@ -143,6 +143,7 @@ TEST(MultiArguments, BadOnesAreFaults) {
     EXPECT_EQ(ks_multi_fault(nullptr), KS_E_ARGUMENT);
     ks_multi_result result{};
     EXPECT_EQ(ks_multi_item(nullptr, 0, &result), KS_E_ARGUMENT);
+    EXPECT_EQ(ks_multi_find(nullptr, bytes("k"), &result), KS_E_ARGUMENT);
     EXPECT_EQ(ks_multi_size(nullptr), 0u);
     ks_multi_reset(nullptr);
     ks_multi_end(nullptr);
@@ -177,6 +178,9 @@ TEST(MultiArguments, BadOnesAreFaults) {
     multi.reset();
     ASSERT_EQ(multi.put("k", "v"), KS_OK);
     EXPECT_EQ(ks_multi_item(multi.get(), 0, nullptr), KS_E_ARGUMENT);
+    EXPECT_EQ(multi.find("k", nullptr), KS_E_ARGUMENT);
+    EXPECT_EQ(multi.find("", &result), KS_E_KEY_SIZE);
+    EXPECT_EQ(multi.fault(), KS_OK) << "asking spoils nothing";
     EXPECT_EQ(multi.commit(), KS_OK);
     EXPECT_EQ(value_of(lane.session, "k"), "v");
 }
@@ -197,6 +201,7 @@ TEST(MultiHandles, AClosedSessionIsToldAndTheTransactionCanBeEnded) {
     EXPECT_EQ(multi.release("b", {}), KS_E_HANDLE);
     EXPECT_EQ(multi.commit(), KS_E_HANDLE);
     EXPECT_EQ(ks_multi_item(multi.get(), 0, &result), KS_E_HANDLE);
+    EXPECT_EQ(multi.find("a", &result), KS_E_HANDLE);
     multi.reset();
     EXPECT_EQ(multi.put("b", "1"), KS_E_HANDLE);
     ks_multi* none = nullptr;
@@ -230,6 +235,7 @@ TEST(MultiHandles, AChildMustNotUseItsParentsTransaction) {
                   CHILD_CHECK(multi.fault() == KS_E_FORKED);
                   CHILD_CHECK(multi.commit() == KS_E_FORKED);
                   CHILD_CHECK(ks_multi_item(multi.get(), 0, &result) == KS_E_FORKED);
+                  CHILD_CHECK(multi.find("a", &result) == KS_E_FORKED);
                   CHILD_CHECK(ks_multi_begin(lane.session, &none) == KS_E_FORKED);
                   ks_multi_reset(multi.get());
                   ks_multi_end(multi.get());
@@ -260,6 +266,7 @@ TEST(MultiHandles, AnEndedTransactionIsToldAlsoWhileOthersComeAndGo) {
         EXPECT_EQ(ks_multi_fault(ended), KS_E_HANDLE);
         EXPECT_EQ(ks_multi_commit(ended), KS_E_HANDLE);
         EXPECT_EQ(ks_multi_item(ended, 0, &result), KS_E_HANDLE);
+        EXPECT_EQ(ks_multi_find(ended, bytes("a"), &result), KS_E_HANDLE);
         EXPECT_EQ(ks_multi_size(ended), 0u);
         ks_multi_reset(ended);
         ks_multi_end(ended);

@@ -45,6 +45,9 @@ public:
         return result;
     }
     ks_status status(std::size_t index) const { return item(index).status; }
+    ks_status find(std::string_view key, ks_multi_result* result) const {
+        return ks_multi_find(multi_, bytes(key), result);
+    }
 
 private:
     ks_multi* multi_ = nullptr;

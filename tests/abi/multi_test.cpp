@@ -87,6 +87,28 @@ TEST_F(MultiTest, ConflictSaysWhichKeysMovedAndWhereTheyAre) {
     EXPECT_EQ(stamp("a").version, 1u);
 }
 
+TEST_F(MultiTest, ItemsAreFoundByTheirKeys) {
+    ASSERT_EQ(put(session(), "a", "1"), KS_OK);
+    Multi multi(session());
+    ASSERT_EQ(multi.read("a"), KS_OK);
+    for (int i = 0; i < 40; ++i) ASSERT_EQ(multi.put("more " + std::to_string(i), "1"), KS_OK);
+    ks_multi_result found{};
+    EXPECT_EQ(multi.find("a", &found), KS_OK);
+    EXPECT_TRUE(is_same(found.stamp, stamp("a")));
+    EXPECT_EQ(multi.find("never", &found), KS_NOT_FOUND);
+    ASSERT_EQ(put(session(), "elsewhere", "1"), KS_OK);
+    EXPECT_EQ(multi.find("elsewhere", &found), KS_NOT_FOUND);
+    EXPECT_EQ(multi.size(), 41u) << "looking adds nothing";
+    ASSERT_EQ(multi.commit(), KS_OK);
+    for (const char* key : {"a", "more 0", "more 15", "more 16", "more 39"}) {
+        EXPECT_EQ(multi.find(key, &found), KS_OK);
+        EXPECT_EQ(text(found.key), key);
+        EXPECT_TRUE(is_same(found.stamp, stamp(key)));
+    }
+    multi.reset();
+    EXPECT_EQ(multi.find("a", &found), KS_NOT_FOUND);
+}
+
 TEST_F(MultiTest, BlindPutsWriteWhateverIsThere) {
     ASSERT_EQ(put(session(), "a", "1"), KS_OK);
     Multi multi(session());

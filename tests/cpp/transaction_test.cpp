@@ -57,6 +57,10 @@ TEST_F(Transactions, TellEachKeysNewStamp) {
     EXPECT_EQ(transaction.result(0).stamp, other.get("a").stamp);
     EXPECT_EQ(transaction.result(1).stamp, other.get("b").stamp);
     EXPECT_TRUE(transaction.result(2).is_fault());
+    EXPECT_EQ(transaction.result("b").stamp, transaction.result(1).stamp);
+    EXPECT_EQ(transaction.result("b").key, "b");
+    EXPECT_EQ(transaction.result("c").outcome(), Outcome::not_found);
+    EXPECT_TRUE(transaction.result("").is_fault());
     EXPECT_TRUE(other.commit("a", transaction.result(0).stamp, "next"));
 }
 
@@ -302,6 +306,9 @@ TEST_F(Transactions, ALostClaimFencesAllOfIt) {
     EXPECT_EQ(done.outcome(), Outcome::fenced);
     ASSERT_NE(done.find("job"), nullptr);
     EXPECT_EQ(done.find("job")->outcome(), Outcome::fenced);
+    EXPECT_TRUE(done.find("job")->has_claim);
+    EXPECT_TRUE(done.has_lost_a_claim());
+    EXPECT_FALSE(transaction.result("log").has_claim);
     EXPECT_EQ(value_of("log"), "(none)");
 }
 
