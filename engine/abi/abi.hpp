@@ -127,6 +127,13 @@ inline ks_status check_key(ks_key) noexcept {
     return KS_OK;
 }  // slot_of() judges it
 
+inline ks_status check_prefix(ks_bytes prefix) noexcept {
+    if (prefix.data == nullptr && prefix.size != 0) return fault(KS_E_ARGUMENT, "the prefix's data is NULL");
+    if (prefix.size > KS_KEY_SIZE_MAX)
+        return fault(KS_E_KEY_SIZE, "a key has at most %u bytes", KS_KEY_SIZE_MAX);
+    return KS_OK;
+}
+
 inline ks_status check_value(ks_bytes value) noexcept {
     if (value.data == nullptr && value.size != 0) [[unlikely]]
         return fault(KS_E_ARGUMENT, "the value's data is NULL");

@@ -59,9 +59,7 @@ ks_status ks_list(ks_session* session, ks_bytes prefix, uint32_t flags, ks_list_
     if (!is_live(session)) return explain(session);
     if (fn == nullptr || (flags & ~KS_LIST_ALL) != 0)
         return fault(KS_E_ARGUMENT, "fn is NULL, or an unknown flag");
-    if (prefix.data == nullptr && prefix.size != 0) return fault(KS_E_ARGUMENT, "the prefix's data is NULL");
-    if (prefix.size > KS_KEY_SIZE_MAX)
-        return fault(KS_E_KEY_SIZE, "a key has at most %u bytes", KS_KEY_SIZE_MAX);
+    if (const ks_status s = check_prefix(prefix); s != KS_OK) return s;
     ListCall call{fn, user, (flags & KS_LIST_ALL) != 0};
     return answer(list(*session->session.store, {prefix.data, prefix.size}, list_one, &call), "listing");
 }

@@ -25,6 +25,8 @@
  *   5. Stamps, grants and ks_key handles mean something only in the store they came from.
  *   6. A handle of any kind that was closed or ended answers KS_E_HANDLE, closing it again does nothing: until some
  *      hundred more of its kind are closed. A diagnosis of a mistake, not something to build on.
+ *   7. "Handle faults" are KS_E_ARGUMENT (NULL), KS_E_HANDLE, KS_E_FORKED, and of a call that may write
+ *      KS_E_SESSION_BUSY.
  *
  * RULES FOR THREADS
  *   A ks_store may be used by all threads. A ks_session is one thread's lane: one call at a time (a second
@@ -329,9 +331,9 @@ typedef struct ks_commit_options {
  * changed in any of
  * these. A claim whose lease is over still commits until somebody reclaims it. `seen` of {0,0} means "never
  * written".
- * Faults: KS_E_KEY_SIZE · KS_E_VALUE_SIZE · KS_E_ARGUMENT · KS_E_GRANT · KS_E_READ_ONLY · KS_E_FULL ·
- * KS_E_EXHAUSTED ·
- *         KS_E_CORRUPT · KS_E_DESTROYED · handle faults.
+ * Faults: KS_E_KEY_SIZE · KS_E_VALUE_SIZE · KS_E_ARGUMENT · KS_E_STRUCT_SIZE · KS_E_GRANT · KS_E_READ_ONLY ·
+ *         KS_E_FULL · KS_E_SYSTEM (the file would not grow) · KS_E_EXHAUSTED · KS_E_CORRUPT · KS_E_DESTROYED ·
+ *         handle faults.
  * KS_E_FULL: memory once cut into blocks of a size serves values of that size and smaller ones, never larger
  * ones. So in a full store, what was deleted or overwritten makes room for values no larger than it was. A delete
  * (and an overwrite) needs a block too, until the one that it replaces is free; a delete takes one of any size.
@@ -366,7 +368,7 @@ KS_API ks_status ks_delete_k(ks_session* session, ks_key key, ks_stamp seen, con
  * reset. So what was meant to be done together is never done by half, however few of the calls are looked at. */
 typedef struct ks_multi ks_multi;
 
-/* Faults: KS_E_MEMORY, KS_E_READ_ONLY, handle faults. The session must outlive it. */
+/* Answers: KS_OK · KS_E_READ_ONLY · KS_E_MEMORY · handle faults. The session must outlive it. */
 KS_API ks_status ks_multi_begin(ks_session* session, ks_multi** multi_out);
 /* Forget all keys and begin anew (the memory is used again). NULL is fine. */
 KS_API void ks_multi_reset(ks_multi* multi);
@@ -376,15 +378,18 @@ KS_API void ks_multi_end(ks_multi* multi);
 /* Read a key as ks_get() does and remember its stamp, with KS_NOT_FOUND and KS_TOO_SMALL too: the commit will find it
  * unchanged, or answer KS_CONFLICT. A key that this transaction has put already gives that value, a deleted one
  * KS_NOT_FOUND; *seen_out is the stamp remembered. Read again, it gives the value of the same stamp, or KS_CONFLICT if
- * the key has moved on: then the transaction can only lose. The first use of a key may create its slot (hence
- * KS_E_FULL). */
+ * the key has moved on: then the transaction can only lose.
+ * Faults of this and the next four: KS_E_KEY_SIZE · KS_E_ARGUMENT · KS_E_MEMORY · KS_E_CORRUPT · handle faults; and of
+ * making a slot for a key that nobody has named before: KS_E_FULL · KS_E_SYSTEM · KS_E_EXHAUSTED · KS_E_DESTROYED. */
 KS_API ks_status ks_multi_read(ks_multi* multi, ks_bytes key, void* buf, size_t capacity, size_t* size_out,
                                ks_stamp* seen_out);
 /* Compare a key without writing it: `seen` from a ks_get(), of any age. */
 KS_API ks_status ks_multi_expect(ks_multi* multi, ks_bytes key, ks_stamp seen);
 /* Write a key. What it must be unchanged from: what was read or expected in this transaction; else the grant's
  * claim, with whatever version the key has at the commit; else whatever it is at the commit, if nobody claims it.
- * `options`: the grant, and whether to release it, as in ks_commit(). The value is copied. */
+ * `options`: the grant, and whether to release it, as in ks_commit(). The value is copied.
+ * This and the next two: KS_OK · KS_FENCED (above) · KS_E_GRANT (of another key, or no grant) · KS_E_STRUCT_SIZE ·
+ * KS_E_VALUE_SIZE. That a grant is another owner's is told by the commit. */
 KS_API ks_status ks_multi_put(ks_multi* multi, ks_bytes key, ks_bytes value,
                               const ks_commit_options* options);
 /* Delete a key; deleting what has no value is no fault and writes nothing, but is compared. */
@@ -392,15 +397,17 @@ KS_API ks_status ks_multi_delete(ks_multi* multi, ks_bytes key, const ks_commit_
 /* Give a claim back in the same step; the key's value stays. */
 KS_API ks_status ks_multi_release(ks_multi* multi, ks_bytes key, const ks_grant* grant);
 
-/* KS_OK, or what spoilt the transaction: what its commit will answer. */
+/* KS_OK, or what spoilt the transaction: what its commit will answer. Handle faults are its own. */
 KS_API ks_status ks_multi_fault(const ks_multi* multi);
 
 /* Commit. KS_OK: all is done. KS_FENCED, KS_CONFLICT, KS_HELD: nothing is; the worst of what its keys were told, in
  * this order, and ks_multi_item() says which keys. An empty transaction is KS_OK. One without writes compares its
  * reads: KS_OK means that they were true together at one instant.
- * After that, and after any fault, the transaction is over: ks_multi_reset() or ks_multi_end(). Only a call that
- * never came to it leaves it as it was: a handle fault, KS_E_SESSION_BUSY.
- * Faults: as ks_commit(). Crash: dying inside leaves all of it or nothing. */
+ * After that, and after any fault, the transaction is over: ks_multi_reset() or ks_multi_end(). Only a handle fault
+ * leaves it as it was: the call never came to it.
+ * Faults: what spoilt it · KS_E_ARGUMENT (it is over already) · KS_E_GRANT · KS_E_FULL · KS_E_SYSTEM · KS_E_EXHAUSTED ·
+ *         KS_E_DESTROYED · KS_E_CORRUPT · KS_E_MEMORY · handle faults.
+ * Crash: dying inside leaves all of it or nothing. */
 KS_API ks_status ks_multi_commit(ks_multi* multi);
 
 /* What a key of a transaction was told.
@@ -418,7 +425,8 @@ typedef struct ks_multi_result {
 
 /* Keys in the order of their first mention; 0 for NULL. */
 KS_API size_t ks_multi_size(const ks_multi* multi);
-/* By index, or by key (KS_NOT_FOUND: not in the transaction). *result_out is required. */
+/* By index, or by key (KS_NOT_FOUND: not in the transaction). *result_out is required.
+ * Faults: KS_E_ARGUMENT (no such index) · KS_E_KEY_SIZE · KS_E_CORRUPT · handle faults. */
 KS_API ks_status ks_multi_item(const ks_multi* multi, size_t index, ks_multi_result* result_out);
 KS_API ks_status ks_multi_find(const ks_multi* multi, ks_bytes key, ks_multi_result* result_out);
 
@@ -428,13 +436,14 @@ KS_API ks_status ks_multi_find(const ks_multi* multi, ks_bytes key, ks_multi_res
  * for as long as the caller likes, also after the session and the store are closed. Writers are never blocked. */
 typedef struct ks_snapshot ks_snapshot;
 
-/* The cut of given keys (a key twice is in it twice). KS_OK; KS_BUSY: writers kept changing them, ask again: only
- * with more than KS_MULTI_KEYS_MAX keys or a read-only store, for else a compare-only commit ends the contention.
- * Faults: KS_E_KEY_SIZE, KS_E_MEMORY, KS_E_CORRUPT, handle faults. */
+/* The cut of given keys (a key twice is in it twice). KS_OK; KS_BUSY: others kept changing or adding them, ask again.
+ * Mostly it only reads, also from a store that was destroyed. If writers do not let it, and there are at most
+ * KS_MULTI_KEYS_MAX keys and the store is not read-only, a commit that compares them ends the contention.
+ * Faults: KS_E_KEY_SIZE · KS_E_ARGUMENT · KS_E_MEMORY · KS_E_CORRUPT · handle faults; and of that commit: KS_E_FULL ·
+ *         KS_E_SYSTEM · KS_E_EXHAUSTED · KS_E_DESTROYED. */
 KS_API ks_status ks_snapshot_keys(ks_session* session, const ks_bytes* keys, size_t count,
                                   ks_snapshot** snapshot_out);
-/* The cut of all keys that start with `prefix` (size 0: all) and have a value; sorted by key. KS_BUSY also if keys
- * kept appearing. */
+/* The same of all keys that start with `prefix` (size 0: all) and have a value; sorted by key. */
 KS_API ks_status ks_snapshot_prefix(ks_session* session, ks_bytes prefix, ks_snapshot** snapshot_out);
 /* NULL is fine. */
 KS_API void ks_snapshot_close(ks_snapshot* snapshot);
@@ -447,9 +456,10 @@ typedef struct ks_snapshot_entry {
 } ks_snapshot_entry;
 
 KS_API size_t ks_snapshot_size(const ks_snapshot* snapshot); /* 0 for NULL */
-/* In the order given, or of the keys. KS_E_ARGUMENT: no such index. Any thread. */
+/* In the order given, or of the keys. Any thread, and a forked child too. KS_OK · KS_E_ARGUMENT (no such index, NULL) ·
+ * KS_E_HANDLE. */
 KS_API ks_status ks_snapshot_at(const ks_snapshot* snapshot, size_t index, ks_snapshot_entry* entry_out);
-/* By key; KS_NOT_FOUND: not in the snapshot, or without a value in it. */
+/* By key; KS_NOT_FOUND: not in the snapshot, or without a value in it. Faults: also KS_E_KEY_SIZE. */
 KS_API ks_status ks_snapshot_get(const ks_snapshot* snapshot, ks_bytes key, ks_snapshot_entry* entry_out);
 
 /* ---- Claims ------------------------------------------------------------------------------------------ */

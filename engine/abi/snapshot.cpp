@@ -191,7 +191,7 @@ ks_status ks_snapshot_keys(ks_session* session, const ks_bytes* keys, size_t cou
 }
 
 ks_status ks_snapshot_prefix(ks_session* session, ks_bytes prefix, ks_snapshot** snapshot_out) {
-    if (prefix.data == nullptr && prefix.size != 0) return fault(KS_E_ARGUMENT, "the prefix's data is NULL");
+    if (const ks_status s = check_prefix(prefix); s != KS_OK) return s;
     const std::string_view bytes(static_cast<const char*>(prefix.data), prefix.size);
     return snapshot_of(session, snapshot_out, [&](Session& inside, ks_snapshot& snapshot) {
         return take_prefix(inside, bytes, snapshot);

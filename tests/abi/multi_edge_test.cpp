@@ -321,6 +321,9 @@ TEST(MultiStores, ADestroyedOneTakesNothing) {
     ASSERT_EQ(ks_destroy(fresh.url().c_str(), KS_DESTROY_FORCE), KS_OK);
     EXPECT_EQ(multi.commit(), KS_E_DESTROYED);
     EXPECT_EQ(multi.commit(), KS_E_ARGUMENT);  // it is over
+    multi.reset();
+    EXPECT_EQ(multi.read("a"), KS_NOT_FOUND);
+    EXPECT_EQ(multi.read("new"), KS_E_DESTROYED);  // where would its slot be?
     EXPECT_EQ(value_of(lane.session, "a"), "(none)");
 }
 
