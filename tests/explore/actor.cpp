@@ -80,9 +80,7 @@ Status Actor::append(int key, const Value& seen, char letter, const Grant* grant
                      bool is_releasing) noexcept {
     CommitRequest request = request_for(seen, letter, grant);
     request.is_releasing = is_releasing;
-    const Status s = commit(key, request, letter);
-    if (grant != nullptr && (s == Status::kFenced || (s == Status::kOk && is_releasing))) is_over(*grant);
-    return s;
+    return commit(key, request, letter);
 }
 
 void Actor::steal(int key, const Value& seen, char letter, const Grant& grant) noexcept {
@@ -175,14 +173,8 @@ Status Actor::claim(int key, Grant* grant_out, std::uint64_t lease_ns) noexcept 
     request.lease_ns = lease_ns;
     const Status s = engine::claim(session_, slot(key), request, grant_out, &receipt);
     if (is_fault(s)) world().fail("a claim was answered with " + name_of(s));
-    if (s == Status::kOk) world().claims.at(world().claim_count++) = {process_, key, grant_out->epoch, false};
+    if (s == Status::kOk) world().claims.at(world().claim_count++) = {process_, key, grant_out->epoch};
     return s;
-}
-
-void Actor::is_over(const Grant& grant) noexcept {
-    for (std::size_t i = 0; i < world().claim_count; ++i) {
-        if (world().claims[i].epoch == grant.epoch) world().claims[i].is_over = true;
-    }
 }
 
 Status Actor::release(const Grant& grant) noexcept {
@@ -190,7 +182,6 @@ Status Actor::release(const Grant& grant) noexcept {
     const Status s = engine::release(session_, grant, &receipt);
     if (s != Status::kOk && s != Status::kFenced)
         world().fail("a release was answered with neither OK nor FENCED");
-    is_over(grant);
     return s;
 }
 
@@ -199,7 +190,6 @@ Status Actor::renew(const Grant& grant, std::uint64_t lease_ns) noexcept {
     const Status s = engine::renew(session_, grant, lease_ns, &receipt);
     if (s != Status::kOk && s != Status::kFenced)
         world().fail("a renewal was answered with neither OK nor FENCED");
-    if (s == Status::kFenced) is_over(grant);
     return s;
 }
 

@@ -38,7 +38,6 @@ struct Deed {
 struct Claimed {
     int process, key;
     std::uint64_t epoch;
-    bool is_over;  // given back, or its owner was told that it is
 };
 
 struct Scenario;
@@ -63,6 +62,10 @@ public:
     // memory, and what the living were told.
     std::uint64_t end() const;
 
+    // All that a process that is over leaves behind in private, as a number: what it was told, the notes, and, if it
+    // lives, what it has yet to give back.
+    std::uint64_t left_by(int process) const noexcept;
+
     // For bodies and judges. Process kObserver never dies and acts outside of the execution only.
     static constexpr int kObserver = kProcessesMax;
     engine::Store& store(int process) noexcept { return stores_.at(static_cast<std::size_t>(process)); }
@@ -84,6 +87,7 @@ public:
     std::array<engine::Grant, 2> grants;   // from prepare()
 
 private:
+    std::uint64_t told_to(int process) const noexcept;
     void attach(int process);
     void judge_deeds(int key);
     void judge_made(int key);
