@@ -122,7 +122,7 @@ private:
     // A few random schedules within the bounds meet most of the places that processes share; so the walk seldom
     // has to begin again. What goes wrong in one of them, the walk finds too, and told more shortly.
     void learn() {
-        constexpr int kSchedules = 300;
+        constexpr int kSchedules = 2000;
         Random chooser(plan_.seed, plan_.limits);
         Finding ignored;
         for (int i = 0; i < kSchedules; ++i) {

@@ -62,8 +62,11 @@ World::World(const Scenario& scenario)
         demand("preparing a value", quiet.update(key, 'a'));
     }
     if (scenario.prepare != nullptr) scenario.prepare(*this);
-    for (const int key : {kMain, kOther})
-        versions_.at(static_cast<std::size_t>(key)) = load_word(slot(kObserver, key)).version();
+    for (const int key : {kMain, kOther}) {
+        const Value value = quiet.get(key);
+        versions_.at(static_cast<std::size_t>(key)) = value.stamp.version;
+        texts_.at(static_cast<std::size_t>(key)).assign(value.text.data(), value.size);
+    }
     claims_at_start_ = claim_count;
     sessions_at_start_ = sessions_;
 
@@ -107,7 +110,7 @@ void World::fail(const std::string& what) noexcept {
 void World::begin() {
     memory_.undo();
     sessions_ = sessions_at_start_;
-    deed_count = 0;
+    deed_count = sight_count = 0;
     claim_count = claims_at_start_;
     notes = {};
     is_made = {};
@@ -143,7 +146,13 @@ std::uint64_t World::told_to(int process) const noexcept {
     for (std::size_t i = 0; i < deed_count; ++i) {
         const Deed& deed = deeds[i];
         if (deed.process == process)
-            told = with(told, deed.key, deed.letter, deed.is_ended, deed.status, deed.version);
+            told = with(told, deed.key, deed.letter, deed.is_ended, deed.status, deed.version,
+                        deed.seen.version);
+    }
+    for (std::size_t i = 0; i < sight_count && !machine_->is_dead(process); ++i) {
+        const Sight& sight = sights[i];
+        if (sight.process == process)
+            told += mix(static_cast<Granule>(sight.key), with(sight.version, sight.letters, sight.last));
     }
     for (std::size_t i = 0; i < claim_count; ++i) {
         if (claims[i].process == process) told = with(told, claims[i].key, claims[i].epoch);
