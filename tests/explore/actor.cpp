@@ -2,6 +2,7 @@
 
 #include <keystile.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -31,9 +32,17 @@ Value Actor::get(int key) noexcept {
     value.stamp = store_.stamp_of(read.word);
     value.size = read.status == Status::kOk ? read.size : 0;
     if (read.status != Status::kOk && read.status != Status::kNotFound) world().fail("a read was refused");
-    if (read.status == Status::kOk && read.size != value.stamp.version)
-        world().fail("a read gave the value of one version and the stamp of another");
+    saw(key, value);
     return value;
+}
+
+// Kept for the judge: is it what was there at that version?
+void Actor::saw(int key, const Value& value) noexcept {
+    const Sight sight{process_, key, value.stamp.version, value.size,
+                      value.size != 0 ? value.text.at(value.size - 1) : '\0'};
+    auto& sights = world().sights;
+    const auto end = sights.begin() + static_cast<std::ptrdiff_t>(world().sight_count);
+    if (std::find(sights.begin(), end, sight) == end) sights.at(world().sight_count++) = sight;
 }
 
 void Actor::make(int key) noexcept {
@@ -44,14 +53,15 @@ void Actor::make(int key) noexcept {
 
 Status Actor::commit(int key, const CommitRequest& request, char letter, bool may_be_refused) noexcept {
     Deed& deed = world().deeds.at(world().deed_count++);
-    deed = {process_, key, letter, request.is_delete, false, false, Status::kOk, request.seen, 0};
+    deed = {process_, key, letter, request.seen};
+    deed.is_delete = request.is_delete;
     Receipt receipt{};
     const Status s = engine::commit(session_, slot(key), request, &receipt);
     deed.status = s;
     deed.version = receipt.now.version();
     deed.is_ended = true;
     if (is_fault(s) && !may_be_refused) world().fail("a commit was answered with " + name_of(s));
-    if (s == Status::kOk && receipt.now.version() != request.seen.version + 1)
+    if (s == Status::kOk && !world().may_follow(receipt.now.version(), request.seen.version))
         world().fail("a commit was told another version than the next");
     if (s == Status::kConflict && receipt.now.version() == request.seen.version)
         world().fail("a commit was told CONFLICT, and the version had not moved");
@@ -63,13 +73,12 @@ Status Actor::commit(int key, const CommitRequest& request, char letter, bool ma
 }
 
 CommitRequest Actor::request_for(const Value& seen, char letter, const Grant* grant) noexcept {
-    std::memset(text_.data(), '-', text_.size());  // what came before a delete is forgotten
     std::memcpy(text_.data(), seen.text.data(), seen.size);
     CommitRequest request;
     request.seen = seen.stamp;
     if (grant != nullptr) request.seen.epoch = store_.token_of(grant->epoch);
     request.data = text_.data();
-    request.size = seen.stamp.version + 1;
+    request.size = seen.size + 1;
     request.grant = grant;
     if (request.size > text_.size()) std::abort();  // the scenario is too long for its values
     text_[request.size - 1] = letter;
@@ -80,9 +89,7 @@ Status Actor::append(int key, const Value& seen, char letter, const Grant* grant
                      bool is_releasing) noexcept {
     CommitRequest request = request_for(seen, letter, grant);
     request.is_releasing = is_releasing;
-    const Status s = commit(key, request, letter);
-    if (grant != nullptr && (s == Status::kFenced || (s == Status::kOk && is_releasing))) is_over(*grant);
-    return s;
+    return commit(key, request, letter);
 }
 
 void Actor::steal(int key, const Value& seen, char letter, const Grant& grant) noexcept {
@@ -113,17 +120,17 @@ Status Actor::append_many(const Value& main, const Value& other, char letter) no
     std::array<Deed*, 2> told;
     for (std::size_t i = 0; i < keys.size(); ++i) {
         const int key = i == 0 ? kMain : kOther;
-        std::memset(texts[i].data(), '-', kValueBytes);
         std::memcpy(texts[i].data(), seen[i]->text.data(), seen[i]->size);
         keys[i].slot = &slot(key);
         keys[i].seen = seen[i]->stamp;
         keys[i].step = MultiStep::kPut;
         keys[i].data = texts[i].data();
-        keys[i].size = seen[i]->stamp.version + 1;
+        keys[i].size = seen[i]->size + 1;
         if (keys[i].size > kValueBytes) std::abort();  // the scenario is too long for its values
         texts[i][keys[i].size - 1] = letter;
         told[i] = &world().deeds.at(world().deed_count++);
-        *told[i] = {process_, key, letter, false, false, true, Status::kOk, keys[i].seen, 0};
+        *told[i] = {process_, key, letter, keys[i].seen};
+        told[i]->is_of_many = true;
     }
     std::array<MultiKey*, 2> order = {&keys[0], &keys[1]};
     if (order[0]->slot > order[1]->slot) std::swap(order[0], order[1]);
@@ -132,7 +139,7 @@ Status Actor::append_many(const Value& main, const Value& other, char letter) no
         told[i]->status = s;
         told[i]->version = keys[i].receipt.now.version();
         told[i]->is_ended = true;
-        if (s == Status::kOk && told[i]->version != keys[i].seen.version + 1)
+        if (s == Status::kOk && !world().may_follow(told[i]->version, keys[i].seen.version))
             world().fail("a commit of several keys was told another version than the next");
         if (keys[i].status == Status::kConflict && told[i]->version == keys[i].seen.version)
             world().fail("a key of several was told CONFLICT, and its version had not moved");
@@ -163,9 +170,9 @@ void Actor::cut(std::array<Value, 2>* values_out) noexcept {
     if (s != Status::kOk) world().fail("a snapshot was answered with " + name_of(s));
     for (std::size_t i = 0; i < keys.size(); ++i) {
         Value& value = (*values_out)[i];
-        value.size = keys[i].size;
-        if (keys[i].clean.version() != value.size)
-            world().fail("a snapshot gave the value of another version");
+        value.size = keys[i].has_value ? keys[i].size : 0;
+        value.stamp = store_.stamp_of(keys[i].clean);
+        saw(i == 0 ? kMain : kOther, value);
     }
 }
 
@@ -175,14 +182,8 @@ Status Actor::claim(int key, Grant* grant_out, std::uint64_t lease_ns) noexcept 
     request.lease_ns = lease_ns;
     const Status s = engine::claim(session_, slot(key), request, grant_out, &receipt);
     if (is_fault(s)) world().fail("a claim was answered with " + name_of(s));
-    if (s == Status::kOk) world().claims.at(world().claim_count++) = {process_, key, grant_out->epoch, false};
+    if (s == Status::kOk) world().claims.at(world().claim_count++) = {process_, key, grant_out->epoch};
     return s;
-}
-
-void Actor::is_over(const Grant& grant) noexcept {
-    for (std::size_t i = 0; i < world().claim_count; ++i) {
-        if (world().claims[i].epoch == grant.epoch) world().claims[i].is_over = true;
-    }
 }
 
 Status Actor::release(const Grant& grant) noexcept {
@@ -190,7 +191,6 @@ Status Actor::release(const Grant& grant) noexcept {
     const Status s = engine::release(session_, grant, &receipt);
     if (s != Status::kOk && s != Status::kFenced)
         world().fail("a release was answered with neither OK nor FENCED");
-    is_over(grant);
     return s;
 }
 
@@ -199,7 +199,6 @@ Status Actor::renew(const Grant& grant, std::uint64_t lease_ns) noexcept {
     const Status s = engine::renew(session_, grant, lease_ns, &receipt);
     if (s != Status::kOk && s != Status::kFenced)
         world().fail("a renewal was answered with neither OK nor FENCED");
-    if (s == Status::kFenced) is_over(grant);
     return s;
 }
 

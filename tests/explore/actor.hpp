@@ -52,8 +52,8 @@ public:
 private:
     engine::Status commit(int key, const engine::CommitRequest& request, char letter,
                           bool may_be_refused = false) noexcept;
+    void saw(int key, const Value& value) noexcept;
     engine::CommitRequest request_for(const Value& seen, char letter, const engine::Grant* grant) noexcept;
-    void is_over(const engine::Grant& grant) noexcept;
 
     int process_;
     engine::Session& session_;

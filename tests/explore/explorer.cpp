@@ -19,6 +19,7 @@ public:
         ++trail_.back().way;
         return true;
     }
+    bool is_ahead() const override { return at_ == trail_.size(); }
     std::size_t choose(const Decision*, std::size_t count) override {
         if (at_ == trail_.size()) trail_.push_back({0, count});
         if (trail_[at_].count != count) std::abort();  // the same choices led to another place
@@ -69,16 +70,17 @@ public:
         : scenario_(scenario), plan_(plan), world_(scenario) {}
 
     void collect(std::unordered_set<std::uint64_t>* ends) { ends_ = ends; }
-    void stop_pruning() { plan_.limits.is_pruned = false; }
+    void prune_less(Pruning pruning) { plan_.limits.pruning = pruning; }
 
     // False: something is wrong, and *finding_out says what.
     bool execute(Chooser& chooser, Finding* finding_out) {
         world_.begin();
         world_.machine().run(plan_.limits, &chooser, {}, scenario_.bodies.data());
-        if (ends_ != nullptr) ends_->insert(world_.end());
+        if (ends_ != nullptr && !world_.machine().is_known()) ends_->insert(world_.end());
         const std::string wrong = world_.judge();
         ++finding_out->schedules;
         ++finding_out->schedules_all;
+        if (!world_.machine().is_known()) ++finding_out->whole;
         if (world_.machine().has_crashed()) ++finding_out->crashed;
         finding_out->steps_max = std::max<std::uint64_t>(finding_out->steps_max, world_.machine().steps());
         if (wrong.empty()) return true;
@@ -87,9 +89,12 @@ public:
     }
 
     void all(Finding* finding_out) {
-        if (plan_.limits.is_pruned)
-            learn();  // else the pruned walk has learned, and is asked whether it knew all
+        const bool are_states_met = plan_.limits.pruning == Pruning::kStates;
+        if (are_states_met) learn();  // else that walk has learned, and is asked whether it knew all
         DepthFirst chooser;
+        States states;
+        world_.machine().remember(are_states_met ? &states : nullptr,
+                                  [this](int process) { return world_.left_by(process); });
         do {
             chooser.rewind();
             if (!execute(chooser, finding_out)) return;
@@ -97,8 +102,9 @@ public:
             if (!world_.sharing().has_grown()) continue;
             world_.sharing().accept();
             chooser.forget();
+            states.forget();
             if (ends_ != nullptr) ends_->clear();
-            finding_out->schedules = finding_out->crashed = 0;
+            finding_out->schedules = finding_out->whole = finding_out->crashed = 0;
             ++finding_out->passes;
         } while (restart_or_advance(chooser, finding_out));
         finding_out->is_exhausted = true;
@@ -116,7 +122,7 @@ private:
     // A few random schedules within the bounds meet most of the places that processes share; so the walk seldom
     // has to begin again. What goes wrong in one of them, the walk finds too, and told more shortly.
     void learn() {
-        constexpr int kSchedules = 300;
+        constexpr int kSchedules = 2000;
         Random chooser(plan_.seed, plan_.limits);
         Finding ignored;
         for (int i = 0; i < kSchedules; ++i) {
@@ -152,7 +158,7 @@ Finding explore(const Scenario& scenario, const Plan& plan) {
     return finding;
 }
 
-Comparison compare(const Scenario& scenario, const Limits& limits) {
+Comparison compare(const Scenario& scenario, const Limits& limits, Pruning other) {
     Plan plan;
     plan.limits = limits;
     Exploration exploration(scenario, plan);
@@ -160,7 +166,7 @@ Comparison compare(const Scenario& scenario, const Limits& limits) {
     Finding first, second;
     exploration.collect(&pruned);
     exploration.all(&first);
-    exploration.stop_pruning();
+    exploration.prune_less(other);
     exploration.collect(&all);
     exploration.all(&second);
 

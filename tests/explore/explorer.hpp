@@ -23,6 +23,7 @@ struct Failure {
 struct Finding {
     std::uint64_t schedules = 0;      // of the last pass: the one that knew all contended places
     std::uint64_t schedules_all = 0;  // of all passes
+    std::uint64_t whole = 0;          // the others ended where one before had come
     std::uint64_t crashed = 0;
     std::uint64_t steps_max = 0;
     int passes = 1;
@@ -33,14 +34,14 @@ struct Finding {
 
 Finding explore(const Scenario& scenario, const Plan& plan);
 
-// All schedules with the pruning of machine.hpp, and all without: both must end in the same ways.
+// All schedules with all pruning of machine.hpp, and all with less: both must end in the same ways.
 struct Comparison {
     std::uint64_t schedules_pruned = 0, schedules = 0;
     std::uint64_t ends_pruned = 0, ends = 0;
     std::uint64_t ends_missed = 0;  // by the pruned ones
     bool is_sharing_known = true;   // the unpruned ones learned of no other place
 };
-Comparison compare(const Scenario& scenario, const Limits& limits);
+Comparison compare(const Scenario& scenario, const Limits& limits, Pruning other);
 
 // One schedule again, told access by access.
 std::string replay(const Scenario& scenario, const Schedule& schedule, std::FILE* trace);

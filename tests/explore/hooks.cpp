@@ -36,7 +36,7 @@ std::uint64_t locked(void* shared, std::uint32_t bytes, IsWanted is_wanted, Desi
         old = read_private(shared, bytes);
     } else {
         place.machine->lock(place.offset, bytes);
-        place.machine->memory().read(place.offset, &old, bytes);
+        place.machine->find(place.offset, &old, bytes);
     }
     const bool is_written = is_wanted(old);
     const std::uint64_t value = is_written ? desired(old) : old;
@@ -113,7 +113,7 @@ bool swap_pair_if(void* shared, const std::uint64_t (&expected)[2],
         return is_swapped;
     }
     place.machine->lock(place.offset, sizeof old);
-    place.machine->memory().read(place.offset, old, sizeof old);
+    place.machine->find(place.offset, old, sizeof old);
     const bool is_swapped = std::memcmp(old, expected, sizeof old) == 0;
     if (is_swapped) place.machine->write(place.offset, desired, sizeof old);
     place.machine->tell(is_swapped ? "lock" : "lost", place.offset, is_swapped ? desired[0] : old[0]);

@@ -1,5 +1,6 @@
 // What must be true after every execution.
 #include "explore/actor.hpp"
+#include "explore/history.hpp"
 #include "explore/scenario.hpp"
 #include "explore/world.hpp"
 
@@ -16,6 +17,7 @@ bool is_in(const Value& value, char letter) {
 }  // namespace
 
 std::string World::judge() {
+    if (machine_->is_known()) return wrong_;
     if (machine_->is_stuck()) fail("a process made no progress");
     if (scenario_.judge != nullptr) scenario_.judge(*this);
     for (const int key : {kMain, kOther}) judge_deeds(key);
@@ -29,37 +31,35 @@ std::string World::judge() {
     return wrong_;
 }
 
-// NoLostUpdate, ExactlyOneWinner, OutcomeIsTrue: the final value names every commit that was told OK at the
-// version that it was told, none that was refused, and in between only such as are in doubt.
+// NoLostUpdate, ExactlyOneWinner, OutcomeIsTrue, NoTornRead: the commits that were told OK, each at the version that
+// it was told, and in between only such as are in doubt, lead from the value at the start to that at the end; and what
+// was read on the way was there.
 void World::judge_deeds(int key) {
     Actor observer(kObserver);
     if (key >= kNew) observer.make(key);
     const Value value = observer.get(key);
-    std::array<const Deed*, kValueBytes> at_version{};
-    std::uint64_t doubts = 0, version = versions_.at(static_cast<std::size_t>(key));
-    bool is_deleted = false;
+    const auto k = static_cast<std::size_t>(key);
+    History history(versions_.at(k), texts_.at(k), is_durable());
+    bool is_blind = false;
     for (std::size_t i = 0; i < deed_count; ++i) {
         const Deed& deed = deeds[i];
         if (deed.key != key) continue;
-        is_deleted = is_deleted || (deed.is_delete && (!deed.is_ended || deed.status == Status::kOk));
-        if (!deed.is_ended) ++doubts;
-        if (!deed.is_ended || deed.status != Status::kOk) continue;
-        ++version;
-        if (deed.version >= at_version.size()) return fail("a version from nowhere");
-        if (at_version[deed.version] != nullptr) fail("two commits won the same version");
-        at_version[deed.version] = &deed;
-        if (deed.version > value.stamp.version) fail("a commit was told OK, and its version never was");
+        if (deed.is_won() && deed.version > value.stamp.version)
+            fail("a commit was told OK, and its version never was");
+        is_blind = is_blind || deed.is_blind;
+        history.add(deed);
     }
-    if (value.stamp.version < version || value.stamp.version > version + doubts)
-        fail("the version does not count the commits that were OK");
-
-    if (value.status == Status::kNotFound && value.stamp.version != 0 && !is_deleted)
-        fail("a value is gone, and nobody deleted it");
-    const std::string_view text(value.text.data(), value.size);
-    for (std::size_t i = 0; i < text.size(); ++i) judge_letter(key, text[i], i + 1, at_version.at(i + 1));
-    for (std::size_t v = 1; v <= text.size(); ++v) {
-        const Deed* const deed = at_version.at(v);
-        if (deed != nullptr && text[v - 1] != deed->letter && text[v - 1] != '-') fail("an update is lost");
+    if (is_blind) return;  // then nobody knows what followed what
+    if (!history.reaches(value.stamp.version))
+        return fail("the commits that were told OK do not lead to the value");
+    if (history.text_at(value.stamp.version) != std::string(value.text.data(), value.size))
+        fail("an update is lost, or one is there that nobody was told of");
+    for (std::size_t i = 0; i < sight_count; ++i) {
+        const Sight& sight = sights[i];
+        if (sight.key != key || sight.process == kObserver || machine_->is_dead(sight.process)) continue;
+        const auto text = history.text_at(sight.version);
+        if (!text || text->size() != sight.letters || (!text->empty() && text->back() != sight.last))
+            fail("a read gave the value of one version and the stamp of another");
     }
 }
 
@@ -73,16 +73,6 @@ void World::judge_made(int key) {
     for (std::size_t i = 0; i < deed_count; ++i) {
         if (deeds[i].key == key) fail("a key that was made is not found");
     }
-}
-
-// A letter that no commit told OK put there: of before the execution, forgotten by a delete, or of one in doubt.
-void World::judge_letter(int key, char letter, std::uint64_t version, const Deed* ok) {
-    if (ok != nullptr || letter == '-' || version <= versions_.at(static_cast<std::size_t>(key))) return;
-    for (std::size_t i = 0; i < deed_count; ++i) {
-        const Deed& deed = deeds[i];
-        if (deed.key == key && deed.letter == letter && !deed.is_ended) return;
-    }
-    fail("a commit is in the value that nobody was told of");
 }
 
 // AllOrNothing: the letter of a commit of both keys is in both values or in neither.

@@ -45,7 +45,7 @@ void Machine::run(const Limits& limits, Chooser* chooser, const Schedule& script
     taken_.clear();
     preemptions_left_ = limits.preemptions;
     crashes_left_ = limits.crashes;
-    is_stuck_ = false;
+    is_stuck_ = is_known_ = false;
     step_ = 0;
     for (int i = 0; i < count_; ++i) {
         Process& process = processes_[static_cast<std::size_t>(i)];
@@ -53,18 +53,20 @@ void Machine::run(const Limits& limits, Chooser* chooser, const Schedule& script
         process.body = bodies[i];
         process.is_over = process.is_dead = false;
         process.steps = 0;
+        process.told = 0;
         process.fiber.start(enter_body, &process);
     }
     ways_count_ = 0;
     for (int i = 0; i < count_; ++i) add(i == 0 ? Act::kGoOn : Act::kSwitch, i, 0);
     next_ = decide().process;
-    while (!is_stuck_ && has_runnable()) {
+    while (!is_stuck_ && !is_known_ && has_runnable()) {
         current_ = next_;
         current().fiber.enter();
         if (current().is_over) end_of_current();
     }
     current_ = -1;
     for (Process& process : processes_) process.stores.drain(memory_, process.stores.count());
+    is_known_ = is_known_ || (!is_stuck_ && is_met());
 }
 
 // ---- Points of decision ---------------------------------------------------------------------------------
@@ -109,7 +111,9 @@ void Machine::add_late_drains(std::size_t offset, std::size_t bytes) noexcept {
 
 Decision Machine::decide() noexcept {
     if (chooser_ != nullptr) {
-        const std::size_t way = ways_count_ > 1 ? chooser_->choose(ways_.data(), ways_count_) : 0;
+        is_known_ = ways_count_ > 1 && chooser_->is_ahead() && is_met();
+        const std::size_t way =
+            ways_count_ > 1 && !is_known_ ? chooser_->choose(ways_.data(), ways_count_) : 0;
         if (way != 0) taken_.push_back(ways_[way]);
         return ways_[way];
     }
@@ -127,22 +131,22 @@ void Machine::count_step() noexcept {
 
 void Machine::point(std::size_t offset, std::size_t bytes, bool is_locked, bool may_be_left) noexcept {
     count_step();
-    for (bool is_back = false;;) {
+    for (;;) {
         const int self = current_;
         ways_count_ = 0;
         add(Act::kGoOn, self, 0);
         if (preemptions_left_ != 0) {
             if (bytes != 0) add_late_drains(offset, bytes);
-            for (int to = 1; to < count_ && may_be_left && !is_back; ++to) {
+            for (int to = 1; to < count_ && may_be_left; ++to) {
                 const int other = (self + to) % count_;
                 if (is_runnable(other)) add_switches(other);
             }
         }
-        if (crashes_left_ != 0 && !is_back && (is_locked || !limits_.is_pruned)) add_crashes();
+        if (crashes_left_ != 0 && (is_locked || limits_.pruning == Pruning::kNone)) add_crashes();
         const Decision decision = decide();
+        if (is_known_) current().fiber.leave();
         if (decision.act == Act::kGoOn) return;
         obey(decision);
-        is_back = is_back || decision.act == Act::kSwitch;
     }
 }
 
@@ -161,7 +165,8 @@ void Machine::obey(const Decision& decision) noexcept {
     if (decision.act == Act::kCrash) {
         --crashes_left_;
         self.stores.clear();
-        self.is_over = self.is_dead = true;
+        self.is_dead = true;
+        bury(self);
     } else {
         --preemptions_left_;
         next_ = decision.process;
@@ -181,14 +186,40 @@ void Machine::end_of_current() noexcept {
     if (ways_count_ == 0) add(Act::kGoOn, current_, current().stores.count());
     if (crashes_left_ != 0 && !current().is_dead) add_crashes();
     const Decision decision = decide();
+    if (is_known_) return;
     if (trace_) trace_("    process " + std::to_string(current_) + " is over: " + to_text({decision}));
     current().stores.drain(memory_, decision.stores);
     next_ = decision.process;
-    if (decision.act != Act::kCrash) return;
-    --crashes_left_;
-    current().stores.clear();
-    current().is_dead = true;
-    if (has_runnable()) end_of_current();
+    if (decision.act == Act::kCrash) {
+        --crashes_left_;
+        current().stores.clear();
+        current().is_dead = true;
+    }
+    bury(current());
+    if (decision.act == Act::kCrash && has_runnable()) end_of_current();
+}
+
+// ---- States ---------------------------------------------------------------------------------------------
+
+void Machine::bury(Process& process) noexcept {
+    process.is_over = true;
+    if (states_ != nullptr) process.told = remains_(process.number);
+}
+
+std::uint64_t Machine::state() const noexcept {
+    std::uint64_t state = memory_.fingerprint();
+    for (int i = 0; i < count_; ++i) {
+        const Process& process = processes_[static_cast<std::size_t>(i)];
+        const unsigned number =
+            static_cast<unsigned>(i) * 4 + (process.is_over ? 2 : 0) + (process.is_dead ? 1 : 0);
+        state += mix(number, process.told + process.stores.count());
+    }
+    return mix(static_cast<Granule>(current_ + 1), state);  // to go on with it is free, so it is part of it
+}
+
+// How many may still die follows from who is dead.
+bool Machine::is_met() noexcept {
+    return states_ != nullptr && !states_->is_new(state(), preemptions_left_);
 }
 
 void Machine::write_line(const char* what, std::size_t offset, std::uint64_t value) {

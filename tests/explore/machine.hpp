@@ -8,6 +8,10 @@
 //     plain store is the same as leaving it after, with that store pending.
 // M3  A process dies before a locked instruction, or at its end, with any number of its pending stores visible.
 //     A death elsewhere leaves one of the same memories: loads leave no trace, stores only by draining.
+// M4  A process is deterministic and learns of the others only what memory and the machine tell it: so where it stands
+//     is what it was told so far. Between two points of decision it is told something. Hence memory, what each living
+//     process was told and how many of its stores wait, and what those that are over left behind, are the whole state:
+//     what can follow depends on nothing else but the bounds, and whoever comes to it again need not go on.
 // The hooks of platform/explored.hpp land here; outside of run() they access memory at once.
 #pragma once
 
@@ -17,17 +21,21 @@
 #include "explore/fiber.hpp"
 #include "explore/schedule.hpp"
 #include "explore/sharing.hpp"
+#include "explore/states.hpp"
 #include "explore/store_buffer.hpp"
 
 namespace keystile::explore {
 
 inline constexpr int kProcessesMax = 4;
 
+// Which ways are left out because they lead to where others lead; each with those before it.
+enum class Pruning { kNone, kPlaces /* M2, M3 */, kStates /* M4 */ };
+
 struct Limits {
     int preemptions = 2;  // processes left that could go on, and stores seen late
     int crashes = 1;
-    std::uint32_t steps = 20'000;  // of one process: more is no progress
-    bool is_pruned = true;         // M2 and M3; without, every access is a point and every store matters
+    std::uint32_t steps = 20'000;        // of one process: more is no progress
+    Pruning pruning = Pruning::kStates;  // kNone: every access is a point and every store matters
 };
 
 class Machine {
@@ -44,6 +52,14 @@ public:
     Machine(const Machine&) = delete;
     Machine& operator=(const Machine&) = delete;
 
+    // What a process leaves behind in private when it is over, as a number.
+    using Remains = std::function<std::uint64_t(int process)>;
+    // From now on an execution ends where it meets a state that was met before. NULL: none does.
+    void remember(States* states, Remains remains) {
+        states_ = states;
+        remains_ = std::move(remains);
+    }
+
     // Which process a participant record stands for; others never die.
     void bind(std::uint32_t participant, int process) { process_of_.at(participant) = process; }
     void trace(Trace trace, Name name) {
@@ -57,6 +73,8 @@ public:
 
     bool is_dead(int process) const noexcept { return processes_[static_cast<std::size_t>(process)].is_dead; }
     bool is_stuck() const noexcept { return is_stuck_; }
+    // The last run met a state from which everything was walked before, or will be.
+    bool is_known() const noexcept { return is_known_; }
     bool has_crashed() const noexcept { return crashes_left_ != limits_.crashes; }
     // What was chosen in the last run.
     const Schedule& schedule() const noexcept { return taken_; }
@@ -68,6 +86,7 @@ public:
     void store(std::size_t offset, const void* from, std::size_t bytes) noexcept;
     // Before a locked instruction: the point of decision, then the drain.
     void lock(std::size_t offset, std::size_t bytes) noexcept;
+    void find(std::size_t offset, void* to, std::size_t bytes) noexcept;
     void write(std::size_t offset, const void* from, std::size_t bytes) noexcept;
     bool is_alive(std::uint32_t participant) noexcept;
     Memory& memory() noexcept { return memory_; }
@@ -84,6 +103,7 @@ private:
         bool is_over = false;  // ended or dead
         bool is_dead = false;
         std::uint32_t steps = 0;
+        std::uint64_t told = 0;  // all that it was told so far, as a number; over: what it left behind
     };
     static constexpr std::size_t kWaysMax = 512;
 
@@ -98,6 +118,10 @@ private:
     bool is_contended(std::size_t offset, std::size_t bytes) const noexcept;
     bool is_observed(const StoreBuffer::Store& store) const noexcept;
     void write_line(const char* what, std::size_t offset, std::uint64_t value);
+    void learn(const void* from, std::size_t bytes) noexcept;
+    std::uint64_t state() const noexcept;
+    bool is_met() noexcept;
+    void bury(Process& process) noexcept;
     void count_step() noexcept;
     void point(std::size_t offset, std::size_t bytes, bool is_locked, bool may_be_left) noexcept;
     Decision decide() noexcept;
@@ -128,7 +152,9 @@ private:
     int current_ = -1;  // -1: nobody, the machine's owner itself accesses memory
     int next_ = 0;
     int preemptions_left_ = 0, crashes_left_ = 0;
-    bool is_stuck_ = false;
+    bool is_stuck_ = false, is_known_ = false;
+    States* states_ = nullptr;
+    Remains remains_;
     std::uint32_t step_ = 0;
     Trace trace_;
     Name name_;

@@ -1,5 +1,4 @@
 // keystile_explore: the schedule explorer. engine/docs/EXPLORER.md tells how to read what it prints.
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -18,6 +17,7 @@ enum class Mode { kExplore, kReplay, kCompare, kGuards, kLitmus };
 struct Options {
     Mode mode = Mode::kExplore;
     bool is_pinned = false;
+    Pruning other = Pruning::kNone;      // what to compare with
     const Scenario* scenario = nullptr;  // NULL: all
     Schedule schedule;
     Plan plan;
@@ -27,7 +27,7 @@ constexpr char kUsage[] =
     R"(usage: keystile_explore [--scenario NAME] [BOUNDS] [--pinned]   all schedules; --pinned: as many as are written
        keystile_explore [--scenario NAME] [BOUNDS] --random N [--seed S]
        keystile_explore --scenario NAME --replay SCHEDULE     one schedule, access by access
-       keystile_explore [--scenario NAME] [BOUNDS] --compare  with and without pruning
+       keystile_explore [--scenario NAME] [BOUNDS] --compare  with and without pruning; --compare-states: by states
        keystile_explore --guards                              each guard of the engine off: who finds it
        keystile_explore --litmus                              the machine against x86-TSO
 BOUNDS: --preemptions N (2)  --crashes N (1)  --schedules N (no bound)    any mode: --guard-off NAME
@@ -68,8 +68,9 @@ Options read(Arguments arguments) {
             options.mode = Mode::kGuards;
         } else if (name == "--litmus") {
             options.mode = Mode::kLitmus;
-        } else if (name == "--compare") {
+        } else if (name == "--compare" || name == "--compare-states") {
             options.mode = Mode::kCompare;
+            options.other = name == "--compare" ? Pruning::kNone : Pruning::kPlaces;
         } else if (name == "--pinned") {
             options.is_pinned = true;
         } else if (name == "--scenario") {
@@ -103,9 +104,9 @@ bool report(const Scenario& scenario, const Options& options) {
     const Plan& plan = options.plan;
     const Finding f = explore(scenario, plan);
     std::printf(
-        "%-22s %8lu schedules, %8lu with a crash; bounds: %d preemptions, %d crashes; %s; %lu steps at most, "
-        "%d passes, %.1f s, %.0f/s\n",
-        scenario.name.data(), f.schedules, f.crashed, plan.limits.preemptions, plan.limits.crashes,
+        "%-22s %8lu schedules (%lu whole), %8lu with a crash; bounds: %d preemptions, %d crashes; %s; "
+        "%lu steps at most, %d passes, %.1f s, %.0f/s\n",
+        scenario.name.data(), f.schedules, f.whole, f.crashed, plan.limits.preemptions, plan.limits.crashes,
         f.is_exhausted     ? "exhausted"
         : plan.random != 0 ? ("random, seed " + std::to_string(plan.seed)).c_str()
                            : "NOT exhausted",
@@ -127,8 +128,8 @@ bool report(const Scenario& scenario, const Options& options) {
     return false;
 }
 
-bool report_comparison(const Scenario& scenario, const Limits& limits) {
-    const Comparison c = compare(scenario, limits);
+bool report_comparison(const Scenario& scenario, const Options& options) {
+    const Comparison c = compare(scenario, options.plan.limits, options.other);
     std::printf("%-22s %8lu schedules, %6lu ends; unpruned %8lu, %6lu ends; missed %lu%s\n",
                 scenario.name.data(), c.schedules_pruned, c.ends_pruned, c.schedules, c.ends, c.ends_missed,
                 c.is_sharing_known ? "" : "; places were shared that nobody knew of");
@@ -142,6 +143,13 @@ bool report_replay(const Options& options) {
     return wrong.empty();
 }
 
+// With less pruning three processes take hours, and the long scenarios of the ring minutes.
+bool is_too_large(const Scenario& scenario, const Options& options) {
+    const bool is_far = options.other == Pruning::kNone || options.plan.limits.preemptions > 1;
+    const bool is_long = scenario.processes > 2 || scenario.name.starts_with("multi_");
+    return options.mode == Mode::kCompare && is_far && is_long;
+}
+
 // The scenario that was named; or all, for an exhausting mode without those that are too large for it.
 bool report_all(const Options& options) {
     bool is_good = true;
@@ -149,18 +157,9 @@ bool report_all(const Options& options) {
         const bool is_meant = options.scenario == nullptr
                                   ? options.plan.random != 0 || find_pin(scenario.name) != nullptr
                                   : options.scenario == &scenario;
-        // Without pruning three processes take hours, and the long scenarios of the ring minutes.
-        const bool is_too_large = options.mode == Mode::kCompare && options.scenario == nullptr &&
-                                  (scenario.processes > 2 || scenario.name.starts_with("multi_"));
-        if (!is_meant || is_too_large) continue;
-        Options fitting = options;
-        int& preemptions = fitting.plan.limits.preemptions;
-        const Pin* const pin = find_pin(scenario.name);
-        if (options.scenario == nullptr && options.plan.random == 0 && pin != nullptr)
-            preemptions = std::min(preemptions, pin->preemptions);
-        const bool is_right = options.mode == Mode::kCompare
-                                  ? report_comparison(scenario, fitting.plan.limits)
-                                  : report(scenario, fitting);
+        if (!is_meant || (options.scenario == nullptr && is_too_large(scenario, options))) continue;
+        const bool is_right =
+            options.mode == Mode::kCompare ? report_comparison(scenario, options) : report(scenario, options);
         is_good = is_good && is_right;
         std::fflush(stdout);
     }

@@ -31,7 +31,6 @@ constexpr Scenario three(std::string_view name, std::string_view about, void (*p
 struct Pin {
     std::string_view scenario;
     std::uint64_t without_crash, with_one_crash;
-    int preemptions = 2;  // the bound of these counts: the ring's scenarios are long
 };
 
 std::span<const Scenario> scenarios();

@@ -36,6 +36,8 @@ public:
     Chooser& operator=(const Chooser&) = delete;
     virtual ~Chooser() = default;
     virtual std::size_t choose(const Decision* ways, std::size_t count) = 0;
+    // Is the next choice one that it makes for the first time, behind those that it repeats?
+    virtual bool is_ahead() const { return false; }
 };
 
 }  // namespace keystile::explore

@@ -62,8 +62,11 @@ World::World(const Scenario& scenario)
         demand("preparing a value", quiet.update(key, 'a'));
     }
     if (scenario.prepare != nullptr) scenario.prepare(*this);
-    for (const int key : {kMain, kOther})
-        versions_.at(static_cast<std::size_t>(key)) = load_word(slot(kObserver, key)).version();
+    for (const int key : {kMain, kOther}) {
+        const Value value = quiet.get(key);
+        versions_.at(static_cast<std::size_t>(key)) = value.stamp.version;
+        texts_.at(static_cast<std::size_t>(key)).assign(value.text.data(), value.size);
+    }
     claims_at_start_ = claim_count;
     sessions_at_start_ = sessions_;
 
@@ -107,9 +110,8 @@ void World::fail(const std::string& what) noexcept {
 void World::begin() {
     memory_.undo();
     sessions_ = sessions_at_start_;
-    deed_count = 0;
+    deed_count = sight_count = 0;
     claim_count = claims_at_start_;
-    for (std::size_t i = 0; i < claim_count; ++i) claims[i].is_over = false;
     notes = {};
     is_made = {};
     wrong_.clear();
@@ -122,17 +124,48 @@ void World::trace_to(std::FILE* trace) {
                     [this](std::size_t offset) { return name_of_place(store(kObserver).segment, offset); });
 }
 
+namespace {
+
+std::uint64_t with(std::uint64_t number, auto... more) noexcept {
+    ((number = mix(1, number ^ static_cast<std::uint64_t>(more))), ...);
+    return number;
+}
+
+}  // namespace
+
 std::uint64_t World::end() const {
     std::uint64_t end =
         memory_.fingerprint_of([this](Granule granule) { return sharing_.is_observed(granule); });
+    for (int i = 0; i < scenario_.processes; ++i)
+        end += mix(static_cast<Granule>(i), machine_->is_dead(i) ? 0 : told_to(i));
+    return end;
+}
+
+std::uint64_t World::told_to(int process) const noexcept {
+    std::uint64_t told = 1;
     for (std::size_t i = 0; i < deed_count; ++i) {
         const Deed& deed = deeds[i];
-        const auto told = static_cast<std::uint64_t>(deed.status) << 32 | deed.version << 8 |
-                          static_cast<unsigned char>(deed.letter);
-        if (!machine_->is_dead(deed.process)) end += mix(static_cast<Granule>(deed.process), told);
+        if (deed.process == process)
+            told = with(told, deed.key, deed.letter, deed.is_ended, deed.status, deed.version,
+                        deed.seen.version);
     }
-    for (int i = 0; i < scenario_.processes; ++i) end = end * 3 + (machine_->is_dead(i) ? 1 : 2);
-    return end;
+    for (std::size_t i = 0; i < sight_count && !machine_->is_dead(process); ++i) {
+        const Sight& sight = sights[i];
+        if (sight.process == process)
+            told += mix(static_cast<Granule>(sight.key), with(sight.version, sight.letters, sight.last));
+    }
+    for (std::size_t i = 0; i < claim_count; ++i) {
+        if (claims[i].process == process) told = with(told, claims[i].key, claims[i].epoch);
+    }
+    return told;
+}
+
+std::uint64_t World::left_by(int process) const noexcept {
+    std::uint64_t left = told_to(process);
+    for (const std::uint64_t note : notes) left = with(left, note);
+    if (machine_->is_dead(process)) return left;
+    const Lane& lane = sessions_.at(static_cast<std::size_t>(process)).lane;
+    return with(left, lane.id().index, lane.id().generation, lane.spare.ref, lane.spare.ctl);
 }
 
 // ---- Judging --------------------------------------------------------------------------------------------

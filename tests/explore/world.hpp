@@ -3,8 +3,7 @@
 // Built once a scenario and put back to its beginning before each execution: shared memory by undoing what was
 // written, the processes' private sides by copying their sessions back.
 //
-// A key's value at version v has v letters: each commit appends one. So a value names its whole history, and a
-// value that is not of its version is seen at once.
+// Each commit appends a letter to the value that it has seen. So a value names its whole history.
 #pragma once
 
 #include <array>
@@ -13,6 +12,7 @@
 #include <string_view>
 #include <unordered_set>
 
+#include "explore/deeds.hpp"
 #include "explore/keys.hpp"
 #include "explore/machine.hpp"
 #include "operations/operations.hpp"
@@ -24,22 +24,6 @@ inline constexpr std::size_t kValueBytes = 24;
 // As abi/data.cpp does it.
 engine::Status find_or_insert(engine::Session& session, std::string_view name,
                               engine::shm::Slot** slot_out) noexcept;
-
-// A commit as its caller saw it. Begun and never ended: in doubt, the caller died.
-struct Deed {
-    int process, key;
-    char letter;
-    bool is_delete, is_ended;
-    bool is_of_many;  // one of several keys committed together, under the same letter
-    engine::Status status;
-    engine::Stamp seen;
-    std::uint64_t version;  // the receipt's
-};
-struct Claimed {
-    int process, key;
-    std::uint64_t epoch;
-    bool is_over;  // given back, or its owner was told that it is
-};
 
 struct Scenario;
 
@@ -63,6 +47,10 @@ public:
     // memory, and what the living were told.
     std::uint64_t end() const;
 
+    // All that a process that is over leaves behind in private, as a number: what it was told, the notes, and, if it
+    // lives, what it has yet to give back.
+    std::uint64_t left_by(int process) const noexcept;
+
     // For bodies and judges. Process kObserver never dies and acts outside of the execution only.
     static constexpr int kObserver = kProcessesMax;
     engine::Store& store(int process) noexcept { return stores_.at(static_cast<std::size_t>(process)); }
@@ -75,8 +63,16 @@ public:
     // The simulated clock of the scenario.
     void set_clock(std::uint64_t us) noexcept { now_us_ = us; }
 
+    // May a commit that has seen the one be told the other?
+    bool may_follow(std::uint64_t version, std::uint64_t seen) const noexcept {
+        return is_durable() ? version > seen : version == seen + 1;
+    }
+    bool is_durable() const noexcept { return stores_[kObserver].segment.is_durable(); }
+
     std::array<Deed, 32> deeds;
     std::size_t deed_count = 0;
+    std::array<Sight, 64> sights;
+    std::size_t sight_count = 0;
     std::array<Claimed, 16> claims;
     std::size_t claim_count = 0;
     std::array<bool, kKeys> is_made{};     // somebody set about to make the key
@@ -84,10 +80,10 @@ public:
     std::array<engine::Grant, 2> grants;   // from prepare()
 
 private:
+    std::uint64_t told_to(int process) const noexcept;
     void attach(int process);
     void judge_deeds(int key);
     void judge_made(int key);
-    void judge_letter(int key, char letter, std::uint64_t version, const Deed* ok);
     void judge_many();
     void judge_claims();
     void judge_living();
@@ -99,6 +95,7 @@ private:
     std::array<engine::Session, kProcessesMax + 1> sessions_, sessions_at_start_;
     std::array<engine::Ref, kKeys> slots_{};
     std::array<std::uint64_t, kKeys> versions_{};  // when the scenario starts
+    std::array<std::string, kKeys> texts_;
     Memory memory_;
     Sharing sharing_;
     std::unique_ptr<Machine> machine_;
