@@ -53,9 +53,9 @@ public:
     Store() noexcept = default;
 
     // Open a store, by default creating it if it does not exist; url as for ks_open ("shm:NAME"). Throws Error.
-    static Store open(const std::string& url, const OpenOptions& options = {});
+    static Store open(const std::string& url, const OpenOptions& wanted = {});
     // The same without an exception.
-    static Opened try_open(const std::string& url, const OpenOptions& options = {});
+    static Opened try_open(const std::string& url, const OpenOptions& wanted = {});
 
     // Remove a store by name; with `force` also from under live participants, or a damaged one. ok · fault.
     static Result destroy(const std::string& url, bool force = false) {
@@ -175,8 +175,8 @@ inline Opened Store::try_open(const std::string& url, const OpenOptions& wanted)
     return opened;
 }
 
-inline Store Store::open(const std::string& url, const OpenOptions& options) {
-    Opened opened = try_open(url, options);
+inline Store Store::open(const std::string& url, const OpenOptions& wanted) {
+    Opened opened = try_open(url, wanted);
     opened.throw_if_fault();
     return std::move(opened.store);
 }

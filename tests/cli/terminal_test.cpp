@@ -70,7 +70,7 @@ TEST_F(CliTerminal, CmdReadsWhatIsTyped) {
 }
 
 TEST_F(CliTerminal, CtrlCReachesCmdAndTheClaimIsReleased) {
-    start({"claim", "k", "--lease", "1h", "--", "sh", "-c", "echo ready; sleep 60"});
+    start({"claim", "k", "--lease", "1h", "--", "sh", "-c", "echo ready; exec sleep 60"});
     read_until("ready");
     type("\x03");
     EXPECT_EQ(wait(), 128 + SIGINT);
