@@ -84,7 +84,7 @@ Plan plan(const Returned& returned) {
     } else if constexpr (std::same_as<Returned, erase_t>) {
         return {std::nullopt, true};
     } else if constexpr (std::same_as<Returned, Edit>) {
-        if (returned.value()) return plan(*returned.value());
+        if (const auto& value = returned.value()) return plan(*value);
         return {std::nullopt, returned.is_erase()};
     } else if constexpr (is_optional<Returned>) {
         return returned ? plan(*returned) : Plan{};
