@@ -11,27 +11,11 @@
 namespace keystile::bench {
 namespace {
 
-Contestant commit_by_handle() {
-    auto engine = hot_world().engine<KeystileEngine>();
-    const KeyName name = key_name(0);
-    ks_key key{};
-    ks_receipt receipt{};
-    need(ks_resolve(engine->session(), {&name, sizeof name}, &key) == KS_OK, "ks_resolve");
-    ks_get_k(engine->session(), key, nullptr, 0, nullptr, &receipt.stamp);
-    return contestant_of("handle", kHotOps, false, [engine, key, receipt]() mutable {
-        char value[kValueBytes] = {};
-        for (std::int64_t i = 0; i < kHotOps; ++i) {
-            const ks_bytes bytes{value, sizeof value};
-            const ks_status s = ks_commit_k(engine->session(), key, receipt.stamp, bytes, nullptr, &receipt);
-            if (s != KS_OK) [[unlikely]]
-                need(false, ks_status_name(s));
-        }
-    });
-}
-
 [[maybe_unused]] const bool is_added = [] {
     using List = std::vector<Contestant>;
-    add_case("commit/hot/handle", []() -> List { return {commit_by_handle(), cas_hot()}; });
+    add_case("commit/hot/handle", []() -> List {
+        return {commit_by_handle("handle", hot_world().engine<KeystileEngine>(), 0), cas_hot()};
+    });
     for (const auto& [name, distribution] : kDistributions) {
         add_case(std::string("commit/") + name + "/key", [=]() -> List {
             List list = all_engines(distribution, Op::kCommit);

@@ -59,6 +59,10 @@ Contestant cas_hot() {
 Contestant cas_uniform() {
     return cas_over<LapOrder<kManyKeys>>(kManyKeys, kManyKeys);
 }
+Contestant cas_budget(std::int64_t ops, std::int64_t each) {
+    const auto cas = cas_over<HotOrder>(ops * each, 1).run;
+    return contestant_of("budget", ops, false, [cas] { cas(); });
+}
 
 namespace {
 

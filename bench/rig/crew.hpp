@@ -69,6 +69,13 @@ public:
             }
         }
     }
+    // Stopped by a signal, at whatever instruction it is, until it is resumed.
+    void stop(unsigned worker) noexcept {
+        int how = 0;
+        need(::kill(pids_[worker], SIGSTOP) == 0, "SIGSTOP");
+        need(::waitpid(pids_[worker], &how, WUNTRACED) == pids_[worker] && WIFSTOPPED(how), "a worker died");
+    }
+    void resume(unsigned worker) noexcept { need(::kill(pids_[worker], SIGCONT) == 0, "SIGCONT"); }
     // What a worker has done so far in one of its works.
     Tally tally(unsigned worker, std::size_t which) const noexcept {
         const Sheet& sheet = desks_[worker].sheets[which];

@@ -127,6 +127,20 @@ private:
     Shared<MutexLine> lines_;
 };
 
+class LockedMutex {
+public:
+    explicit LockedMutex(pthread_mutex_t& mutex) noexcept : mutex_(mutex) {
+        if (::pthread_mutex_lock(&mutex) == EOWNERDEAD) [[unlikely]]
+            ::pthread_mutex_consistent(&mutex);
+    }
+    ~LockedMutex() { ::pthread_mutex_unlock(&mutex_); }
+    LockedMutex(const LockedMutex&) = delete;
+    LockedMutex& operator=(const LockedMutex&) = delete;
+
+private:
+    pthread_mutex_t& mutex_;
+};
+
 // What all processes share of a reference, and what each has in hand.
 template <Write kWrite>
 class MutexEngine {
@@ -142,7 +156,7 @@ public:
     [[gnu::noinline]] Attempt commit(std::uint64_t index, std::uint64_t version, const void* value,
                                      std::size_t size) noexcept {
         engine::shm::Slot& slot = ground_.store.find(index);
-        const Locked locked(mutex_of(slot));
+        const LockedMutex locked(mutex_of(slot));
         const std::uint64_t now = slot.word.hi >> 8;
         if (now != version) return {false, now};
         if constexpr (kWrite == Write::kFresh) {
@@ -155,25 +169,12 @@ public:
     }
     [[gnu::noinline]] std::uint64_t get(std::uint64_t index, void* value, std::size_t capacity) noexcept {
         const engine::shm::Slot& slot = ground_.store.find(index);
-        const Locked locked(mutex_of(slot));
+        const LockedMutex locked(mutex_of(slot));
         ground_.store.read(slot, value, capacity);
         return slot.word.hi >> 8;
     }
 
 private:
-    class Locked {
-    public:
-        explicit Locked(pthread_mutex_t& mutex) noexcept : mutex_(mutex) {
-            if (::pthread_mutex_lock(&mutex) == EOWNERDEAD) [[unlikely]]
-                ::pthread_mutex_consistent(&mutex);
-        }
-        ~Locked() { ::pthread_mutex_unlock(&mutex_); }
-        Locked(const Locked&) = delete;
-        Locked& operator=(const Locked&) = delete;
-
-    private:
-        pthread_mutex_t& mutex_;
-    };
     pthread_mutex_t& mutex_of(const engine::shm::Slot& slot) const noexcept {
         return ground_.mutexes[ground_.store.number_of(slot)];
     }

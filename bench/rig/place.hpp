@@ -16,6 +16,7 @@ public:
     // For the calling process, the rank-th that uses the place. Keystile's opens the store anew in each process, as
     // it must after a fork; the guarded ones live in inherited memory.
     std::shared_ptr<Engine> engine(unsigned rank) const { return std::make_shared<Engine>(*ground_, rank); }
+    const typename Engine::Ground& ground() const noexcept { return *ground_; }
 
 private:
     std::unique_ptr<Filled> filled_;

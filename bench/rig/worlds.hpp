@@ -87,8 +87,28 @@ inline std::vector<Contestant> all_engines(Distribution distribution, Op op) {
     return all;
 }
 
+// Commits of one key by its ks_key.
+inline Contestant commit_by_handle(const std::string& name, const std::shared_ptr<KeystileEngine>& engine,
+                                   std::uint64_t index) {
+    const KeyName key_bytes = key_name(index);
+    ks_key key{};
+    ks_receipt receipt{};
+    need(ks_resolve(engine->session(), {&key_bytes, sizeof key_bytes}, &key) == KS_OK, "ks_resolve");
+    ks_get_k(engine->session(), key, nullptr, 0, nullptr, &receipt.stamp);
+    return contestant_of(name, kHotOps, false, [engine, key, receipt]() mutable {
+        char value[kValueBytes] = {};
+        for (std::int64_t i = 0; i < kHotOps; ++i) {
+            const ks_bytes bytes{value, sizeof value};
+            const ks_status s = ks_commit_k(engine->session(), key, receipt.stamp, bytes, nullptr, &receipt);
+            if (s != KS_OK) [[unlikely]]
+                need(false, ks_status_name(s));
+        }
+    });
+}
+
 Contestant cas_hot();
 Contestant cas_uniform();
+Contestant cas_budget(std::int64_t ops, std::int64_t each);  // an operation: so many of the hot ones
 
 struct NamedDistribution {
     const char* name;
