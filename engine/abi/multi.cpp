@@ -1,6 +1,5 @@
 // The C calls of transactions. A ks_multi is memory of this process: what was read, expected and asked for, until the
 // commit makes an operation of it.
-#include <algorithm>
 #include <cstring>
 #include <new>
 #include <string>
@@ -190,8 +189,7 @@ void gather(ks_multi& multi) {
         item.key.data = multi.values.data() + item.value_at;
         multi.order.push_back(&item.key);
     }
-    const auto is_before = [](const MultiKey* a, const MultiKey* b) { return a->slot < b->slot; };
-    if (KEYSTILE_GUARD("multi.slot_order")) std::sort(multi.order.begin(), multi.order.end(), is_before);
+    sort_by_slot(multi.order.data(), multi.order.size());
 }
 
 ks_status tell_item(const ks_multi& multi, const Item& item, ks_multi_result* result_out) noexcept {

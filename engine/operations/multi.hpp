@@ -4,6 +4,8 @@
 // docs/RECOVERY.md.
 #pragma once
 
+#include <algorithm>
+
 #include "operations/commit.hpp"
 #include "operations/resolve.hpp"
 
@@ -37,6 +39,12 @@ struct MultiKey {
 
 // Judge a key's word as a single commit would. kOk: key.judged is what an operation may expect. Else what it is told.
 Status look(Session& session, MultiKey& key) noexcept;
+
+// R9: whoever helps whoever waits comes to an end, if all take their keys in one order.
+inline void sort_by_slot(MultiKey** keys, std::size_t count) noexcept {
+    const auto is_before = [](const MultiKey* a, const MultiKey* b) { return a->slot < b->slot; };
+    if (KEYSTILE_GUARD("multi.slot_order")) std::sort(keys, keys + count, is_before);
+}
 
 // What `keys` point at ascends by slot, each slot once, at most kMultiKeysMax. kOk: all is done. Else nothing
 // is: the gravest of what the keys were told: a fault, kFenced, kConflict, kHeld. Faults: kGrant, kFull,

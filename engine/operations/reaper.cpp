@@ -35,7 +35,8 @@ bool copy_remains(const Segment& segment, std::uint32_t index, std::uint64_t sta
 // the word was read (with acquire): unchanged, then nobody has come since.
 bool is_of(const Segment& segment, std::uint64_t ctl, const Remains& dead) noexcept {
     return tag_of(ctl) != Tag::kFree && tag_of(ctl) != Tag::kFixed &&
-           session_of(id_of(ctl)) == dead.session &&
+           // off: whoever has it now (E6: it is a living author's, and not in the ring yet)
+           (session_of(id_of(ctl)) == dead.session || !KEYSTILE_GUARD("reaper.of_the_dead")) &&
            (peek(segment.session(dead.session)->lane.state) == dead.state ||
             !KEYSTILE_GUARD("reaper.same_owner"));
 }

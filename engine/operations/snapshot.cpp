@@ -57,9 +57,8 @@ Status decide_cut(Session& session, CutKey* keys, std::size_t count) {
         multi[i].judged.word = keys[i].clean;
         order.push_back(&multi[i]);
     }
-    const auto is_before = [](const MultiKey* a, const MultiKey* b) { return a->slot < b->slot; };
     const auto is_twice = [](const MultiKey* a, const MultiKey* b) { return a->slot == b->slot; };
-    std::sort(order.begin(), order.end(), is_before);
+    sort_by_slot(order.data(), order.size());
     order.erase(std::unique(order.begin(), order.end(), is_twice), order.end());
     const Status s = commit_multi(session, order.data(), order.size());
     return s == Status::kConflict ? Status::kBusy : s;

@@ -271,6 +271,25 @@ bool a_slow_reaper_leaves_the_next_owner_alone() {
     return ks_check(self.store, nullptr, nullptr, nullptr) == KS_OK;
 }
 
+// E6: a dead session's holding names a block that is a living one's by now.
+bool what_the_living_have_is_not_reaped() {
+    const TestStore store;
+    create_small(store.url());
+    const Attached self(store.url());
+    HOLDS(put(self, "k", "1") == KS_OK);
+    const auto victim = other(store, {{"operations.commit.before_wake", 1, SIGSTOP}},
+                              [](const Attached& at) { return put(at, "k", "2"); });
+    HOLDS(victim->await_stop());
+    HOLDS(put(self, "k", "3") == KS_OK);  // the block of value 2 is this session's spare now
+    victim->kill();
+    {
+        const Attached third(store.url());  // reaps the victim
+        HOLDS(take_every_block(third, "x"));
+    }
+    HOLDS(put(self, "k", "4") == KS_OK && get(self, "k") == "4");
+    return ks_check(self.store, nullptr, nullptr, nullptr) == KS_OK;
+}
+
 // A cell of the matrix as a scenario.
 template <const char* name, const char* point>
 bool cell() {
@@ -296,6 +315,7 @@ constexpr Guard kGuardsOfWords[] = {
     {"reaper.death_proven", a_stopped_process_keeps_its_memory},
     {"reaper.session", cell<kOverwrite, kBeforePublish>},
     {"reaper.reachable", cell<kOverwrite, kAfterCas>},
+    {"reaper.of_the_dead", what_the_living_have_is_not_reaped},
     {"reaper.same_owner", a_slow_reaper_leaves_the_next_owner_alone},
     {"reaper.line_reachable", cell<kOverwrite, kBeforeCas>},
 };
