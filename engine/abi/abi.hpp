@@ -52,6 +52,8 @@ struct ks_store {
     std::uint64_t serial =
         0;  // of this open, unique in the process: what a thread's default session remembers
     std::unique_ptr<keystile::engine::Store> store;
+    keystile::engine::Flusher flusher;  // of a durable store; ends before `store`
+    bool is_durable_by_default = false;
     std::mutex lock;  // of `sessions`. tidy-allow(mutex): process-private, at open and close only
     std::vector<ks_session*> sessions;
 };
@@ -154,10 +156,14 @@ inline void tell(const Store& store, SlotWord now, const Owner& owner, ks_status
     const bool is_untouched = now.version() == 0 && now.epoch() == 0;
     receipt_out->stamp.version = now.version();
     receipt_out->stamp.epoch = is_untouched ? 0 : store.token_of(now.epoch());
-    receipt_out->lsn = 0;
+    receipt_out->lsn = status == KS_OK && store.segment.is_durable() ? now.version() : 0;
     if (status == KS_HELD || status == KS_TIMEOUT) [[unlikely]]
         receipt_out->owner = to_c(owner);
 }
+
+// After a commit at p of a durable store: wait for the disk, if the flags of its options or the store's default say so.
+// A fault says that it is not known to be on disk; it is committed all the same.
+[[gnu::cold]] ks_status after_commit(ks_session& session, std::uint32_t flags, Position p) noexcept;
 
 // Find the key's slot, or create it.
 ks_status find_or_insert(Session& session, ks_bytes key, shm::Slot** slot_out) noexcept;

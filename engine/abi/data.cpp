@@ -25,8 +25,10 @@ ks_status read_commit_options(const Session& session, const ks_commit_options* o
                               bool* is_releasing_out, bool* has_grant_out, Grant* grant_out) noexcept {
     if (options->struct_size != sizeof(ks_commit_options))
         return fault(KS_E_STRUCT_SIZE, "ks_commit_options.struct_size");
-    if ((options->flags & ~KS_COMMIT_RELEASE) != 0 || options->reserved != 0) {
-        return fault(KS_E_ARGUMENT, "unknown commit flag, or `reserved` is not 0");
+    constexpr std::uint32_t kBoth = KS_COMMIT_DURABLE | KS_COMMIT_RELAXED;
+    if ((options->flags & ~(KS_COMMIT_RELEASE | kBoth)) != 0 || (options->flags & kBoth) == kBoth ||
+        options->reserved != 0) {
+        return fault(KS_E_ARGUMENT, "unknown or contradicting commit flags, or `reserved` is not 0");
     }
     *is_releasing_out = (options->flags & KS_COMMIT_RELEASE) != 0;
     *has_grant_out = options->grant != nullptr;
@@ -61,13 +63,22 @@ inline ks_status get_slot(const Store& store, const shm::Slot& slot, void* buf, 
 [[gnu::cold, gnu::noinline]] Status commit_after_reaping(Session& session, shm::Slot& slot,
                                                          const CommitRequest& request,
                                                          Receipt* receipt_out) noexcept {
-    if (reap_dead(session.store->segment, session.store->self, kParticipantsMax) == 0) return Status::kFull;
+    Segment& segment = session.store->segment;
+    bool is_freed = reap_dead(segment, session.store->self, kParticipantsMax) != 0;
+    if (segment.is_durable() &&
+        flush_all(*session.store) == Status::kOk) {  // what waits for the disk holds memory
+        const Position head = ring_head(segment);
+        recycle_up_to(segment, ring_tail(segment));
+        is_freed = is_freed || ring_head(segment) != head;
+    }
+    if (!is_freed) return Status::kFull;
     return commit(session, slot, request, receipt_out);
 }
 
-[[gnu::always_inline]] inline ks_status commit_slot(Session& session, shm::Slot& slot,
-                                                    const CommitRequest& request,
+[[gnu::always_inline]] inline ks_status commit_slot(ks_session& handle, shm::Slot& slot,
+                                                    const CommitRequest& request, std::uint32_t flags,
                                                     ks_receipt* receipt_out) noexcept {
+    Session& session = handle.session;
     if (request.grant != nullptr && request.grant->slot != &slot) [[unlikely]] {
         return fault(KS_E_GRANT, "the grant is of another key");
     }
@@ -77,6 +88,8 @@ inline ks_status get_slot(const Store& store, const shm::Slot& slot, void* buf, 
         s = commit_after_reaping(session, slot, request, &receipt);
     const ks_status status = answer(s, "committing");
     tell(*session.store, receipt.now, receipt.owner, status, receipt_out);
+    if (status == KS_OK && session.store->segment.is_durable()) [[unlikely]]
+        return after_commit(handle, flags, receipt.now.version());
     return status;
 }
 
@@ -118,7 +131,7 @@ template <class Key>
     request.data = value.data;
     request.size = value.size;
     request.is_delete = is_delete;
-    return commit_slot(session->session, *slot, request, receipt_out);
+    return commit_slot(*session, *slot, request, options != nullptr ? options->flags : 0, receipt_out);
 }
 
 }  // namespace

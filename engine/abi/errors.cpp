@@ -48,11 +48,17 @@ constexpr Named kNamed[] = {
     {KS_E_EXHAUSTED, "KS_E_EXHAUSTED", "a counter that must never wrap is at its end"},
     {KS_E_MEMORY, "KS_E_MEMORY", "the process is out of memory or address space"},
     {KS_E_CPU, "KS_E_CPU", "this processor lacks cmpxchg16b or AVX"},
+    {KS_E_JOURNAL, "KS_E_JOURNAL", "the journal cannot be written"},
+    {KS_E_DIRECTORY_IN_USE, "KS_E_DIRECTORY_IN_USE",
+     "live processes have the directory's store in another segment"},
+    {KS_E_NETWORK_FILE_SYSTEM, "KS_E_NETWORK_FILE_SYSTEM",
+     "a durable store needs a directory that no other host can write to"},
     {KS_E_CORRUPT, "KS_E_CORRUPT", "bytes in the segment cannot be true; run `keystile check`"},
     {KS_E_NOT_A_STORE, "KS_E_NOT_A_STORE", "the file is not a Keystile segment"},
     {KS_E_LAYOUT, "KS_E_LAYOUT", "the segment was made by another version of the library"},
     {KS_E_DESTROYED, "KS_E_DESTROYED", "the store was destroyed"},
     {KS_E_NAMESPACE, "KS_E_NAMESPACE", "the store's processes live in another time namespace"},
+    {KS_E_JOURNAL_CORRUPT, "KS_E_JOURNAL_CORRUPT", "the store's files are damaged below what was on disk"},
 };
 
 const Named* find(ks_status status) noexcept {
@@ -71,6 +77,7 @@ bool is_of_the_system(Status status) noexcept {
         case Status::kNoStore:
         case Status::kExists:
         case Status::kMemory:
+        case Status::kJournal:
             return true;
         default:
             return false;

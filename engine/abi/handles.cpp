@@ -61,7 +61,8 @@ using namespace keystile::engine::abi;
 namespace {
 
 constexpr uint32_t kOpenFlags = KS_OPEN_MUST_EXIST | KS_OPEN_MUST_CREATE | KS_OPEN_READ_ONLY | KS_OPEN_GROUP |
-                                KS_OPEN_PREFAULT | KS_OPEN_HUGE_PAGES;
+                                KS_OPEN_PREFAULT | KS_OPEN_HUGE_PAGES | KS_OPEN_DURABLE | KS_OPEN_NO_FLUSHER;
+constexpr uint64_t kFlushIntervalDefault = 5'000'000, kFlushIntervalMax = 3600'000'000'000;
 
 ks_status read_options(const ks_open_options* given, SegmentOptions* options_out, std::string* label_out) {
     *label_out = self().program;
@@ -92,6 +93,28 @@ ks_status read_options(const ks_open_options* given, SegmentOptions* options_out
     return KS_OK;
 }
 
+ks_status open_durable(const char* url, const Place& place, const ks_open_options* given,
+                       const SegmentOptions& options, const std::string& label, ks_store* handle) {
+    const uint32_t flags = given != nullptr ? given->flags : 0;
+    const uint64_t interval_ns =
+        given != nullptr && given->flush_interval_ns != 0 ? given->flush_interval_ns : kFlushIntervalDefault;
+    if (interval_ns > kFlushIntervalMax) return fault(KS_E_ARGUMENT, "flush_interval_ns is at most an hour");
+    const char* const folder =
+        given != nullptr && given->segment_folder != nullptr ? given->segment_folder : "/dev/shm";
+    Recovery recovery;
+    const Status s = open_durable_store(place.folder, folder, options, label, handle->store.get(), &recovery);
+    if (s == Status::kJournalCorrupt && !recovery.history.damage.is_none()) {
+        const FileDamage& found = recovery.history.damage;
+        return fault(KS_E_JOURNAL_CORRUPT, "opening %s: %s, at offset %llu: %s", url, found.path.c_str(),
+                     static_cast<unsigned long long>(found.damage.offset), found.damage.what);
+    }
+    if (s != Status::kOk) return answer(s, ("opening " + std::string(url)).c_str());
+    handle->is_durable_by_default = (flags & KS_OPEN_DURABLE) != 0;
+    if ((flags & KS_OPEN_NO_FLUSHER) == 0 && !options.is_read_only)
+        handle->flusher.start(*handle->store, interval_ns);
+    return KS_OK;
+}
+
 }  // namespace
 
 ks_status ks_open(const char* url, const ks_open_options* options, ks_store** store_out) {
@@ -105,8 +128,19 @@ ks_status ks_open(const char* url, const ks_open_options* options, ks_store** st
         if (const ks_status s = read_options(options, &segment_options, &label); s != KS_OK) return s;
         auto handle = std::make_unique<ks_store>();
         handle->store = std::make_unique<Store>();
-        const Status s = open_store(place.folder, place.file, segment_options, label, handle->store.get());
-        if (s != Status::kOk) return answer(s, ("opening " + std::string(url)).c_str());
+        if (place.is_durable) {
+            if (const ks_status s = open_durable(url, place, options, segment_options, label, handle.get());
+                s != KS_OK)
+                return s;
+        } else {
+            const Status s =
+                open_store(place.folder, place.file, segment_options, label, handle->store.get());
+            if (s != Status::kOk) return answer(s, ("opening " + std::string(url)).c_str());
+            if (has_journal(handle->store->segment)) {
+                close_store(*handle->store);
+                return fault(KS_E_URL, "%s is a durable store's segment: open its directory, file:/DIR", url);
+            }
+        }
         handle->serial = next_serial();
         handle->magic = live(kStoreMagic);
         *store_out = handle.release();
@@ -133,7 +167,9 @@ void ks_close(ks_store* store) {
     }
     if (is_forked) {
         store->store->segment.file().abandon();  // the fork handler closed it
+        store->flusher.abandon();                // the thread is the parent's
     } else {
+        store->flusher.stop();
         close_store(*store->store);
     }
     store->store.reset();
@@ -146,6 +182,8 @@ ks_status ks_destroy(const char* url, uint32_t flags) {
     try {
         Place place;
         if (const ks_status s = parse_url(url, &place); s != KS_OK) return s;
+        if (place.is_durable)
+            return answer(destroy_durable_store(place.folder), ("destroying " + std::string(url)).c_str());
         const Status s = destroy_segment(place.folder, place.file, (flags & KS_DESTROY_FORCE) != 0);
         return answer(s, ("destroying " + std::string(url)).c_str());
     } catch (const std::bad_alloc&) {

@@ -130,13 +130,17 @@ typedef enum ks_status {
     KS_E_EXHAUSTED = -107,    /* a counter that must never wrap is at its end (2^56 commits, 2^38 claims) */
     KS_E_MEMORY = -108,       /* the process is out of memory or address space */
     KS_E_CPU = -109,          /* this processor lacks cmpxchg16b or AVX */
+    KS_E_JOURNAL = -110,      /* the journal cannot be written; ks_last_errno() */
+    KS_E_DIRECTORY_IN_USE = -111,    /* live processes have the directory's store in another segment */
+    KS_E_NETWORK_FILE_SYSTEM = -112, /* the directory lies on a file system that other hosts may share */
 
     /* incompatible or corrupt: stop */
     KS_E_CORRUPT = -200,     /* bytes in the segment cannot be true; run `keystile check` */
     KS_E_NOT_A_STORE = -201, /* the file is not a Keystile segment */
     KS_E_LAYOUT = -202,      /* a segment of another layout version or build */
     KS_E_DESTROYED = -203,   /* the store was destroyed while open here; nothing can be committed any more */
-    KS_E_NAMESPACE = -204    /* the store's processes live in another time namespace */
+    KS_E_NAMESPACE = -204,   /* the store's processes live in another time namespace */
+    KS_E_JOURNAL_CORRUPT = -205 /* a durable store's files are damaged below what was on disk */
 } ks_status;
 
 /* The constant's name, e.g. "KS_CONFLICT"; "KS_UNKNOWN" for any other number. Never NULL. */
@@ -208,6 +212,8 @@ typedef struct ks_grant {
 #define KS_OPEN_PREFAULT 16u   /* touch what is allocated now, so that no commit pays a page fault later */
 #define KS_OPEN_HUGE_PAGES \
     32u /* advise huge pages (needs a file system that gives them: tmpfs with huge=advise) */
+#define KS_OPEN_DURABLE 64u /* file: stores: commits that do not say otherwise return when they are on disk */
+#define KS_OPEN_NO_FLUSHER 128u /* file: stores: no thread of this process keeps the flush interval */
 
 typedef struct ks_open_options {
     size_t struct_size;
@@ -217,6 +223,8 @@ typedef struct ks_open_options {
         expected_keys;  /* on creation: sizes the index root, at most 2^29; more keys are fine. 0 = 65,536 */
     uint64_t max_bytes; /* on creation: address space, not memory: 32 MiB .. 128 GiB. 0 = 64 GiB */
     const char* label;  /* shown to those who meet this process; cut to 31 bytes. NULL = program's name */
+    uint64_t flush_interval_ns; /* file: stores: how long a relaxed commit may wait for the disk. 0 = 5 ms */
+    const char* segment_folder; /* file: stores: where the segment is made. NULL = /dev/shm */
 } ks_open_options;
 
 /* Open a store, by default creating it if it does not exist (racing creators end up in one store).
@@ -224,6 +232,9 @@ typedef struct ks_open_options {
  * url: "shm:NAME"       volatile, the file /dev/shm/keystile.NAME; gone with the host's memory.
  *      "shm:/DIR/NAME"  the same in another folder (a mounted tmpfs with huge pages, a shared volume).
  *      NAME: 1..KS_NAME_SIZE_MAX bytes of A-Z a-z 0-9 . _ - and not starting with a dot.
+ *      "file:DIR"       durable: the folder DIR (absolute; its parent exists) holds the journal, the segment lies in
+ *                       memory. Opened again after a crash of everything, reboot or power loss, it is what it was at
+ *                       its last durable commit or a later one. A local file system; one host at a time.
  * Writes *store_out (required) only on KS_OK.
  * Answers: KS_OK · KS_E_URL · KS_E_ARGUMENT · KS_E_STRUCT_SIZE · KS_E_NO_STORE · KS_E_EXISTS ·
  *          KS_E_PERMISSION · KS_E_NOT_A_STORE · KS_E_LAYOUT · KS_E_CORRUPT (truncated, or from before a
@@ -311,6 +322,9 @@ KS_API ks_status ks_list(ks_session* session, ks_bytes prefix, uint32_t flags, k
 /* ---- Committing -------------------------------------------------------------------------------------- */
 
 #define KS_COMMIT_RELEASE 1u /* with a grant: commit and give the claim back in the same step */
+#define KS_COMMIT_DURABLE 2u /* return when it is on disk; of no meaning in a volatile store */
+#define KS_COMMIT_RELAXED \
+    4u /* return when everybody sees it; on disk within the flush interval (the default) */
 
 typedef struct ks_commit_options {
     size_t struct_size;
@@ -343,6 +357,15 @@ KS_API ks_status ks_commit(ks_session* session, ks_bytes key, ks_stamp seen, ks_
                            const ks_commit_options* options, ks_receipt* receipt_out);
 KS_API ks_status ks_commit_k(ks_session* session, ks_key key, ks_stamp seen, ks_bytes value,
                              const ks_commit_options* options, ks_receipt* receipt_out);
+
+/* ---- Durability (file: stores; elsewhere KS_OK at once) ----------------------------------------------- */
+
+/* Every commit made so far, by anybody, is on disk. KS_OK · KS_E_JOURNAL (the disk said no: ks_last_errno(); nothing
+ * that was acknowledged is lost, commits go on until the ring is full, and the next flush tries in a new file) ·
+ * KS_E_FULL · KS_E_READ_ONLY · handle faults. Any thread. */
+KS_API ks_status ks_flush(ks_store* store);
+/* The commit with this lsn (of a receipt), and with it everything before it. KS_TIMEOUT, else as ks_flush. */
+KS_API ks_status ks_wait_durable(ks_store* store, uint64_t lsn, uint64_t timeout_ns);
 
 /* Delete: a commit of "no value". The version goes on growing, so a writer from before the delete still gets
  * KS_CONFLICT. KS_NOT_FOUND if there is no value and `seen` says so. Otherwise as ks_commit. */

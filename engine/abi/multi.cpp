@@ -252,9 +252,10 @@ ks_status ks_multi_read(ks_multi* multi, ks_bytes key, void* buf, size_t capacit
             if (found != nullptr && found->is_written &&
                 found->key.step != MultiStep::kCompare) {  // its own write
                 if (seen_out != nullptr) *seen_out = to_c(found->key.seen);
-                if (found->key.step == MultiStep::kPut)
+                if (found->key.step == MultiStep::kPut) {
                     return give(multi->values.data() + found->value_at, found->key.size, buf, capacity,
                                 size_out);
+                }
                 if (size_out != nullptr) *size_out = 0;
                 return KS_NOT_FOUND;
             }
@@ -327,9 +328,10 @@ ks_status ks_multi_commit(ks_multi* multi) {
     if (const ks_status s = enter(multi->session); s != KS_OK) return s;
     const Entered entered(multi->session);
     multi->is_over = true;
-    if (multi->spoilt < 0)
+    if (multi->spoilt < 0) {
         return fault(multi->spoilt, "an earlier call of the transaction was refused: %s",
                      multi->reason.c_str());
+    }
     if (multi->spoilt != KS_OK) return multi->spoilt;
     return guarded([&]() -> ks_status {
         gather(*multi);
@@ -339,7 +341,11 @@ ks_status ks_multi_commit(ks_multi* multi) {
             reap_dead(session.store->segment, session.store->self, kParticipantsMax) != 0)
             s = commit_multi(session, multi->order.data(), multi->order.size());
         multi->is_told = s >= Status::kOk;
-        return answer(s, "committing a transaction");
+        if (s != Status::kOk || !session.store->segment.is_durable())
+            return answer(s, "committing a transaction");
+        Position p = 0;  // that of the keys it wrote, and at least that of those it compared
+        for (const MultiKey* key : multi->order) p = std::max<Position>(p, key->receipt.now.version());
+        return after_commit(*multi->session, 0, p);
     });
 }
 

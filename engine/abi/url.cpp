@@ -9,6 +9,7 @@ namespace keystile::engine::abi {
 namespace {
 
 constexpr char kScheme[] = "shm:";
+constexpr char kDurableScheme[] = "file:";
 constexpr char kDefaultFolder[] = "/dev/shm";
 constexpr char kFilePrefix[] = "keystile.";  // so that a segment is known for one among other files
 constexpr std::size_t kFolderBytesMax = 3500;
@@ -18,12 +19,24 @@ bool is_name_char(char c) {
            c == '_' || c == '-';
 }
 
+ks_status parse_directory(const char* url, Place* place_out) {
+    std::string folder = url + sizeof kDurableScheme - 1;
+    while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
+    if (folder.empty() || folder.front() != '/')
+        return fault(KS_E_URL, "'%.80s': the folder must be absolute: file:/DIR", url);
+    if (folder.size() > kFolderBytesMax) return fault(KS_E_URL, "the folder's path is too long");
+    *place_out = {std::move(folder), "", true};
+    return KS_OK;
+}
+
 }  // namespace
 
 ks_status parse_url(const char* url, Place* place_out) {
+    if (std::strncmp(url, kDurableScheme, sizeof kDurableScheme - 1) == 0)
+        return parse_directory(url, place_out);
     const std::size_t scheme_bytes = sizeof kScheme - 1;
     if (std::strncmp(url, kScheme, scheme_bytes) != 0) {
-        return fault(KS_E_URL, "'%.80s' is not a store URL: shm:NAME or shm:/DIR/NAME", url);
+        return fault(KS_E_URL, "'%.80s' is not a store URL: shm:NAME, shm:/DIR/NAME or file:/DIR", url);
     }
     const std::string rest = url + scheme_bytes;
     const std::size_t slash = rest.rfind('/');

@@ -1,4 +1,4 @@
-// Store URLs: "shm:NAME" and "shm:/DIR/NAME".
+// Store URLs: "shm:NAME", "shm:/DIR/NAME" and "file:/DIR".
 #pragma once
 
 #include <string>
@@ -9,7 +9,8 @@ namespace keystile::engine::abi {
 
 struct Place {
     std::string folder;
-    std::string file;
+    std::string file;         // in it; of a durable store empty
+    bool is_durable = false;  // `folder` is its directory
 };
 
 // KS_E_URL with a sentence that says what is wrong with it.

@@ -1,5 +1,7 @@
 #include "operations/author.hpp"
 
+#include "operations/flush.hpp"
+
 namespace keystile::engine {
 
 namespace {
@@ -23,8 +25,9 @@ void recycle_behind(Segment& segment, Lane& lane) noexcept {
 
 }  // namespace
 
-Status publish_operation(Lane& lane, const BlockGrant& written, Position reserved,
+Status publish_operation(Session& session, const BlockGrant& written, Position reserved,
                          Position* position_out) noexcept {
+    Lane& lane = session.lane;
     Segment& segment = lane.segment();
     auto* head = segment.at<shm::BlockHead>(written.ref);
     if (head == nullptr) return Status::kCorrupt;
@@ -34,10 +37,18 @@ Status publish_operation(Lane& lane, const BlockGrant& written, Position reserve
         if (p == 0) p = reserve_position(segment);
         if (p == 0) return Status::kExhausted;
         RingCell cell = load_cell(segment, p);
-        // Full: each turn decides or frees something.
+        // Full: each turn decides or frees something, or brings it to disk.
         for (; cell.lap() < lap_of(segment, p) && turns < kTurnsMax; ++turns) {
-            if (!recycle_next(segment, &lane, true)) turns += kTurnInVain;
+            if (!recycle_next(segment, &lane, true)) {
+                turns += kTurnInVain;
+                if (const Status s = flush_all(*session.store); s != Status::kOk) return s;
+            }
             cell = load_cell(segment, p);
+        }
+        if (has_journal(segment) && p >= peek(segment.header().position_limit.value)) {
+            if (const Status s = flush_all(*session.store); s != Status::kOk) return s;
+            p = 0;  // nothing is published beyond the promise
+            continue;
         }
         if (cell.lap() == lap_of(segment, p) && cell.state() == CellState::kFree) {
             stamp_operation(segment, written.ref, p);

@@ -60,11 +60,11 @@ bool is_writing(const MultiKey& key) noexcept {
 // An operation while its author alone knows it.
 class Draft {
 public:
-    explicit Draft(Lane& lane) noexcept : lane_(lane) {}
+    explicit Draft(Session& session) noexcept : session_(session), lane_(session.lane) {}
 
     // The descriptor, its entries empty. kFull, kExhausted, kCorrupt.
     Status begin(std::size_t count) noexcept {
-        const std::uint64_t bytes = descriptor_bytes(count);
+        const std::uint64_t bytes = descriptor_bytes(count) + signature_bytes(*session_.store);
         shm::Atomic32& note = lane_.note(Holding::kDescriptor);
         grant_ = allocate(lane_, bytes, note);
         if (grant_.status == Status::kFull) grant_ = allocate_larger(lane_, bytes, note);
@@ -76,6 +76,7 @@ public:
              pack(BlockContent{static_cast<std::uint32_t>(count * sizeof(shm::Entry)), lane_.id().index,
                                BlockKind::kDescriptor, 0}));
         for (std::size_t i = 0; i < count; ++i) poke(descriptor_->entry[i].fresh, Ref{0});
+        sign_operation(*session_.store, descriptor_->signature, &descriptor_->entry[count]);
         // order[multi.mark]: release. Partner: reap_descriptor's acquire: from now on the entries are this life's
         //   (D3). A crash before: the reaper frees the block alone.
         descriptor_->mark.store(id_of(grant_.ctl), memory_order_release);
@@ -121,10 +122,11 @@ public:
 
     // Into the ring. kOk: *position_out; from now on it is everybody's. kExhausted, kCorrupt.
     Status publish_it(Position reserved, Position* position_out) noexcept {
-        return publish_operation(lane_, grant_, reserved, position_out);
+        return publish_operation(session_, grant_, reserved, position_out);
     }
 
 private:
+    Session& session_;
     Lane& lane_;
     BlockGrant grant_;
     shm::Descriptor* descriptor_ = nullptr;
@@ -147,7 +149,7 @@ Status commit_multi(Session& session, MultiKey* const* keys, std::size_t count) 
             count_answer(session.lane, worst);
             return worst;
         }
-        Draft draft(session.lane);
+        Draft draft(session);
         Status s = draft.begin(count);
         std::size_t added = 0;
         while (s == Status::kOk && added < count) {

@@ -77,9 +77,11 @@ bool recycle_next(Segment& segment, Lane* lane, bool is_forced) noexcept {
             if (is_forced) decide(segment, p);
             return is_forced && load_cell(segment, p) != cell;
         case CellState::kSkipped:
+            if (is_awaiting_disk(segment, p)) return false;
             advance(segment, p, cell);
             return true;
         default:
+            if (is_awaiting_disk(segment, p)) return false;
             recycle_decided(segment, lane, p, cell);
             return true;
     }

@@ -11,9 +11,11 @@ namespace keystile::engine {
 namespace {
 
 // The block, complete but for what its position will say. kFull, kExhausted, kCorrupt.
-BlockGrant write_single(Lane& lane, shm::Slot& slot, const CommitRequest& request,
+BlockGrant write_single(Session& session, shm::Slot& slot, const CommitRequest& request,
                         const Judged& judged) noexcept {
-    const std::uint64_t bytes = sizeof(shm::Block) + request.size;
+    Lane& lane = session.lane;
+    const std::uint64_t bytes =
+        sizeof(shm::Block) + round_up(request.size, 8) + signature_bytes(*session.store);
     BlockGrant grant = allocate_value(lane, bytes);
     if (grant.status == Status::kFull) grant = allocate_larger_value(lane, bytes, judged.word.version() == 0);
     if (grant.status != Status::kOk) return grant;
@@ -24,6 +26,8 @@ BlockGrant write_single(Lane& lane, shm::Slot& slot, const CommitRequest& reques
     poke(block->expected[0], judged.word.raw().lo);
     poke(block->expected[1], judged.word.raw().hi);
     poke(block->old_ctl, judged.old_ctl);
+    sign_operation(*session.store, block->signature,
+                   reinterpret_cast<std::byte*>(block->payload) + round_up(request.size, 8));
     return grant;
 }
 
@@ -46,10 +50,10 @@ Status commit_on_ring(Session& session, shm::Slot& slot, const CommitRequest& re
             count_answer(lane, s);
             return s;
         }
-        const BlockGrant written = write_single(lane, slot, request, key.judged);
+        const BlockGrant written = write_single(session, slot, request, key.judged);
         if (written.status != Status::kOk) return written.status;
         Position p = 0;
-        s = publish_operation(lane, written, reserved, &p);
+        s = publish_operation(session, written, reserved, &p);
         if (s != Status::kOk) {
             free_exact(lane, written.ref, peek(lane.segment().at_checked<shm::BlockHead>(written.ref)->ctl));
             return s;

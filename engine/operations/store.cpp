@@ -1,6 +1,8 @@
 #include "operations/store.hpp"
 
+#include "operations/flush.hpp"
 #include "operations/reaper.hpp"
+#include "operations/writer.hpp"
 
 namespace keystile::engine {
 
@@ -11,6 +13,9 @@ namespace {
 constexpr std::uint32_t kReapLooks = 64;
 
 }  // namespace
+
+Store::Store() noexcept = default;
+Store::~Store() = default;
 
 Status open_store(const std::string& folder, const std::string& file, const SegmentOptions& options,
                   const std::string& label, Store* store_out) noexcept {
@@ -40,6 +45,11 @@ Status open_store(const std::string& folder, const std::string& file, const Segm
 
 void close_store(Store& store) noexcept {
     if (store.segment.is_read_only()) return;
+    if (store.writer != nullptr) {
+        flush_all(store);  // a failure is told by whoever flushes next
+        store.writer->mark(store.segment);
+        forget_on_fork(store.writer->directory().lock_file().fd());
+    }
     leave(store.segment, store.self);
     forget_on_fork(store.segment.file().fd());
 }

@@ -3,6 +3,7 @@
 // Threads: a Store by any; a Session by the one thread that is in it. After fork: neither (abi/ refuses).
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "ring/ring.hpp"
@@ -17,12 +18,18 @@ struct Stamp {
     std::uint64_t epoch = 0;
 };
 
+class Writer;
+
 struct Store {
+    Store() noexcept;
+    ~Store();
     Segment segment;
     ParticipantId self;            // meaningless in a read-only store
     std::uint64_t token_base = 0;  // incarnation << 39
     std::uint64_t hash_seed = 0;
     std::uint64_t handle_secret = 0;
+    std::unique_ptr<Writer> writer;  // with a journal, unless read-only
+    Signature label;  // this process's, as its commits carry it into the journal; the word: its length
 
     Stamp stamp_of(SlotWord w) const noexcept {
         // A key that was never written has the zero stamp, whatever happened to its epoch: nothing can be

@@ -29,6 +29,13 @@ inline std::uint64_t monotonic_ns() noexcept {
     return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
+// Nanoseconds since 1970, a few milliseconds coarse: for people, written into each commit of a durable store.
+inline std::uint64_t wall_ns() noexcept {
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
 // A point in time after which a wait gives up; UINT64_MAX as a timeout means never.
 class Deadline {
 public:

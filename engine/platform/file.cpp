@@ -96,8 +96,9 @@ Status allocate_range(const File& file, std::uint64_t offset, std::uint64_t byte
     }
 }
 
-LockAnswer try_lock_byte(const File& file, std::uint64_t offset) noexcept {
+LockAnswer try_lock_byte(const File& file, std::uint64_t offset, LockKind kind) noexcept {
     struct flock lock = whole_byte(offset);
+    if (kind == LockKind::kShared) lock.l_type = F_RDLCK;
     if (::fcntl(file.fd(), F_OFD_SETLK, &lock) == 0) return LockAnswer::kTaken;
     if (errno == EAGAIN || errno == EACCES) return LockAnswer::kBusy;
     return LockAnswer::kError;

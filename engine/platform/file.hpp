@@ -59,7 +59,10 @@ Status allocate_range(const File& file, std::uint64_t offset, std::uint64_t byte
 // Open-file-description locks on one byte: they belong to this open file, stay while the process is stopped,
 // and are gone when it dies, whatever the pid namespaces. Bytes need not exist.
 enum class LockAnswer { kTaken, kBusy, kError };
-LockAnswer try_lock_byte(const File& file, std::uint64_t offset) noexcept;
+enum class LockKind { kExclusive, kShared };
+// A lock of the other kind that this open file has already is exchanged for it in one step, or kept.
+LockAnswer try_lock_byte(const File& file, std::uint64_t offset,
+                         LockKind kind = LockKind::kExclusive) noexcept;
 LockAnswer unlock_byte(const File& file, std::uint64_t offset) noexcept;
 // Does another open file hold the byte? (half a microsecond; our own lock does not count)
 bool is_byte_locked_by_other(const File& file, std::uint64_t offset) noexcept;

@@ -35,15 +35,19 @@ enum class Status : std::int32_t {
     kExhausted = -107,
     kMemory = -108,
     kCpu = -109,
+    kJournal = -110,
+    kDirectoryInUse = -111,
+    kNetworkFileSystem = -112,
     kCorrupt = -200,
     kNotAStore = -201,
     kLayout = -202,
     kDestroyed = -203,
     kNamespace = -204,
+    kJournalCorrupt = -205,
 };
 
-// The errno behind this thread's last kSystem, kFull, kPermission, kNoStore, kExists or kMemory: whoever answers
-// one of these sets it, so that a fault of the system that was got over is not told with a later one.
+// The errno behind this thread's last kSystem, kFull, kPermission, kNoStore, kExists, kMemory or kJournal: whoever
+// answers one of these sets it, so that a fault of the system that was got over is not told with a later one.
 inline thread_local int fault_errno = 0;
 
 // The engine's own word, the system had no part in it.

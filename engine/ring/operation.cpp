@@ -1,5 +1,8 @@
 #include "ring/operation.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 namespace keystile::engine {
 
 void stamp_operation(const Segment& segment, Ref operation, Position p) noexcept {
@@ -24,6 +27,21 @@ bool OperationView::read_single(OperationEntry* entry_out) const noexcept {
                   static_cast<Ref>(peek(block.head.place)),
                   operation_,
                   (unpack_content(peek(block.head.content)).flags & kIsReleasing) != 0};
+    return is_still_there();
+}
+
+bool OperationView::read_signature(const Segment& segment, Signature* signature_out) const noexcept {
+    const auto& block = *reinterpret_cast<const shm::Block*>(head_);
+    const std::uint64_t body =
+        is_single_ ? sizeof(shm::Block) + round_up(unpack_content(peek(head_->content)).size, 8)
+                   : descriptor_bytes(count_);
+    signature_out->word = is_single_ ? peek(block.signature) : peek(descriptor().signature);
+    const std::size_t words = std::min(signature_out->label_words(), std::size(signature_out->label));
+    signature_out->word = (signature_out->word & ~kLabelWordsMask) | words;
+    if (segment.at<const shm::BlockHead>(operation_, body + words * sizeof(std::uint64_t)) == nullptr)
+        return false;
+    copy_out(signature_out->label, reinterpret_cast<const std::byte*>(head_) + body,
+             words * sizeof(std::uint64_t));
     return is_still_there();
 }
 

@@ -31,6 +31,16 @@ constexpr std::uint64_t descriptor_bytes(std::size_t entries) noexcept {
     return sizeof(shm::Descriptor) + entries * sizeof(shm::Entry);
 }
 
+// Who committed and when, for the journal. The word `signature` is the wall time in ns, its low 3 bits the number of
+// label words that lie behind the descriptor's entries, or the single key's payload.
+inline constexpr std::uint64_t kLabelWordsMask = 7;
+struct Signature {
+    std::uint64_t word = 0;
+    std::uint64_t label[kLabelBytes / 8] = {};
+    std::size_t label_words() const noexcept { return word & kLabelWordsMask; }
+    std::size_t bytes() const noexcept { return label_words() * sizeof(std::uint64_t); }
+};
+
 // The version that a commit at p gives to a key that had `version`.
 inline std::uint64_t version_after(const Segment& segment, Position p, std::uint64_t version) noexcept {
     return segment.is_durable() ? p : version + 1;
@@ -79,20 +89,24 @@ public:
                       peek(entry.is_released) != 0};
         return is_still_there();
     }
+    // False: as read().
+    bool read_signature(const Segment& segment, Signature* signature_out) const noexcept;
     // The entry of a slot, if it has one. Entries ascend by slot (R9).
     bool find(Ref slot, OperationEntry* entry_out, bool* is_there_out) const noexcept;
 
-private:
-    const shm::Descriptor& descriptor() const noexcept {
-        return *reinterpret_cast<const shm::Descriptor*>(head_);
-    }
-    bool read_single(OperationEntry* entry_out) const noexcept;
+    // Is it the one that was opened?
     bool is_still_there() const noexcept {
         // order[ring.operation.copy]: acquire fence. Partner: arena.fill's release fence: if anything that was copied
         //   came from the block's next owner, the ctl below is not the one that was opened.
         boost::atomic_thread_fence(memory_order_acquire);
         return peek(head_->ctl) == ctl_ || !KEYSTILE_GUARD("ring.descriptor_there");
     }
+
+private:
+    const shm::Descriptor& descriptor() const noexcept {
+        return *reinterpret_cast<const shm::Descriptor*>(head_);
+    }
+    bool read_single(OperationEntry* entry_out) const noexcept;
 
     const shm::BlockHead* head_ = nullptr;
     std::uint64_t ctl_ = 0;

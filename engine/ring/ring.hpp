@@ -2,4 +2,5 @@
 #pragma once
 
 #include "ring/cells.hpp"      // IWYU pragma: export
+#include "ring/history.hpp"    // IWYU pragma: export
 #include "ring/operation.hpp"  // IWYU pragma: export

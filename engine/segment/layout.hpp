@@ -36,6 +36,7 @@ inline constexpr std::uint32_t kMultiKeysMax = 1024;
 inline constexpr std::uint32_t kRootBitsMin = 8;
 inline constexpr std::uint32_t kRootBitsMax = 30;
 inline constexpr std::uint32_t kHomeBitsMax = 24;  // 1 GiB of home slots
+inline constexpr std::uint64_t kIncarnationMax = (1ull << 24) - 1;
 inline constexpr std::size_t kLabelBytes = 32;
 inline constexpr std::size_t kKeyBytesMax = 1024;
 inline constexpr std::size_t kKeyBytesInline = 16;
@@ -81,11 +82,16 @@ struct Header {
     Hint next_slot;   // ref of a slot that may be free
     Hint keys;        // statistic
 
-    alignas(128) Word128 journal_cursor;  // of durable stores: zero until then
-    Hint ring_tail;                       // positions given out (ring/cells.hpp)
-    Hint ring_head;                       // positions recycled
-    Hint durable;
+    alignas(128) Word128 cursor;   // durable stores: what is written next, and where (ring/history.hpp)
+    alignas(128) Word128 durable;  // the first that is not known to be on disk; zero: there is no journal
+    Hint ring_tail;                // positions given out (ring/cells.hpp)
+    Hint ring_head;                // positions recycled
     Limit ring;
+    Hint position_limit;  // the promise: no position at or above it is published
+    Hint flush_lease;     // CLOCK_BOOTTIME us until which somebody flushes; saves work, keeps nobody out
+    alignas(128) Atomic32 durable_turn;  // futex: {changes : 31, has waiter : 1}
+    Atomic32 journal_error;              // errno of the last failure to write, 0 = none
+    Atomic32 journal_failures;           // how many
 };
 static_assert(sizeof(Header) <= kPageBytes);
 static_assert(offsetof(Header, participants) == 128);
@@ -161,7 +167,7 @@ struct Block {
     BlockHead head;
     Atomic64 expected[2];  // a single key's block on the ring (durable store): as in Entry
     Atomic64 old_ctl;      // the same
-    Atomic64 wall_ns;      // durable store
+    Atomic64 signature;    // the same, with a journal: ring/operation.hpp
     std::uint64_t payload[];
 };
 static_assert(sizeof(BlockHead) == 32 && sizeof(Block) == 64);
@@ -179,7 +185,8 @@ struct alignas(16) Entry {
 struct Descriptor {
     BlockHead head;  // version: the position it was published at · content: size of the entries
     Atomic64 mark;  // id of this life: from then on the entries are its own, and not an earlier block's bytes
-    Atomic64 reserved[3];
+    Atomic64 signature;  // with a journal: ring/operation.hpp
+    Atomic64 reserved[2];
     Entry entry[];
 };
 static_assert(sizeof(Entry) == 48 && sizeof(Descriptor) == sizeof(Block));
@@ -216,7 +223,9 @@ constexpr std::uint64_t layout_fingerprint() noexcept {
                                    offsetof(shm::Header, participants),
                                    offsetof(shm::Header, arena),
                                    offsetof(shm::Header, keys),
-                                   offsetof(shm::Header, journal_cursor),
+                                   offsetof(shm::Header, cursor),
+                                   offsetof(shm::Header, durable),
+                                   offsetof(shm::Header, durable_turn),
                                    offsetof(shm::Header, ring),
                                    sizeof(shm::Participant),
                                    offsetof(shm::Participant, pid),

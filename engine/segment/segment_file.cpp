@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <ctime>
 
 #include "segment/participants.hpp"
 
@@ -15,12 +14,6 @@ constexpr std::uint64_t kGrowBytesMax = 64ull << 20;  // … and at most 1/64 of
 constexpr std::uint64_t kFirstArenaBytes = 4 * kChunkBytes;
 constexpr std::uint64_t kFirstRecords = 64;  // participants and sessions: an empty store stays below 2 MiB
 constexpr int kOpenTries = 16;               // of a file that others create and destroy while we look
-
-std::uint64_t wall_ns() noexcept {
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 // Twice as many root entries as keys, so that most lookups end at their first entry.
 std::uint32_t root_bits_for(std::uint64_t expected_keys) noexcept {
@@ -128,6 +121,13 @@ Status Segment::create(const std::string& folder, const std::string& path,
     header.magic.store(kMagic, memory_order_release);
     KEYSTILE_CRASH_POINT("segment.create.before_link");
     return link_into_place(fresh.file_, path);
+}
+
+void Segment::start_ring(std::uint64_t positions) noexcept {
+    const std::uint64_t lap = positions >> ring_bits_;
+    for (std::uint64_t i = 0; i < ring_cells(); ++i) *ring_cell(i) = {lap << 3, 0};
+    poke(header().ring_tail.value, positions);
+    poke(header().ring_head.value, positions);
 }
 
 Status Segment::validate() noexcept {

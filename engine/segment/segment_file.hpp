@@ -83,6 +83,8 @@ public:
     std::uint64_t ring_cells() const noexcept { return 1ull << ring_bits_; }
     // Every commit goes through the ring, and its version is its position.
     bool is_durable() const noexcept { return is_durable_; }
+    // While nobody else sees it: so many positions, a multiple of the cells, were used up by earlier incarnations.
+    void start_ring(std::uint64_t positions) noexcept;
     Word128* ring_cell(std::uint64_t index) const noexcept {
         return reinterpret_cast<Word128*>(base_ + regions_.ring) + index;
     }

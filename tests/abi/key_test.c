@@ -226,7 +226,7 @@ static void bad_commit_options_are_refused(void) {
         CHECK_STATUS(KS_E_STRUCT_SIZE, ks_delete(lane.session, c_text("k"), none, &options, NULL));
     }
     const ks_commit_options bad[] = {
-        {sizeof(ks_commit_options), 2u, 0, NULL},
+        {sizeof(ks_commit_options), KS_COMMIT_DURABLE | KS_COMMIT_RELAXED, 0, NULL},
         {sizeof(ks_commit_options), 0x80000000u, 0, NULL},
         {sizeof(ks_commit_options), 0, 1u, NULL},
         {sizeof(ks_commit_options), KS_COMMIT_RELEASE, 0, NULL}, /* nothing to release */

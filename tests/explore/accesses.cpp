@@ -18,8 +18,10 @@ void Machine::learn(const void* from, std::size_t bytes) noexcept {
     std::uint64_t& told = current().told;
     for (std::size_t at = 0; at < bytes; at += sizeof told) {
         std::uint64_t word = 0;
-        std::memcpy(&word, static_cast<const std::byte*>(from) + at, std::min(bytes - at, sizeof word));
-        told = mix(1, told ^ word);
+        copy_word(&word, static_cast<const std::byte*>(from) + at, std::min(bytes - at, sizeof word));
+        // Both steps are reversible: no two words do the same to it.
+        told = (told ^ word) * 0x9E3779B97F4A7C15u + kToldNothing;
+        told ^= told >> 32;
     }
 }
 
@@ -41,7 +43,7 @@ bool Machine::is_contended(std::size_t offset, std::size_t bytes) const noexcept
 void Machine::load(std::size_t offset, void* to, std::size_t bytes) noexcept {
     if (bytes == 0) return;
     note(offset, bytes, false);
-    if (current_ >= 0) point(offset, bytes, false, is_contended(offset, bytes));
+    if (current_ >= 0) point(offset, bytes, false);
     memory_.read(offset, to, bytes);
     if (current_ < 0) return;
     current().stores.forward(offset, to, bytes);
@@ -55,7 +57,7 @@ void Machine::store(std::size_t offset, const void* from, std::size_t bytes) noe
     if (limits_.pruning != Pruning::kNone) {
         count_step();
     } else {
-        point(offset, bytes, false, true);
+        point(offset, bytes, false);
     }
     current().stores.push(memory_, offset, from, bytes);
 }
@@ -64,7 +66,7 @@ void Machine::lock(std::size_t offset, std::size_t bytes) noexcept {
     note(offset, bytes, false);
     note(offset, bytes, true);
     if (current_ < 0) return;
-    point(offset, bytes, true, is_contended(offset, bytes));
+    point(offset, bytes, true);
     current().stores.drain(memory_, current().stores.count());
 }
 
@@ -80,7 +82,7 @@ void Machine::write(std::size_t offset, const void* from, std::size_t bytes) noe
 bool Machine::is_alive(std::uint32_t participant) noexcept {
     const int process = process_of_.at(participant);
     if (process < 0) return true;
-    if (current_ >= 0 && process != current_) point(0, 0, false, crashes_left_ != 0);
+    if (current_ >= 0 && process != current_) point(0, 0, false);
     const bool is_alive = !is_dead(process);
     if (current_ >= 0) learn(&is_alive, sizeof is_alive);
     return is_alive;

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <utility>
 
 namespace keystile::explore {
 
@@ -113,27 +112,25 @@ Status Actor::update(int key, char letter) noexcept {
     return Status::kBusy;
 }
 
-Status Actor::append_many(const Value& main, const Value& other, char letter) noexcept {
-    const Value* const seen[] = {&main, &other};
+Status Actor::append_both(const Both& which, const std::array<Value, 2>& seen, char letter) noexcept {
     std::array<std::array<char, kValueBytes>, 2> texts;
     std::array<MultiKey, 2> keys;
     std::array<Deed*, 2> told;
     for (std::size_t i = 0; i < keys.size(); ++i) {
-        const int key = i == 0 ? kMain : kOther;
-        std::memcpy(texts[i].data(), seen[i]->text.data(), seen[i]->size);
-        keys[i].slot = &slot(key);
-        keys[i].seen = seen[i]->stamp;
+        std::memcpy(texts[i].data(), seen[i].text.data(), seen[i].size);
+        keys[i].slot = &slot(which[i]);
+        keys[i].seen = seen[i].stamp;
         keys[i].step = MultiStep::kPut;
         keys[i].data = texts[i].data();
-        keys[i].size = seen[i]->size + 1;
+        keys[i].size = seen[i].size + 1;
         if (keys[i].size > kValueBytes) std::abort();  // the scenario is too long for its values
         texts[i][keys[i].size - 1] = letter;
         told[i] = &world().deeds.at(world().deed_count++);
-        *told[i] = {process_, key, letter, keys[i].seen};
+        *told[i] = {process_, which[i], letter, keys[i].seen};
         told[i]->is_of_many = true;
     }
     std::array<MultiKey*, 2> order = {&keys[0], &keys[1]};
-    if (order[0]->slot > order[1]->slot) std::swap(order[0], order[1]);
+    sort_by_slot(order.data(), order.size());
     const Status s = commit_multi(session_, order.data(), order.size());
     for (std::size_t i = 0; i < keys.size(); ++i) {
         told[i]->status = s;
@@ -148,14 +145,31 @@ Status Actor::append_many(const Value& main, const Value& other, char letter) no
     return s;
 }
 
-Status Actor::update_many(char letter) noexcept {
+Status Actor::update_both(const Both& which, char letter) noexcept {
     for (int i = 0; i < kTriesMax; ++i) {
-        const Value main = get(kMain), other = get(kOther);
-        const Status s = append_many(main, other, letter);
+        const std::array<Value, 2> seen = {get(which[0]), get(which[1])};
+        const Status s = append_both(which, seen, letter);
         if (s != Status::kConflict && s != Status::kFenced) return s;
     }
     world().fail("an update of several keys lost more often than there are commits");
     return Status::kBusy;
+}
+
+void Actor::overwrite(int key, char letter) noexcept {
+    Deed& deed = world().deeds.at(world().deed_count++);
+    deed = {process_, key, letter, {}};
+    deed.is_blind = true;
+    MultiKey put;
+    put.slot = &slot(key);
+    put.is_any_version = true;
+    put.step = MultiStep::kPut;
+    put.data = &letter;
+    put.size = 1;
+    MultiKey* only = &put;
+    deed.status = commit_multi(session_, &only, 1);
+    deed.version = put.receipt.now.version();
+    deed.is_ended = true;
+    if (is_fault(deed.status)) world().fail("a blind commit was answered with " + name_of(deed.status));
 }
 
 void Actor::cut(std::array<Value, 2>* values_out) noexcept {

@@ -12,6 +12,9 @@ struct Value {
     engine::Status status = engine::Status::kOk;
 };
 
+using Both = std::array<int, 2>;
+inline constexpr Both kBoth{kMain, kOther}, kBothReversed{kOther, kMain};
+
 class Actor {
 public:
     explicit Actor(int process) noexcept
@@ -34,10 +37,11 @@ public:
     // Read and append until it is done; HELD and faults end it too.
     engine::Status update(int key, char letter) noexcept;
 
-    // kMain and kOther together, one attempt; and until it is done.
-    engine::Status append_many(const Value& main, const Value& other, char letter) noexcept;
-    engine::Status update_many(char letter) noexcept;
-    // The same two at one instant.
+    // Two keys together, given in this order: until it is done.
+    engine::Status update_both(const Both& which, char letter) noexcept;
+    // Whatever the key is by then.
+    void overwrite(int key, char letter) noexcept;
+    // kMain and kOther at one instant.
     void cut(std::array<Value, 2>* values_out) noexcept;
 
     engine::Status claim(int key, engine::Grant* grant_out, std::uint64_t lease_ns = 0) noexcept;
@@ -52,6 +56,7 @@ public:
 private:
     engine::Status commit(int key, const engine::CommitRequest& request, char letter,
                           bool may_be_refused = false) noexcept;
+    engine::Status append_both(const Both& which, const std::array<Value, 2>& seen, char letter) noexcept;
     void saw(int key, const Value& value) noexcept;
     engine::CommitRequest request_for(const Value& seen, char letter, const engine::Grant* grant) noexcept;
 

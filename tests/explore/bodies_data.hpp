@@ -24,6 +24,10 @@ void update_main_twice(int process) {
     self.update(kMain, static_cast<char>(letter + 1));
 }
 
+inline void overwrite_main(int process) {
+    Actor(process).overwrite(kMain, 'o');
+}
+
 inline void read_main(int process) {
     Actor self(process);
     const Value first = self.get(kMain), second = self.get(kMain);

@@ -7,7 +7,20 @@ namespace keystile::explore {
 
 template <char letter>
 void update_both(int process) {
-    Actor(process).update_many(letter);
+    Actor(process).update_both(kBoth, letter);
+}
+
+template <char letter>
+void update_both_reversed(int process) {
+    Actor(process).update_both(kBothReversed, letter);
+}
+
+template <char letter>
+void update_both_twice(int process) {
+    Actor self(process);
+    self.update_both(kBoth, letter);
+    self.reopen();  // without a memory of free blocks: it takes the first it finds
+    self.update_both(kBoth, static_cast<char>(letter + 1));
 }
 
 // Only commits of both keys with these letters run beside it: each is in both values or in neither.
@@ -29,7 +42,7 @@ void reap_and_update_both(int process) {
     Actor self(process);
     self.reap();
     self.reopen();
-    self.update_many(letter);
+    self.update_both(kBoth, letter);
 }
 
 }  // namespace keystile::explore

@@ -11,7 +11,10 @@ namespace {
 // Depth first: the last choice with a way left takes it, what came after is forgotten.
 class DepthFirst : public Chooser {
 public:
-    void rewind() { at_ = 0; }
+    void rewind() {
+        at_ = turn_ = 0;
+        find_turn();
+    }
     void forget() { trail_.clear(); }
     bool advance() {
         while (!trail_.empty() && trail_.back().way + 1 == trail_.back().count) trail_.pop_back();
@@ -20,18 +23,29 @@ public:
         return true;
     }
     bool is_ahead() const override { return at_ == trail_.size(); }
-    std::size_t choose(const Decision*, std::size_t count) override {
-        if (at_ == trail_.size()) trail_.push_back({0, count});
-        if (trail_[at_].count != count) std::abort();  // the same choices led to another place
-        return trail_[at_++].way;
+    std::uint32_t first_step() const override { return turn_ == trail_.size() ? 0 : trail_[turn_].step; }
+    std::size_t choose(const Decision* ways, std::size_t count) override {
+        while (at_ != trail_.size() && trail_[at_].step < ways[0].step) ++at_;  // nobody asked
+        if (at_ == trail_.size()) trail_.push_back({0, count, ways[0].step});
+        const Choice& choice = trail_[at_++];
+        if (choice.count != count || choice.step != ways[0].step)
+            std::abort();  // the same led to another place
+        if (turn_ < at_) find_turn();
+        return choice.way;
     }
 
 private:
     struct Choice {
         std::size_t way, count;
+        std::uint32_t step;
     };
+    // The next choice that is not for way 0.
+    void find_turn() {
+        for (turn_ = std::max(turn_, at_); turn_ != trail_.size() && trail_[turn_].way == 0;) ++turn_;
+    }
+
     std::vector<Choice> trail_;
-    std::size_t at_ = 0;
+    std::size_t at_ = 0, turn_ = 0;
 };
 
 // After Burckhardt et al. 2010: few changes, at places drawn beforehand over the whole length, find a bug that
@@ -88,25 +102,17 @@ public:
         return false;
     }
 
+    // With one preemption more at a time, so that what goes wrong is told with as few as it needs.
     void all(Finding* finding_out) {
-        const bool are_states_met = plan_.limits.pruning == Pruning::kStates;
-        if (are_states_met) learn();  // else that walk has learned, and is asked whether it knew all
-        DepthFirst chooser;
-        States states;
-        world_.machine().remember(are_states_met ? &states : nullptr,
-                                  [this](int process) { return world_.left_by(process); });
-        do {
-            chooser.rewind();
-            if (!execute(chooser, finding_out)) return;
-            if (finding_out->schedules_all == plan_.schedules_max) return;
-            if (!world_.sharing().has_grown()) continue;
-            world_.sharing().accept();
-            chooser.forget();
-            states.forget();
-            if (ends_ != nullptr) ends_->clear();
-            finding_out->schedules = finding_out->whole = finding_out->crashed = 0;
-            ++finding_out->passes;
-        } while (restart_or_advance(chooser, finding_out));
+        const int bound = plan_.limits.preemptions;
+        // A walk that prunes less comes after one that has learned, and is asked whether that one knew all.
+        const bool has_learned = plan_.limits.pruning != Pruning::kStates;
+        if (!has_learned) learn();
+        for (int preemptions = has_learned ? bound : 0; preemptions <= bound; ++preemptions) {
+            plan_.limits.preemptions = preemptions;
+            finding_out->passes = 0;
+            if (!walk(finding_out)) return;
+        }
         finding_out->is_exhausted = true;
     }
 
@@ -119,27 +125,45 @@ public:
     }
 
 private:
-    // A few random schedules within the bounds meet most of the places that processes share; so the walk seldom
-    // has to begin again. What goes wrong in one of them, the walk finds too, and told more shortly.
+    // Random schedules within the bounds meet most of the places that processes share; so a walk seldom has to begin
+    // again. What goes wrong in one of them, the walk finds too, and told more shortly.
     void learn() {
-        constexpr int kSchedules = 2000;
+        constexpr int kSchedules = 500;
         Random chooser(plan_.seed, plan_.limits);
         Finding ignored;
         for (int i = 0; i < kSchedules; ++i) {
             chooser.draw(static_cast<std::uint32_t>(ignored.steps_max));
             execute(chooser, &ignored);
         }
-        world_.sharing().accept();
-        if (ends_ != nullptr) ends_->clear();
     }
 
-    static bool restart_or_advance(DepthFirst& chooser, const Finding* finding) {
-        return finding->schedules == 0 || chooser.advance();
+    // False: something is wrong, or there were too many.
+    bool walk(Finding* finding_out) {
+        DepthFirst chooser;
+        world_.machine().remember(plan_.limits.pruning == Pruning::kStates ? &states_ : nullptr,
+                                  [this](int process) { return world_.left_by(process); });
+        do {
+            if (world_.sharing().has_grown() || finding_out->passes == 0) begin(chooser, finding_out);
+            chooser.rewind();
+            if (!execute(chooser, finding_out)) return false;
+            if (finding_out->schedules_all == plan_.schedules_max) return false;
+        } while (world_.sharing().has_grown() || chooser.advance());
+        return true;
+    }
+
+    void begin(DepthFirst& chooser, Finding* finding_out) {
+        world_.sharing().accept();
+        chooser.forget();
+        states_.forget();
+        if (ends_ != nullptr) ends_->clear();
+        finding_out->schedules = finding_out->whole = finding_out->crashed = 0;
+        ++finding_out->passes;
     }
 
     const Scenario& scenario_;
     Plan plan_;
     World world_;
+    States states_;
     std::unordered_set<std::uint64_t>* ends_ = nullptr;
 };
 

@@ -4,21 +4,22 @@
 
 namespace keystile::explore {
 
-bool History::reaches(std::uint64_t version) {
+bool History::reaches(std::uint64_t version, const IsRight& is_right) {
     steps_.clear();
-    return walk_back_from(version);
+    return walk_back_from(version, is_right);
 }
 
-bool History::walk_back_from(std::uint64_t version) {
-    if (version == start_)
-        return std::all_of(deeds_.begin(), deeds_.end(),
-                           [this](const Deed* deed) { return !deed->is_won() || is_used(deed); });
+bool History::walk_back_from(std::uint64_t version, const IsRight& is_right) {
+    if (version == start_) {
+        const auto is_placed = [this](const Deed* deed) { return !deed->is_won() || is_used(deed); };
+        return std::all_of(deeds_.begin(), deeds_.end(), is_placed) && is_right();
+    }
     for (const Deed* const deed : deeds_) {
         const bool may_be_it =
             deed->is_won() ? deed->version == version : deed->is_in_doubt() && !is_told(version);
         if (!may_be_it || is_used(deed) || !may_follow(version, deed->seen.version)) continue;
         steps_.push_back({version, deed});
-        if (walk_back_from(deed->seen.version)) return true;
+        if (walk_back_from(deed->seen.version, is_right)) return true;
         steps_.pop_back();
     }
     return false;

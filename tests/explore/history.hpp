@@ -4,6 +4,7 @@
 // caller dead, may stand wherever somebody went on from a version that nobody was told. Nothing else may.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -22,8 +23,9 @@ public:
     // Of this key; all of them, before reaches().
     void add(const Deed& deed) { deeds_.push_back(&deed); }
 
-    // Do the commits lead to that version, every one that was told OK among them?
-    bool reaches(std::uint64_t version);
+    // Is there a way to that version, with every commit that was told OK on it, that is right?
+    using IsRight = std::function<bool()>;
+    bool reaches(std::uint64_t version, const IsRight& is_right);
     // What the key's value was at a version on the way; none: it was never there.
     std::optional<std::string> text_at(std::uint64_t version) const;
 
@@ -32,7 +34,7 @@ private:
         std::uint64_t version;
         const Deed* deed;
     };
-    bool walk_back_from(std::uint64_t version);
+    bool walk_back_from(std::uint64_t version, const IsRight& is_right);
     bool is_told(std::uint64_t version) const;
     bool is_used(const Deed* deed) const;
     bool may_follow(std::uint64_t version, std::uint64_t seen) const;

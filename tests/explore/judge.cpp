@@ -1,4 +1,6 @@
 // What must be true after every execution.
+#include <algorithm>
+
 #include "explore/actor.hpp"
 #include "explore/history.hpp"
 #include "explore/scenario.hpp"
@@ -50,17 +52,27 @@ void World::judge_deeds(int key) {
         history.add(deed);
     }
     if (is_blind) return;  // then nobody knows what followed what
-    if (!history.reaches(value.stamp.version))
-        return fail("the commits that were told OK do not lead to the value");
-    if (history.text_at(value.stamp.version) != std::string(value.text.data(), value.size))
+    const auto is_text_right = [&] {
+        return history.text_at(value.stamp.version) == std::string(value.text.data(), value.size);
+    };
+    const auto is_all_right = [&] { return is_text_right() && are_sights_right(key, history); };
+    if (!history.reaches(value.stamp.version, [] { return true; })) {
+        fail("the commits that were told OK do not lead to the version at the end");
+    } else if (!history.reaches(value.stamp.version, is_text_right)) {
         fail("an update is lost, or one is there that nobody was told of");
-    for (std::size_t i = 0; i < sight_count; ++i) {
-        const Sight& sight = sights[i];
-        if (sight.key != key || sight.process == kObserver || machine_->is_dead(sight.process)) continue;
-        const auto text = history.text_at(sight.version);
-        if (!text || text->size() != sight.letters || (!text->empty() && text->back() != sight.last))
-            fail("a read gave the value of one version and the stamp of another");
+    } else if (!history.reaches(value.stamp.version, is_all_right)) {
+        fail("a read gave the value of one version and the stamp of another");
     }
+}
+
+bool World::are_sights_right(int key, const History& history) const {
+    return std::all_of(
+        sights.begin(), sights.begin() + static_cast<std::ptrdiff_t>(sight_count), [&](const Sight& sight) {
+            if (sight.key != key || sight.process == kObserver || machine_->is_dead(sight.process))
+                return true;
+            const auto text = history.text_at(sight.version);
+            return text && text->size() == sight.letters && (text->empty() || text->back() == sight.last);
+        });
 }
 
 void World::judge_made(int key) {

@@ -53,7 +53,7 @@ void Machine::run(const Limits& limits, Chooser* chooser, const Schedule& script
         process.body = bodies[i];
         process.is_over = process.is_dead = false;
         process.steps = 0;
-        process.told = 0;
+        process.told = kToldNothing;
         process.fiber.start(enter_body, &process);
     }
     ways_count_ = 0;
@@ -129,8 +129,11 @@ void Machine::count_step() noexcept {
     current().fiber.leave();
 }
 
-void Machine::point(std::size_t offset, std::size_t bytes, bool is_locked, bool may_be_left) noexcept {
+void Machine::point(std::size_t offset, std::size_t bytes, bool is_locked) noexcept {
     count_step();
+    if (chooser_ != nullptr && step_ < chooser_->first_step()) return;
+    // Whether another lives matters as soon as somebody may die.
+    const bool may_be_left = bytes != 0 ? is_contended(offset, bytes) : crashes_left_ != 0;
     for (;;) {
         const int self = current_;
         ways_count_ = 0;

@@ -95,6 +95,7 @@ public:
     }
 
 private:
+    static constexpr std::uint64_t kToldNothing = 0xD1B54A32D192ED03u;
     struct Process {
         Fiber fiber;
         StoreBuffer stores;
@@ -103,7 +104,8 @@ private:
         bool is_over = false;  // ended or dead
         bool is_dead = false;
         std::uint32_t steps = 0;
-        std::uint64_t told = 0;  // all that it was told so far, as a number; over: what it left behind
+        std::uint64_t told =
+            kToldNothing;  // all that it was told so far, as a number; over: what it left behind
     };
     static constexpr std::size_t kWaysMax = 512;
 
@@ -123,7 +125,7 @@ private:
     bool is_met() noexcept;
     void bury(Process& process) noexcept;
     void count_step() noexcept;
-    void point(std::size_t offset, std::size_t bytes, bool is_locked, bool may_be_left) noexcept;
+    void point(std::size_t offset, std::size_t bytes, bool is_locked) noexcept;
     Decision decide() noexcept;
     void obey(const Decision& decision) noexcept;
     void end_of_current() noexcept;

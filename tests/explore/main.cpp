@@ -1,6 +1,8 @@
 // keystile_explore: the schedule explorer. engine/docs/EXPLORER.md tells how to read what it prints.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 
 #include "explore/explorer.hpp"
@@ -18,19 +20,21 @@ struct Options {
     Mode mode = Mode::kExplore;
     bool is_pinned = false;
     Pruning other = Pruning::kNone;      // what to compare with
-    const Scenario* scenario = nullptr;  // NULL: all
+    const Scenario* scenario = nullptr;  // NULL: all, or those of a kind of store
+    std::optional<bool> is_durable;
     Schedule schedule;
     Plan plan;
 };
 
 constexpr char kUsage[] =
-    R"(usage: keystile_explore [--scenario NAME] [BOUNDS] [--pinned]   all schedules; --pinned: as many as are written
-       keystile_explore [--scenario NAME] [BOUNDS] --random N [--seed S]
+    R"(usage: keystile_explore [SCENARIOS] [BOUNDS] [--pinned]        all schedules; --pinned: as many as are written
+       keystile_explore [SCENARIOS] [BOUNDS] --random N [--seed S]
        keystile_explore --scenario NAME --replay SCHEDULE     one schedule, access by access
-       keystile_explore [--scenario NAME] [BOUNDS] --compare  with and without pruning; --compare-states: by states
+       keystile_explore [SCENARIOS] [BOUNDS] --compare        with and without pruning; --compare-states: by states
        keystile_explore --guards                              each guard of the engine off: who finds it
        keystile_explore --litmus                              the machine against x86-TSO
-BOUNDS: --preemptions N (2)  --crashes N (1)  --schedules N (no bound)    any mode: --guard-off NAME
+SCENARIOS: --scenario NAME, --volatile, --durable (all)    any mode: --guard-off NAME
+BOUNDS: --preemptions N (2)  --crashes N (1)  --schedules N (no bound)
 )";
 
 [[noreturn]] void usage(int status) {
@@ -76,6 +80,8 @@ Options read(Arguments arguments) {
         } else if (name == "--scenario") {
             options.scenario = find_scenario(arguments.next());
             if (options.scenario == nullptr) usage(2);
+        } else if (name == "--volatile" || name == "--durable") {
+            options.is_durable = name == "--durable";
         } else if (name == "--replay") {
             const auto schedule = schedule_from(arguments.next());
             if (!schedule) usage(2);
@@ -143,25 +149,36 @@ bool report_replay(const Options& options) {
     return wrong.empty();
 }
 
-// With less pruning three processes take hours, and the long scenarios of the ring minutes.
+// With less pruning the long scenarios take minutes, three processes hours.
 bool is_too_large(const Scenario& scenario, const Options& options) {
-    const bool is_far = options.other == Pruning::kNone || options.plan.limits.preemptions > 1;
-    const bool is_long = scenario.processes > 2 || scenario.name.starts_with("multi_");
-    return options.mode == Mode::kCompare && is_far && is_long;
+    if (options.mode != Mode::kCompare) return false;
+    const Pin& pin = *find_pin(scenario.name);
+    const bool is_near = options.other != Pruning::kNone && options.plan.limits.preemptions < 2;
+    if (is_near) return pin.preemptions < 2;
+    constexpr std::uint64_t kSchedulesMax = 20'000;
+    return scenario.processes > 2 || pin.with_one_crash > kSchedulesMax;
 }
 
-// The scenario that was named; or all, for an exhausting mode without those that are too large for it.
+bool report_one(const Scenario& scenario, const Options& options) {
+    const bool is_right =
+        options.mode == Mode::kCompare ? report_comparison(scenario, options) : report(scenario, options);
+    std::fflush(stdout);
+    return is_right;
+}
+
+// Those whose counts are pinned, up to the bound of their pin. Random schedules: all.
 bool report_all(const Options& options) {
     bool is_good = true;
     for (const Scenario& scenario : scenarios()) {
-        const bool is_meant = options.scenario == nullptr
-                                  ? options.plan.random != 0 || find_pin(scenario.name) != nullptr
-                                  : options.scenario == &scenario;
-        if (!is_meant || (options.scenario == nullptr && is_too_large(scenario, options))) continue;
-        const bool is_right =
-            options.mode == Mode::kCompare ? report_comparison(scenario, options) : report(scenario, options);
-        is_good = is_good && is_right;
-        std::fflush(stdout);
+        if (options.is_durable.value_or(scenario.is_durable) != scenario.is_durable) continue;
+        const Pin* const pin = find_pin(scenario.name);
+        Options fitting = options;
+        if (options.plan.random == 0) {
+            if (pin == nullptr || is_too_large(scenario, options)) continue;
+            int& preemptions = fitting.plan.limits.preemptions;
+            preemptions = std::min(preemptions, pin->preemptions);
+        }
+        is_good = report_one(scenario, fitting) && is_good;
     }
     return is_good;
 }
@@ -175,7 +192,7 @@ bool run(const Options& options) {
         case Mode::kReplay:
             return report_replay(options);
         default:
-            return report_all(options);
+            return options.scenario != nullptr ? report_one(*options.scenario, options) : report_all(options);
     }
 }
 

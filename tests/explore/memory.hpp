@@ -21,6 +21,15 @@ inline std::uint64_t mix(Granule granule, std::uint64_t value) noexcept {
     return x ^ (x >> 33);
 }
 
+// memcpy, for what is mostly one word.
+inline void copy_word(void* to, const void* from, std::size_t bytes) noexcept {
+    if (bytes == sizeof(std::uint64_t)) {
+        std::memcpy(to, from, sizeof(std::uint64_t));
+    } else {
+        std::memcpy(to, from, bytes);
+    }
+}
+
 class Memory {
 public:
     // A mapping of the one segment; every simulated process has its own.
@@ -38,7 +47,7 @@ public:
 
     void write(std::size_t offset, const void* from, std::size_t bytes) noexcept;
     void read(std::size_t offset, void* to, std::size_t bytes) const noexcept {
-        std::memcpy(to, bases_.front() + offset, bytes);
+        copy_word(to, bases_.front() + offset, bytes);
     }
 
     // The same number for the same bytes since start(), however they came about.

@@ -14,8 +14,14 @@ struct Scenario {
     int processes;
     void (*prepare)(World&);  // before the executions, by a quiet store
     std::array<Machine::Body, kProcessesMax> bodies;
-    void (*judge)(World&);  // may be NULL
+    void (*judge)(World&);    // may be NULL
+    bool is_durable = false;  // versions are positions: every commit goes through the ring
 };
+
+constexpr Scenario durable(Scenario scenario) {
+    scenario.is_durable = true;
+    return scenario;
+}
 
 constexpr Scenario two(std::string_view name, std::string_view about, void (*prepare)(World&),
                        Machine::Body first, Machine::Body second, void (*judge)(World&) = nullptr) {
@@ -27,10 +33,11 @@ constexpr Scenario three(std::string_view name, std::string_view about, void (*p
     return {name, about, 3, prepare, {first, second, third}, nullptr};
 }
 
-// How many schedules a scenario has within two preemptions: what changes the engine's accesses changes these.
+// How many schedules a scenario has: what changes the engine's accesses changes these.
 struct Pin {
     std::string_view scenario;
     std::uint64_t without_crash, with_one_crash;
+    int preemptions = 2;  // the bound of these counts
 };
 
 std::span<const Scenario> scenarios();

@@ -38,6 +38,8 @@ public:
     virtual std::size_t choose(const Decision* ways, std::size_t count) = 0;
     // Is the next choice one that it makes for the first time, behind those that it repeats?
     virtual bool is_ahead() const { return false; }
+    // Before this step it would take way 0 wherever a process accesses memory, and need not be asked.
+    virtual std::uint32_t first_step() const { return 0; }
 };
 
 }  // namespace keystile::explore

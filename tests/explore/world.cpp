@@ -95,6 +95,7 @@ void World::attach(int process) {
     options.expected_keys = 1;
     options.max_bytes = kSegmentBytesMin;
     options.ring_bits = 1;  // two cells: a third operation laps
+    options.is_durable = scenario_.is_durable;
     demand("opening a store", open_store(kFolder, file_, options, "explore", &store(process)));
     demand("opening a session", open_session(store(process), &session(process)));
 }

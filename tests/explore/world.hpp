@@ -25,6 +25,7 @@ inline constexpr std::size_t kValueBytes = 24;
 engine::Status find_or_insert(engine::Session& session, std::string_view name,
                               engine::shm::Slot** slot_out) noexcept;
 
+class History;
 struct Scenario;
 
 class World {
@@ -83,6 +84,7 @@ private:
     std::uint64_t told_to(int process) const noexcept;
     void attach(int process);
     void judge_deeds(int key);
+    bool are_sights_right(int key, const History& history) const;
     void judge_made(int key);
     void judge_many();
     void judge_claims();

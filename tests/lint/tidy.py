@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Our rules for sources that no compiler checks. Prints `file:line: rule: what to do`; exit status 1 if any.
 
-Text      at most 600 lines a file and 120 columns a line, no tab, nothing left to do, no machine path.
+Text      at most 600 lines a file (a spec, keystile.h: 800) and 120 columns a line, no tab, nothing left to do, no
+          machine path.
 Includes  an engine file includes its own folder and the doors (<layer>/<layer>.hpp) of layers left of it;
           tests and benches open any door; bindings see the public header alone.
 Names     what the engine must not use (BANNED), with what to use instead.
@@ -25,6 +26,7 @@ TEXT = CODE + (".py", ".sh", ".cmake", ".txt", ".tla", ".cfg", ".in")
 
 LINES_MAX = 600
 SPEC_LINES_MAX = 800  # a protocol is one module
+MANUAL_LINES_MAX = 800  # keystile.h: the whole public interface, and its manual
 COLUMNS_MAX = 120
 ORDER_REACH = 14  # lines from the end of an `order[tag]` comment down to what it explains
 
@@ -79,6 +81,8 @@ def excused(lines, index, rule):
 
 def check_text(path, lines):
     lines_max = SPEC_LINES_MAX if path.endswith(".tla") else LINES_MAX
+    if path.endswith("abi/keystile.h"):
+        lines_max = MANUAL_LINES_MAX
     if len(lines) > lines_max:
         yield Finding(path, len(lines), "length", f"{len(lines)} lines, at most {lines_max}: split it")
     for number, line in enumerate(lines, 1):

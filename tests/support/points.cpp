@@ -53,10 +53,9 @@ void on_point(const char* name) {
 }
 
 std::vector<std::string> names_in_engine(const char* macro) {
-    const auto engine = (std::filesystem::path(__FILE__).parent_path() / "../../engine").lexically_normal();
     const std::string use = std::string(macro) + "(\"";
     std::set<std::string> names;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(engine)) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(KEYSTILE_ENGINE_FOLDER)) {
         const auto kind = entry.path().extension();
         if (kind != ".cpp" && kind != ".hpp") continue;
         std::stringstream text;

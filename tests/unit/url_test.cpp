@@ -28,7 +28,7 @@ TEST(Url, AnAbsolutePathNamesFolderAndStore) {
 TEST(Url, OtherTextsAreRefused) {
     Place place;
     for (const char* const url :
-         {"", "jobs", "shm:", "file:/x", "etcd://host/x", "shm:folder/jobs", "shm:/folder/", "shm:.hidden",
+         {"", "jobs", "shm:", "file:x", "etcd://host/x", "shm:folder/jobs", "shm:/folder/", "shm:.hidden",
           "shm:/x/..", "shm:a b", "shm:a\nb", "shm:jobs\xC3\xA9", "SHM:jobs"}) {
         EXPECT_EQ(parse_url(url, &place), KS_E_URL) << url;
     }

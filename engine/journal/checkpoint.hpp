@@ -1,0 +1,59 @@
+// A checkpoint, written: under a hidden name, then renamed, so that what has its name is whole.
+//
+// Two who make the same one at a time are both right; the second to finish replaces the first. A death leaves a hidden
+// file, which remove_superseded() or the next recovery takes away.
+#pragma once
+
+#include <memory>
+
+#include "journal/journal_file.hpp"
+#include "journal/record_writer.hpp"
+
+namespace keystile::engine {
+
+struct CheckpointHead {
+    std::uint64_t store_id = 0;
+    std::uint64_t incarnation = 0;
+    JournalPoint
+        start;  // of the first commit that may be missing, and where its record will be: replay begins here
+    Position limit = 0;
+    std::uint64_t wall_ns = 0;
+};
+
+class CheckpointWriter {
+public:
+    CheckpointWriter() noexcept = default;
+    CheckpointWriter(const CheckpointWriter&) = delete;
+    CheckpointWriter& operator=(const CheckpointWriter&) = delete;
+    ~CheckpointWriter();  // an unfinished one is removed
+
+    Status begin(const Directory& directory, const CheckpointHead& head) noexcept;
+    // Then the value through out(), all of value_size.
+    Status entry(const EntryHead& head, const void* key) noexcept;
+    OutBuffer& out() noexcept { return *out_; }
+    // The end, and the name. `durable`: on disk now, and of all that the entries contain nothing is at or above it.
+    // kNotFound: it was superseded meanwhile.
+    Status finish(const JournalPoint& durable) noexcept;
+
+    std::uint64_t entries() const noexcept { return entries_; }
+    std::uint64_t bytes() const noexcept { return offset_; }
+
+private:
+    static Status drain(void* user, const std::byte* data, std::size_t bytes) noexcept;
+    Status put(const EntryHead& head, const void* key) noexcept;
+    Status end_entry() noexcept;
+
+    const Directory* directory_ = nullptr;
+    DiskFile file_;
+    std::unique_ptr<std::byte[]> memory_;
+    std::unique_ptr<OutBuffer> out_;
+    CheckpointHead head_;
+    std::uint64_t offset_ = 0, entries_ = 0, entry_bytes_ = 0;
+    bool is_finished_ = false;
+};
+
+// What no recovery needs any more: all checkpoints but the two newest whose heads are good, the journal files before
+// the older one's, and hidden files whose makers come too late.
+Status remove_superseded(const Directory& directory) noexcept;
+
+}  // namespace keystile::engine

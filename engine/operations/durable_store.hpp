@@ -1,0 +1,30 @@
+// Opening a durable store: the directory first, then the segment it names, or, if that is gone or of before a reboot, a
+// new one made from the history on disk. docs/JOURNAL.md.
+//
+// U1  A segment is made privately and gets its name whole, under the exclusive lock of the directory: a recovery that
+//     dies leaves nothing but a hidden file.
+// U2  Each recovery is a new incarnation, and positions go on at the promised limit: no version is issued twice.
+//     (TokenMonotonic)
+#pragma once
+
+#include "journal/journal.hpp"
+#include "operations/store.hpp"
+
+namespace keystile::engine {
+
+// What a recovery found: for whoever opens, and for people.
+struct Recovery {
+    bool was_needed = false;
+    HistoryEnd history;
+};
+
+// Statuses as open_store, and: kDirectoryInUse (another boot or mount namespace has it open), kNetworkFileSystem,
+// kJournalCorrupt (recovery_out tells where), kJournal, kBusy (somebody recovers it, and does not come to an end).
+Status open_durable_store(const std::string& path, const std::string& segment_folder,
+                          const SegmentOptions& options, const std::string& label, Store* store_out,
+                          Recovery* recovery_out);
+
+// Everything of it. kInUse while it is open anywhere.
+Status destroy_durable_store(const std::string& path);
+
+}  // namespace keystile::engine

@@ -1,0 +1,60 @@
+#include "operations/flusher.hpp"
+
+#include <system_error>
+
+namespace keystile::engine {
+
+namespace {
+
+constexpr int kIdleTurns = 20;                         // flushes with nothing to do, before it sleeps longer
+constexpr std::uint64_t kIdleNs = 200'000'000;         // others' commits, should their processes have died
+constexpr std::uint64_t kAfterFailureNs = 50'000'000;  // a disk that says no is asked at this pace
+
+}  // namespace
+
+bool Flusher::start(Store& store, std::uint64_t interval_ns) {
+    store_ = &store;
+    interval_ns_ = interval_ns;
+    try {
+        thread_ = std::thread([this] { run(); });
+    } catch (const std::system_error&) {
+        return false;
+    }
+    return true;
+}
+
+void Flusher::stop() noexcept {
+    if (!thread_.joinable()) return;
+    poke(is_stopping_, 1u);
+    wake_up();
+    thread_.join();
+    flush_all(*store_);
+}
+
+void Flusher::wake_up() noexcept {
+    poke(is_idle_, 0u);
+    // order[flusher.bell]: release. Partner: run()'s load before it sleeps: a bell rung before is seen.
+    bell_.fetch_add(1, memory_order_release);
+    futex_wake_all(bell_);
+}
+
+void Flusher::run() noexcept {
+    int idle_turns = 0;
+    while (peek(is_stopping_) == 0) {
+        const std::uint32_t bell = peek(bell_);
+        const Segment& segment = store_->segment;
+        const bool has_work = load_durable(segment).position <= ring_tail(segment);
+        idle_turns = has_work ? 0 : idle_turns + 1;
+        std::uint64_t pause_ns = interval_ns_;
+        if (has_work && flush_all(*store_) != Status::kOk) pause_ns = kAfterFailureNs;
+        if (idle_turns >= kIdleTurns) {
+            // order[flusher.idle]: acq_rel (locked), before the second look at the tail; a commit looks at the flag
+            //   after its locked steps: one of the two sees the other. Partner: notice_commit.
+            is_idle_.fetch_or(1, memory_order_acq_rel);
+            if (load_durable(segment).position > ring_tail(segment)) pause_ns = kIdleNs;
+        }
+        if (peek(is_stopping_) == 0) futex_wait(bell_, bell, pause_ns);
+    }
+}
+
+}  // namespace keystile::engine

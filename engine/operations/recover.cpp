@@ -1,0 +1,102 @@
+#include "operations/recover.hpp"
+
+#include "operations/commit.hpp"
+#include "operations/writer.hpp"
+
+namespace keystile::engine {
+
+namespace {
+
+// Puts what the history says into a store that nobody else sees.
+class Rebuild final : public HistoryVisitor {
+public:
+    explicit Rebuild(Session& session) noexcept : session_(session) {}
+
+    Status on_checkpoint_entry(const EntryView& entry) noexcept override {
+        return put(entry, entry.head.version);
+    }
+    Status on_entry(const RecordHead& record, const EntryView& entry) noexcept override {
+        return put(entry, record.position);
+    }
+
+private:
+    // If it is newer than what is there: what a checkpoint saw too is told twice.
+    Status put(const EntryView& entry, std::uint64_t version) noexcept {
+        const Store& store = *session_.store;
+        Lane& lane = session_.lane;
+        const KeyBytes key{entry.key, entry.head.key_size};
+        const std::uint64_t hash = hash_of(key, store.hash_seed);
+        shm::Slot* slot = nullptr;
+        Status s = find_slot(store.segment, key, hash, &slot);
+        if (s == Status::kNotFound) s = insert_slot(lane, key, hash, &slot);
+        if (s != Status::kOk) return s;
+        const SlotWord word = load_word(*slot);
+        if (word.version() >= version) return Status::kOk;
+        if (version > kVersionMax || entry.head.epoch > kEpochMax - 1) return Status::kJournalCorrupt;
+
+        const std::uint64_t bytes = sizeof(shm::Block) + entry.head.value_size;
+        BlockGrant grant = allocate_value(lane, bytes);
+        if (grant.status == Status::kFull) grant = allocate_larger_value(lane, bytes, word.version() == 0);
+        if (grant.status != Status::kOk) return grant.status;
+        shm::Block* block = fill_value(lane, grant.ref, *slot, version, entry.value, entry.head.value_size,
+                                       entry.is_deleted() ? kTombstone : 0);
+        if (block == nullptr) return Status::kCorrupt;
+        publish(block->head, grant.ctl);
+        // No claim outlives an incarnation: up to even.
+        const std::uint64_t epoch = entry.head.epoch + (entry.head.epoch & 1u);
+        cas_word(*slot, word, SlotWord(version, epoch, grant.ref));
+        if (word.ref() != 0)
+            free_exact(lane, word.ref(), peek(store.segment.at_checked<shm::BlockHead>(word.ref())->ctl));
+        return Status::kOk;
+    }
+
+    Session& session_;
+};
+
+// The history goes on behind what was promised, in a file of its own.
+Status begin_history(const Directory& directory, Segment& segment, const HistoryEnd& end) noexcept {
+    shm::Header& header = segment.header();
+    if (end.incarnation >= kIncarnationMax || end.file >= kJournalFileMax)
+        return own_fault(Status::kExhausted);
+    if (end.store_id != 0) header.store_id = end.store_id;
+    header.incarnation = end.incarnation + 1;
+    segment.start_ring(round_up(end.limit, segment.ring_cells()));
+    const JournalPoint pending{ring_tail(segment) + 1, end.file + 1, end.end.offset | kPendingBit};
+    const JournalPoint first{pending.position, pending.file, kJournalHeadBytes};
+    poke(header.position_limit.value, pending.position + kPositionsPromised);
+    // order[recover.begin]: full (locked), and nobody else is here yet; partner: whoever opens the segment by its name.
+    cas16(&header.cursor, {}, pack(first));
+    cas16(&header.durable, {}, pack(first));
+    return make_file(directory, segment, pending);
+}
+
+}  // namespace
+
+Status make_segment(const Directory& directory, const std::string& folder, const std::string& file,
+                    const SegmentOptions& options, HistoryEnd* end_out) {
+    SegmentOptions making = options;
+    making.must_exist = false;
+    making.must_create = true;
+    making.is_durable = true;
+    making.ring_bits = kRingBitsMax;
+    const std::string hidden = "." + file + ".making";
+    remove_file(folder + "/" + hidden);  // of a recovery that died
+    Store store;
+    Status s = open_store(folder, hidden, making, "recovery", &store);
+    if (s != Status::kOk) return s;
+    Session session;
+    s = open_session(store, &session);
+    if (s == Status::kOk) {
+        Rebuild rebuild(session);
+        s = scan_history(directory, ScanScope::kReplay, rebuild, end_out);
+        if (s == Status::kNoStore) s = Status::kOk;  // a new one
+        close_session(session);
+    }
+    if (s == Status::kOk) s = begin_history(directory, store.segment, *end_out);
+    close_store(store);
+    if (s == Status::kOk) s = disk_rename(folder + "/" + hidden, folder + "/" + file);
+    if (s != Status::kOk) remove_file(folder + "/" + hidden);
+    return s;
+}
+
+}  // namespace keystile::engine

@@ -1,0 +1,67 @@
+// This process's hand on the journal: its directory, its descriptor of the file that flushing goes on in, and the
+// memory in which records are put together.
+//
+// Threads: one at a time, under lock(). It is process-private: whoever is stopped holds up the threads of his own
+// process only.
+#pragma once
+
+#include <memory>
+#include <mutex>
+
+#include "journal/journal.hpp"
+#include "operations/store.hpp"
+
+namespace keystile::engine {
+
+// Positions promised by each file's head; a new file is due when half of them are used.
+inline constexpr Position kPositionsPromised = Position{1} << 33;
+
+// The file that a pending `durable` names (ring/history.hpp, H2), unless it is there.
+Status make_file(const Directory& directory, const Segment& segment, const JournalPoint& pending) noexcept;
+
+class Writer {
+public:
+    explicit Writer(Directory directory);
+
+    std::mutex& lock() noexcept { return lock_; }  // tidy-allow(mutex): process-private
+    const Directory& directory() const noexcept { return directory_; }
+    Directory& directory() noexcept { return directory_; }
+
+    Status enter(const Segment& segment, std::uint32_t file) noexcept;
+    bool is_in(std::uint32_t file) const noexcept {
+        return journal_.file().is_open() && journal_.head().file == file;
+    }
+    Position start() const noexcept { return journal_.head().start; }
+    // Whether everything that was not on disk was written through this descriptor at some time (F3).
+    bool has_written_all() const noexcept { return has_written_all_; }
+    void note_written_all() noexcept { has_written_all_ = true; }
+
+    // Records, from this place on. What was copied counts only while `first` is the cell of `position`.
+    void begin(const Segment& segment, const JournalPoint& at) noexcept;
+    // The committed operation at p. kConflict: it is gone, others were faster.
+    Status add(const Store& store, Position p, RingCell cell) noexcept;
+    // The rest to the file; *offset_out: behind it.
+    Status finish(std::uint64_t* offset_out) noexcept;
+    Status sync() const noexcept { return journal_.sync_data(); }
+
+    // A next file is due: this one is full, or its promise nearly used up.
+    bool is_full(const JournalPoint& at) const noexcept;
+    void mark(const Segment& segment) noexcept;
+
+private:
+    static Status drain(void* user, const std::byte* data, std::size_t bytes) noexcept;
+    bool is_there() const noexcept;
+
+    std::mutex lock_;  // tidy-allow(mutex): process-private
+    Directory directory_;
+    JournalFile journal_;
+    bool has_written_all_ = false;
+    std::unique_ptr<std::byte[]> memory_;
+    OutBuffer out_;
+    const Segment* segment_ = nullptr;
+    JournalPoint at_;
+    RingCell first_;
+    std::uint64_t offset_ = 0;
+};
+
+}  // namespace keystile::engine

@@ -1,0 +1,114 @@
+#include "support/power_loss.hpp"
+
+#if defined(KEYSTILE_CHECKED)
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+namespace keystile::testing {
+
+using engine::DiskCall;
+using engine::DiskStep;
+
+namespace {
+
+constexpr std::size_t kSectorBytes = 512;
+
+PowerLoss* watching = nullptr;
+
+bool is_change(DiskCall call) {
+    return call != DiskCall::kOpen && call != DiskCall::kRead && call != DiskCall::kList &&
+           call != DiskCall::kFileSystem;
+}
+
+}  // namespace
+
+PowerLoss::PowerLoss(std::string folder) : folder_(std::move(folder)) {
+    watching = this;
+    checked::on_disk = &PowerLoss::on_disk;
+}
+
+PowerLoss::~PowerLoss() {
+    checked::on_disk = nullptr;
+    watching = nullptr;
+}
+
+int PowerLoss::on_disk(DiskStep& step) {
+    PowerLoss& self = *watching;
+    const std::lock_guard guard(self.mutex_);
+    if (self.is_looking_ || !is_change(step.call)) return 0;
+    self.is_looking_ = true;
+    const int error = self.before_step ? self.before_step(step) : 0;
+    self.is_looking_ = false;
+    if (error == 0) self.note(step);
+    return error;
+}
+
+void PowerLoss::apply(Names& names, const Change& change) {
+    switch (change.call) {
+        case DiskCall::kCreate:
+            names.emplace(change.path, change.node);
+            break;
+        case DiskCall::kLink:
+            if (names.count(change.path) != 0) names.emplace(change.to, names[change.path]);
+            break;
+        case DiskCall::kRename:
+            if (names.count(change.path) != 0) names[change.to] = names[change.path];
+            names.erase(change.path);
+            break;
+        default:
+            names.erase(change.path);
+    }
+}
+
+void PowerLoss::note(const DiskStep& step) {
+    switch (step.call) {
+        case DiskCall::kWrite: {
+            std::string& bytes = opened_.at(step.path)->now;
+            bytes.resize(std::max(bytes.size(), step.offset + step.bytes));
+            bytes.replace(step.offset, step.bytes, static_cast<const char*>(step.data), step.bytes);
+            break;
+        }
+        case DiskCall::kSync:
+        case DiskCall::kSyncData:
+            opened_.at(step.path)->on_disk = opened_.at(step.path)->now;
+            break;
+        case DiskCall::kSyncFolder:
+            if (step.path != folder_) break;
+            on_disk_names_ = now_;
+            changes_.clear();
+            break;
+        case DiskCall::kMakeFolder:
+            break;
+        default: {
+            Change change{step.call, step.path, step.to != nullptr ? step.to : "", nullptr};
+            if (step.call == DiskCall::kCreate) change.node = std::make_shared<Node>();
+            apply(now_, change);
+            changes_.push_back(change);
+            for (const auto& [name, node] : now_) opened_[name] = node;
+        }
+    }
+}
+
+void PowerLoss::rebuild(const std::string& to, Dice& dice) const {
+    Names names = on_disk_names_;
+    const std::size_t kept = dice.roll(changes_.size() + 1);
+    for (std::size_t i = 0; i < kept; ++i) apply(names, changes_[i]);
+    std::filesystem::remove_all(to);
+    std::filesystem::create_directories(to);
+    for (const auto& [name, node] : names) {
+        std::string bytes = node->on_disk;
+        bytes.resize(dice.one_in(2) ? node->now.size() : std::min(node->on_disk.size(), node->now.size()));
+        const bool is_all = dice.one_in(4), is_none = dice.one_in(4);
+        for (std::size_t at = 0; at < bytes.size() && !is_none; at += kSectorBytes) {
+            if (is_all || dice.one_in(2))
+                bytes.replace(at, kSectorBytes, node->now, at, std::min(kSectorBytes, bytes.size() - at));
+        }
+        std::ofstream(to + name.substr(folder_.size()), std::ios::binary) << bytes;
+    }
+}
+
+}  // namespace keystile::testing
+
+#endif
