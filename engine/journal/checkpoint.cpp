@@ -73,7 +73,7 @@ Status CheckpointWriter::finish(const JournalPoint& durable) noexcept {
     if (s == Status::kNoStore) return own_fault(Status::kNotFound);
     if (s != Status::kOk) return s;
     is_finished_ = true;
-    return directory_->sync();
+    return Status::kOk;
 }
 
 namespace {
@@ -117,7 +117,7 @@ bool is_overtaken(std::string_view hidden, const DirectoryListing& listing, cons
 Status remove_superseded(const Directory& directory) noexcept {
     DirectoryListing listing;
     Kept kept;
-    // A checkpoint that is relied on here has its name on disk: who renamed it may have died before he saw to that.
+    // Whoever made the checkpoints that are relied on here, from now on they have their names on disk.
     Status s = directory.sync();
     if (s == Status::kOk) s = directory.list(&listing);
     if (s == Status::kOk) s = find_kept(directory, listing.checkpoints, &kept);

@@ -65,6 +65,7 @@ Status make_journal(const Directory& directory, const JournalHead& head, std::ui
         fault_errno = error;
     }
     if (s == Status::kExists) s = Status::kOk;
+    // Its limit and its incarnation are promises: whoever relies on them need not be the one who writes to it.
     return s == Status::kOk ? directory.sync() : s;
 }
 

@@ -33,7 +33,6 @@ Finding read_entry_head(FileWindow& window, std::uint64_t offset, std::uint64_t 
         return Finding::kDamaged;
     };
     disk::EntryHead head;
-    if (offset > end || end - offset < sizeof head) return broken("an entry is cut off");
     const std::byte* bytes = window.at(offset, sizeof head);
     if (bytes == nullptr)
         return window.status() != Status::kOk ? Finding::kFault : broken("an entry is cut off");

@@ -14,8 +14,8 @@ struct EntryView {
     bool is_deleted() const noexcept { return (head.flags & kEntryDeleted) != 0; }
 };
 
-// The head of the entry at `offset`, seen to be possible: the entry ends at or before `end`. Of key size 0 only where a
-// checkpoint ends. kOne, kDamaged, kFault.
+// The head of the entry at `offset`, at or before `end`, seen to be possible: the entry ends at or before `end`. Of key
+// size 0 only where a checkpoint ends. kOne, kDamaged, kFault.
 Finding read_entry_head(FileWindow& window, std::uint64_t offset, std::uint64_t end, EntryHead* head_out,
                         Damage* damage_out) noexcept;
 // The whole of it. False: the window has a fault.

@@ -130,7 +130,6 @@ private:
 std::uint64_t ScanPlan::sound_to(std::size_t index, bool* is_end_out) const noexcept {
     *is_end_out = index + 1 < files.size();
     if (*is_end_out) return files[index + 1].end_before;
-    if (is_cut_short) return 0;
     std::uint64_t offset = 0;
     for (const JournalPoint& known : {mark.durable, checkpoint_durable}) {
         if (known.file == files[index].file) offset = std::max(offset, known.offset);

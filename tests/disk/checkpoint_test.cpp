@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "disk/journal_support.hpp"
+#include "support/power_loss.hpp"
 
 namespace keystile::testing {
 
@@ -151,6 +152,16 @@ TEST(DamagedCheckpoint, WithoutOneOfItsEntriesIsNone) {
     }
 }
 
+TEST(DamagedCheckpoint, WithAnEntryThatWasNeverWrittenIsNone) {
+    Checkpointed t;
+    ASSERT_EQ(t.history.checkpoint({7, 1, 4096}, {{"k", "v", 0, 0, 0}}), Status::kOk);
+    Status status;
+    CheckpointReader reader;
+    t.read(7, &status, reader);
+    EXPECT_EQ(status, Status::kJournalCorrupt);
+    EXPECT_STREQ(reader.damage().what, "an entry was never written");
+}
+
 // ---- The mark
 
 TEST(Mark, IsTheLastOneWritten) {
@@ -166,10 +177,31 @@ TEST(Mark, IsTheLastOneWritten) {
         EXPECT_EQ(mark.store_id, 5u);
         EXPECT_EQ(mark.incarnation, 6u);
     }
-    ASSERT_EQ(write_mark(history.directory(), {5, 6, 0, {4, 7, 4096}}), Status::kOk);
-    ASSERT_EQ(read_mark(history.directory(), &mark), Status::kOk);
-    EXPECT_EQ(mark.durable.position, 9u);
+    const std::string last = read_all(folder.of("mark"));
+    for (const Position old : {4u, 9u}) {  // they say no more
+        ASSERT_EQ(write_mark(history.directory(), {5, 6, 0, {old, 7, 4096}}), Status::kOk);
+        EXPECT_EQ(read_all(folder.of("mark")), last);
+    }
     EXPECT_EQ(folder.names(), (std::vector<std::string>{"lock", "mark"}));
+}
+
+TEST(Mark, IsOnDiskWhenItIsWritten) {
+    const Folder folder, after;
+    PowerLoss power(folder.path());
+    TestHistory history(folder.path());
+    ASSERT_EQ(history.directory().sync(), Status::kOk);
+    for (Position p = 1; p < 4; ++p) {
+        ASSERT_EQ(write_mark(history.directory(), {5, 6, 0, {p, 7, 4096}}), Status::kOk);
+        for (std::uint64_t seed = 0; seed < 20; ++seed) {
+            Dice dice(seed);
+            power.rebuild(after.path(), dice);
+            Directory directory;
+            ASSERT_EQ(Directory::open(after.path(), {.must_exist = true}, &directory), Status::kOk);
+            Mark mark;
+            ASSERT_EQ(read_mark(directory, &mark), Status::kOk);
+            ASSERT_EQ(mark.durable.position, p);
+        }
+    }
 }
 
 TEST(Mark, WithAnyBitFlippedIsTheOneBefore) {

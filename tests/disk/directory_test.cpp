@@ -8,6 +8,7 @@
 
 #include "disk/journal_support.hpp"
 #include "support/child.hpp"
+#include "support/power_loss.hpp"
 
 namespace keystile::testing {
 
@@ -48,6 +49,31 @@ TEST(JournalDirectory, IsMadeForAGroupWhateverTheUmask) {
     EXPECT_EQ(mode_of(folder.of("d")), S_ISGID | 0770u);
     EXPECT_EQ(mode_of(folder.of("d/lock")), 0660u);
     EXPECT_EQ(mode_of(folder.of("d/journal-000001")), 0660u);
+}
+
+TEST(JournalDirectory, OfAGroupThatItsFilesDoNotInheritIsPrivate) {
+    const Folder folder;
+    ASSERT_EQ(::mkdir(folder.of("d").c_str(), 0700), 0);
+    ASSERT_EQ(::chmod(folder.of("d").c_str(), 0775), 0);
+    EXPECT_EQ(opened(folder.of("d")).file_mode(), 0600u);
+    ASSERT_EQ(::chmod(folder.of("d").c_str(), S_ISGID | 0755), 0);
+    EXPECT_EQ(opened(folder.of("d")).file_mode(), 0600u);
+    ASSERT_EQ(::chmod(folder.of("d").c_str(), S_ISGID | 0775), 0);
+    EXPECT_EQ(opened(folder.of("d")).file_mode(), 0660u);
+}
+
+std::vector<std::string> synced;
+
+TEST(JournalDirectory, IsOnDiskWhenItIsMade) {
+    const Folder folder;
+    synced.clear();
+    checked::on_disk = [](DiskStep& step) {
+        if (step.call == DiskCall::kSyncFolder) synced.emplace_back(step.path);
+        return 0;
+    };
+    opened(folder.of("d"));
+    checked::on_disk = nullptr;
+    EXPECT_EQ(synced, std::vector<std::string>{folder.path()});
 }
 
 TEST(JournalDirectory, ThatIsNotThereIsNotMadeUnasked) {
@@ -285,6 +311,37 @@ TEST(JournalFileHead, WithAnyBitFlippedOrCutOffIsRefused) {
     write_all(folder.of("journal-000002"), good);
     EXPECT_EQ(JournalFile::open(directory, 2, Access::kReadOnly, &file, &damage), Status::kJournalCorrupt);
     EXPECT_STREQ(damage.what, "its head is of another file");
+}
+
+TEST(JournalFileHead, IsOnDiskWhenItIsMade) {
+    const Folder folder, after;
+    PowerLoss power(folder.path());
+    const Directory directory = opened(folder.path());
+    for (std::uint32_t file = 1; file < 4; ++file) {
+        ASSERT_EQ(make_journal(directory, {1, 1, file, 1, 0, 9, 0}, 20'000), Status::kOk);
+        for (std::uint64_t seed = 0; seed < 20; ++seed) {
+            Dice dice(seed);
+            power.rebuild(after.path(), dice);
+            ASSERT_TRUE(read_all(after.of(journal_name(file))) == read_all(folder.of(journal_name(file))));
+        }
+    }
+}
+
+// A slow maker: the file is there meanwhile, and somebody took his hidden one for a dead one's.
+TEST(JournalFileHead, IsNotThatOfAMakerWhoWasOvertaken) {
+    const Folder folder;
+    const Directory directory = opened(folder.path());
+    ASSERT_EQ(make_journal(directory, {1, 1, 2, 1, 0, 9, 0}, 0), Status::kOk);
+    checked::on_disk = [](DiskStep& step) {
+        if (step.call == DiskCall::kLink) std::filesystem::remove(step.path);
+        return 0;
+    };
+    EXPECT_EQ(make_journal(directory, {7, 1, 2, 1, 0, 9, 0}, 0), Status::kOk);
+    checked::on_disk = nullptr;
+    JournalFile file;
+    Damage damage;
+    ASSERT_EQ(JournalFile::open(directory, 2, Access::kReadOnly, &file, &damage), Status::kOk);
+    EXPECT_EQ(file.head().store_id, 1u);
 }
 
 // Whoever comes first has made it; whoever comes later finds it as it was made, nothing lost, nothing left over.

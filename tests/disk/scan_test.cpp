@@ -333,6 +333,112 @@ TEST(Scan, RefusesAFileOfAnotherStore) {
     EXPECT_STREQ(seen.end.damage.damage.what, "its head is of another store");
 }
 
+TEST(Scan, RefusesAHeadThatDoesNotFitTheFileBefore) {
+    constexpr Position kLimit = TestHistory::kLimit;
+    const struct {
+        std::uint64_t incarnation;
+        Position start, limit;
+        const char* what;
+    } cases[] = {{1, 10, 2 * kLimit, "its head is older than the file before"},
+                 {2, 9, 2 * kLimit, "its head is older than the file before"},
+                 {2, 10, 2 * kLimit - 1, "its head is older than the file before"},
+                 {2, 10, 2 * kLimit, nullptr}};
+    for (const auto& c : cases) {
+        Scanned t;
+        t.history.next_incarnation();
+        t.next_file(10);
+        const JournalHead next{TestHistory::kStore, c.incarnation, 3, c.start, kJournalHeadBytes, c.limit, 0};
+        ASSERT_EQ(make_journal(t.history.directory(), next, 8192), Status::kOk);
+        const Seen seen = scan(t.path());
+        EXPECT_EQ(seen.status, c.what != nullptr ? Status::kJournalCorrupt : Status::kOk);
+        EXPECT_STREQ(seen.end.damage.damage.what, c.what);
+    }
+    Scanned t;
+    ASSERT_EQ(make_journal(t.history.directory(), {TestHistory::kStore, 1, 2, 1, 0, kLimit, 0}, 8192),
+              Status::kOk);
+    const Seen seen = scan(t.path());
+    EXPECT_EQ(seen.status, Status::kJournalCorrupt);
+    EXPECT_STREQ(seen.end.damage.damage.what, "its head says that no file is before it");
+}
+
+TEST(Scan, RefusesARecordOfBeforeItsFilesStart) {
+    Scanned t;
+    t.next_file(10);
+    const std::string record = encode(small_record(9), record_seed(TestHistory::kStore, 1, 2));
+    std::string bytes = read_all(t.journal(2));
+    write_all(t.journal(2), bytes.replace(kJournalHeadBytes, record.size(), record));
+    const Seen seen = scan(t.path());
+    EXPECT_TRUE(seen.records.empty());
+    EXPECT_STREQ(seen.end.cut.damage.what, "a record's position is none of its file's");
+}
+
+TEST(Scan, RefusesARecordThatGoesOnBehindItsFilesEnd) {
+    Scanned t;
+    t.add(2);
+    const std::uint64_t end = t.history.at().offset - 8;
+    ASSERT_EQ(make_journal(t.history.directory(), {TestHistory::kStore, 1, 2, 3, end, TestHistory::kLimit, 0},
+                           8192),
+              Status::kOk);
+    const Seen seen = scan(t.path());
+    EXPECT_EQ(seen.status, Status::kJournalCorrupt);
+    EXPECT_EQ(seen.positions(), from_to(1, 1));
+    EXPECT_STREQ(seen.end.damage.damage.what, "a record goes on behind the file's end");
+}
+
+TEST(Scan, RefusesACheckpointThatBeginsBehindItsFilesEnd) {
+    Scanned t;
+    t.add(2);
+    const JournalPoint end = t.history.at();
+    t.next_file();
+    ASSERT_EQ(t.history.checkpoint({end.position, 1, end.offset + 8}, {}), Status::kOk);
+    const Seen seen = scan(t.path());
+    EXPECT_EQ(seen.status, Status::kJournalCorrupt);
+    EXPECT_STREQ(seen.end.damage.damage.what, "replay begins behind its end");
+}
+
+TEST(Scan, DoesNotBelieveAStrangersMark) {
+    Scanned t;
+    t.add(2);
+    ASSERT_EQ(write_mark(t.history.directory(), {TestHistory::kStore + 1, 1, 0, {99, 9, 8192}}), Status::kOk);
+    EXPECT_EQ(scan(t.path()).status, Status::kOk);
+}
+
+TEST(Scan, SaysWhenTheSystemCannotRead) {
+    Scanned t;
+    t.add(2);
+    ASSERT_EQ(t.history.checkpoint(t.history.at(), {}), Status::kOk);
+    static int reads, failing;
+    for (failing = 1;; ++failing) {
+        reads = 0;
+        checked::on_disk = [](DiskStep& step) {
+            return step.call == DiskCall::kRead && ++reads == failing ? EIO : 0;
+        };
+        const Seen seen = scan(t.path());
+        checked::on_disk = nullptr;
+        if (reads < failing) break;
+        EXPECT_EQ(seen.status, Status::kSystem) << failing;
+        EXPECT_EQ(fault_errno, EIO) << failing;
+    }
+    EXPECT_GT(failing, 5);
+}
+
+TEST(FileWindow, HasNothingAfterAFault) {
+    Scanned t;
+    DiskFile file;
+    FileWindow window;
+    ASSERT_EQ(disk_open(t.journal(1), Access::kReadOnly, &file), Status::kOk);
+    ASSERT_EQ(window.open(file), Status::kOk);
+    ASSERT_NE(window.at(0, 8), nullptr);
+    write_all(t.journal(1), std::string(1 << 20, 'x'));
+    ASSERT_EQ(window.open(file), Status::kOk);
+    ASSERT_NE(window.at(0, 8), nullptr);
+    checked::on_disk = [](DiskStep&) { return EIO; };
+    EXPECT_EQ(window.at(512 * 1024, 8), nullptr);
+    checked::on_disk = nullptr;
+    EXPECT_EQ(window.status(), Status::kSystem);
+    EXPECT_EQ(window.at(512 * 1024, 8), nullptr);
+}
+
 TEST(Scan, EndsWithWhatTheVisitorSays) {
     Scanned t;
     t.add(3);

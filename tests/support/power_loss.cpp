@@ -46,20 +46,9 @@ int PowerLoss::on_disk(DiskStep& step) {
 }
 
 void PowerLoss::apply(Names& names, const Change& change) {
-    switch (change.call) {
-        case DiskCall::kCreate:
-            names.emplace(change.path, change.node);
-            break;
-        case DiskCall::kLink:
-            if (names.count(change.path) != 0) names.emplace(change.to, names[change.path]);
-            break;
-        case DiskCall::kRename:
-            if (names.count(change.path) != 0) names[change.to] = names[change.path];
-            names.erase(change.path);
-            break;
-        default:
-            names.erase(change.path);
-    }
+    if (change.call == DiskCall::kRename || change.call == DiskCall::kUnlink) names.erase(change.path);
+    if (change.call == DiskCall::kCreate) names[change.path] = change.node;
+    if (change.call == DiskCall::kRename || change.call == DiskCall::kLink) names[change.to] = change.node;
 }
 
 void PowerLoss::note(const DiskStep& step) {
@@ -83,7 +72,14 @@ void PowerLoss::note(const DiskStep& step) {
             break;
         default: {
             Change change{step.call, step.path, step.to != nullptr ? step.to : "", nullptr};
-            if (step.call == DiskCall::kCreate) change.node = std::make_shared<Node>();
+            const bool is_there = now_.count(change.path) != 0;
+            if (step.call == DiskCall::kCreate) {
+                if (is_there) break;  // it is going to fail
+                change.node = std::make_shared<Node>();
+            } else {
+                if (!is_there || (step.call == DiskCall::kLink && now_.count(change.to) != 0)) break;
+                change.node = now_[change.path];
+            }
             apply(now_, change);
             changes_.push_back(change);
             for (const auto& [name, node] : now_) opened_[name] = node;
@@ -94,7 +90,10 @@ void PowerLoss::note(const DiskStep& step) {
 void PowerLoss::rebuild(const std::string& to, Dice& dice) const {
     Names names = on_disk_names_;
     const std::size_t kept = dice.roll(changes_.size() + 1);
-    for (std::size_t i = 0; i < kept; ++i) apply(names, changes_[i]);
+    const bool is_in_order = dice.one_in(2);
+    for (std::size_t i = 0; i < changes_.size(); ++i) {
+        if (is_in_order ? i < kept : dice.one_in(2)) apply(names, changes_[i]);
+    }
     std::filesystem::remove_all(to);
     std::filesystem::create_directories(to);
     for (const auto& [name, node] : names) {

@@ -2,8 +2,8 @@
 //
 // Watches the journal layer's calls (checked::on_disk) and keeps for each file what it has, and what of that is on disk
 // for sure. After a loss each 512 bytes that were written since the last sync are there or not, each on its own; a file
-// is as long as it was or as it is; of the names made, moved and removed since the folder's last sync the first few are
-// (a file system keeps their order). One folder at a time, threads welcome.
+// is as long as it was or as it is; each name that was made, moved or removed since the folder's last sync is or is not,
+// in their order up to some moment or each on its own. One folder at a time, threads welcome.
 #pragma once
 
 #if defined(KEYSTILE_CHECKED)
@@ -43,7 +43,7 @@ private:
     struct Change {
         engine::DiskCall call;
         std::string path, to;
-        std::shared_ptr<Node> node;
+        std::shared_ptr<Node> node;  // what gets a name by it
     };
 
     static int on_disk(engine::DiskStep& step);
