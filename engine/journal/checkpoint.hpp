@@ -31,8 +31,8 @@ public:
     // Then the value through out(), all of value_size.
     Status entry(const EntryHead& head, const void* key) noexcept;
     OutBuffer& out() noexcept { return *out_; }
-    // On disk, and then the name; that is on disk before anything goes that it replaces. `durable`: on disk now, and of all that the entries contain nothing is at or above it.
-    // kNotFound: it was superseded meanwhile.
+    // On disk, and then the name; that is on disk before anything goes that it replaces. `durable`: on disk now, and
+    // of all that the entries contain nothing is at or above it. kNotFound: it was superseded meanwhile.
     Status finish(const JournalPoint& durable) noexcept;
 
     std::uint64_t entries() const noexcept { return entries_; }

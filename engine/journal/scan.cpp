@@ -71,6 +71,7 @@ private:
         const std::uint64_t sound_to = plan_.sound_to(index, &is_end);
         const std::uint64_t begin =
             index == 0 && plan_.checkpoint ? plan_.checkpoint->start.offset : kJournalHeadBytes;
+        if (!is_end) end_.known_offset = sound_to;
         RecordReader reader(window, begin, journal.seed());
         end_.end = {std::max(last_ + 1, head.start), head.file, begin};
         while (!is_end || reader.next_offset() < sound_to) {  // bounded by the file's length
@@ -139,6 +140,25 @@ Status scan_history(const Directory& directory, ScanScope scope, HistoryVisitor&
     ScanPlan plan;
     const Status s = plan_scan(directory, scope, &plan, end_out);
     return s == Status::kOk ? Scan(directory, visitor, plan, *end_out).run() : s;
+}
+
+Status secure_end(const Directory& directory, const HistoryEnd& end) noexcept {
+    constexpr std::uint64_t kPieceBytes = 1 << 20;
+    JournalFile journal;
+    FileWindow window;
+    Damage damage;
+    Status s = JournalFile::open(directory, end.end.file, Access::kReadWrite, &journal, &damage);
+    if (s == Status::kOk) s = window.open(journal.file());
+    for (std::uint64_t at = std::max(end.known_offset, kJournalHeadBytes);
+         s == Status::kOk && at < end.end.offset;) {
+        const std::uint64_t bytes = std::min(kPieceBytes, end.end.offset - at);
+        const std::byte* piece = window.at(at, bytes);
+        if (piece == nullptr)
+            return window.status() != Status::kOk ? window.status() : own_fault(Status::kJournalCorrupt);
+        s = journal.write(at, piece, bytes);
+        at += bytes;
+    }
+    return s == Status::kOk ? journal.sync_data() : s;
 }
 
 }  // namespace keystile::engine

@@ -51,7 +51,9 @@ struct HistoryEnd {
     Position limit = 0;             // the highest promise: positions go on there
     std::uint32_t file = 0;         // the highest number in use
     JournalPoint end;               // behind the last record that counts, and where
-    Position checkpoint = 0;        // the one that was used, 0 = none
+    std::uint64_t known_offset =
+        0;                    // to where end.file was known to be on disk: by the mark, or a checkpoint
+    Position checkpoint = 0;  // the one that was used, 0 = none
     std::uint64_t checkpoint_entries = 0, records = 0, entries = 0;
     FileDamage damage;          // kJournalCorrupt
     FileDamage cut;             // where the tail that was cut begins, if it has other bytes than zeros
@@ -62,5 +64,9 @@ struct HistoryEnd {
 // visitor's own · the system's faults. *end_out is filled in as far as it went, always.
 Status scan_history(const Directory& directory, ScanScope scope, HistoryVisitor& visitor,
                     HistoryEnd* end_out) noexcept;
+
+// Before a next file says where this one ends: it is on disk to there. What nobody knew to be is written once more, for
+// a kernel that could not write a page forgets that it could not, and what a scan reads may be in memory alone.
+Status secure_end(const Directory& directory, const HistoryEnd& end) noexcept;
 
 }  // namespace keystile::engine

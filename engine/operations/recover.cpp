@@ -89,7 +89,11 @@ Status make_segment(const Directory& directory, const std::string& folder, const
     if (s == Status::kOk) {
         Rebuild rebuild(session);
         s = scan_history(directory, ScanScope::kReplay, rebuild, end_out);
-        if (s == Status::kNoStore) s = Status::kOk;  // a new one
+        if (s == Status::kNoStore) {
+            s = Status::kOk;  // a new one
+        } else if (s == Status::kOk) {
+            s = secure_end(directory, *end_out);
+        }
         close_session(session);
     }
     if (s == Status::kOk) s = begin_history(directory, store.segment, *end_out);

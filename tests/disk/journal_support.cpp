@@ -155,6 +155,16 @@ Status TestHistory::next_file(Position start) {
     return s;
 }
 
+Status TestHistory::recover() {
+    Seen seen;
+    Status s = scan_history(directory_, ScanScope::kReplay, seen, &seen.end);
+    if (s == Status::kOk) s = secure_end(directory_, seen.end);
+    if (s != Status::kOk) return s;
+    incarnation_ = seen.end.incarnation + 1;
+    at_ = {seen.end.limit, seen.end.file, seen.end.end.offset};
+    return next_file();
+}
+
 Status TestHistory::add(const TestRecord& record) {
     const std::string bytes = encode(record, journal_.seed());
     const Status s = journal_.write(at_.offset, bytes.data(), bytes.size());

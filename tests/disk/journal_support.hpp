@@ -81,7 +81,8 @@ public:
     const engine::JournalPoint& at() const noexcept { return at_; }
     // The next file begins at at().position, or above.
     Status next_file(engine::Position start = 0);
-    // As after a recovery: positions go on at the limit.
+    // As if everybody had died: what is there is read, and the history goes on behind its limit, in a new file.
+    Status recover();
     void next_incarnation() noexcept { ++incarnation_; }
     Status add(const TestRecord& record);
     Status add_small(int count);  // at the next positions

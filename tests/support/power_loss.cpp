@@ -17,6 +17,11 @@ constexpr std::size_t kSectorBytes = 512;
 
 PowerLoss* watching = nullptr;
 
+void put(std::string& bytes, const std::pair<std::size_t, std::string>& write) {
+    bytes.resize(std::max(bytes.size(), write.first + write.second.size()));
+    bytes.replace(write.first, write.second.size(), write.second);
+}
+
 bool is_change(DiskCall call) {
     return call != DiskCall::kOpen && call != DiskCall::kRead && call != DiskCall::kList &&
            call != DiskCall::kFileSystem;
@@ -41,7 +46,7 @@ int PowerLoss::on_disk(DiskStep& step) {
     self.is_looking_ = true;
     const int error = self.before_step ? self.before_step(step) : 0;
     self.is_looking_ = false;
-    if (error == 0) self.note(step);
+    error == 0 ? self.note(step) : self.note_failure(step);
     return error;
 }
 
@@ -54,15 +59,19 @@ void PowerLoss::apply(Names& names, const Change& change) {
 void PowerLoss::note(const DiskStep& step) {
     switch (step.call) {
         case DiskCall::kWrite: {
-            std::string& bytes = opened_.at(step.path)->now;
-            bytes.resize(std::max(bytes.size(), step.offset + step.bytes));
-            bytes.replace(step.offset, step.bytes, static_cast<const char*>(step.data), step.bytes);
+            Node& node = *opened_.at(step.path);
+            node.written.emplace_back(step.offset,
+                                      std::string(static_cast<const char*>(step.data), step.bytes));
+            put(node.now, node.written.back());
             break;
         }
         case DiskCall::kSync:
-        case DiskCall::kSyncData:
-            opened_.at(step.path)->on_disk = opened_.at(step.path)->now;
+        case DiskCall::kSyncData: {
+            Node& node = *opened_.at(step.path);
+            for (const auto& write : node.written) put(node.on_disk, write);
+            node.written.clear();
             break;
+        }
         case DiskCall::kSyncFolder:
             if (step.path != folder_) break;
             on_disk_names_ = now_;
@@ -85,6 +94,11 @@ void PowerLoss::note(const DiskStep& step) {
             for (const auto& [name, node] : now_) opened_[name] = node;
         }
     }
+}
+
+void PowerLoss::note_failure(const DiskStep& step) {
+    if (step.call == DiskCall::kSync || step.call == DiskCall::kSyncData)
+        opened_.at(step.path)->written.clear();
 }
 
 void PowerLoss::rebuild(const std::string& to, Dice& dice) const {

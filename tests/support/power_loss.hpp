@@ -1,9 +1,11 @@
 // What a folder may look like after the power went, at any call into the file system (the checked flavour only).
 //
-// Watches the journal layer's calls (checked::on_disk) and keeps for each file what it has, and what of that is on disk
-// for sure. After a loss each 512 bytes that were written since the last sync are there or not, each on its own; a file
-// is as long as it was or as it is; each name that was made, moved or removed since the folder's last sync is or is not,
-// in their order up to some moment or each on its own. One folder at a time, threads welcome.
+// Watches the journal layer's calls (checked::on_disk) and keeps for each file what it has, and what of that is on
+// disk for sure. A sync that fails leaves what was to be synced in memory for good: no later one cares for it, as in a
+// kernel that drops the mark of a page it could not write. After a loss each 512 bytes that are in memory alone are
+// there or not, each on its own; a file is as long as it was or as it is; each name that was made, moved or removed
+// since the folder's last sync is or is not, in their order up to some moment or each on its own. One folder at a
+// time, threads welcome.
 #pragma once
 
 #if defined(KEYSTILE_CHECKED)
@@ -38,6 +40,7 @@ public:
 private:
     struct Node {
         std::string now, on_disk;
+        std::vector<std::pair<std::size_t, std::string>> written;  // since the last attempt to sync
     };
     using Names = std::map<std::string, std::shared_ptr<Node>>;
     struct Change {
@@ -48,6 +51,7 @@ private:
 
     static int on_disk(engine::DiskStep& step);
     void note(const engine::DiskStep& step);
+    void note_failure(const engine::DiskStep& step);
     static void apply(Names& names, const Change& change);
 
     std::string folder_;
