@@ -22,7 +22,7 @@ disk::JournalHead bytes_of(const JournalHead& head) noexcept {
 }
 
 // Zeros that are really there: writing over them and syncing takes about half the time of appending, for the file
-// system has no block to find and no length to note (docs/JOURNAL.md).
+// system has no block to find and no length to note (bench: sync/filled, sync/appended).
 Status fill(const DiskFile& file, std::uint64_t from, std::uint64_t to) noexcept {
     const std::unique_ptr<std::byte[]> zeros(new (std::nothrow) std::byte[kFillBytes]());
     if (zeros == nullptr) return status_of_errno(ENOMEM);
