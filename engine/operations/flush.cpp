@@ -49,31 +49,44 @@ void raise_durable(const Segment& segment, JournalPoint to) noexcept {
     }
 }
 
-// Flushing goes on in the next file, from what is on disk (H2). Whoever comes first; then it is settled.
-void give_up_file(const Segment& segment, JournalPoint durable) noexcept {
-    if (durable.file == kJournalFileMax) return;
+// Flushing goes on in the next file, from what is on disk (H2). False: durable is another by now.
+bool leave_file(const Segment& segment, JournalPoint durable) noexcept {
     // Of a file of which nothing counts the head is all.
     const std::uint64_t end = (durable.offset & kPendingBit) != 0 ? kJournalHeadBytes : durable.offset;
-    // order[flush.give_up]: full (locked), as flush.durable: from now on no sync of the old file counts. Partner:
+    // order[flush.leave]: full (locked), as flush.durable: from now on no sync of the old file counts. Partner:
     //   load_durable of every flusher. A crash after: whoever flushes next makes the new file.
-    cas16(&segment.header().durable, pack(durable),
-          pack(JournalPoint{durable.position, durable.file + 1, end | kPendingBit}));
+    return cas16(&segment.header().durable, pack(durable),
+                 pack(JournalPoint{durable.position, durable.file + 1, end | kPendingBit}));
+}
+
+// F4. Whatever others do meanwhile; and only this file, of which one who is late may not know that it was left.
+void give_up_file(const Segment& segment, std::uint32_t failed) noexcept {
+    if (failed >= kJournalFileMax) return;
+    for (;;) {  // lock-free: another turn only if somebody raised durable, or left the file
+        const JournalPoint now = load_durable(segment);
+        if (now.file != failed || leave_file(segment, now)) return;
+    }
 }
 
 JournalPoint first_of_file(const JournalPoint& durable) noexcept {
     return {durable.position, durable.file, kJournalHeadBytes};
 }
 
-// The file that durable names exists, is open here, and the cursor is in it.
+// The later one of durable's place and a place in the same file.
+JournalPoint not_behind(const JournalPoint& durable, const JournalPoint& place) noexcept {
+    if (place.file == durable.file && place.position >= durable.position) return place;
+    return (durable.offset & kPendingBit) != 0 ? first_of_file(durable) : durable;
+}
+
+// The file that durable names exists, the cursor is in it, and it is open here.
 Status enter_file(Store& store, JournalPoint durable, JournalPoint cursor) noexcept {
     Writer& writer = *store.writer;
-    if (cursor.file != durable.file) {
-        if (const Status s = make_file(writer.directory(), store.segment, durable); s != Status::kOk)
-            return s;
-        cas_cursor(store.segment, cursor, first_of_file(durable));
-        return Status::kOk;
-    }
-    return writer.enter(store.segment, durable.file);
+    if (cursor.file == durable.file) return writer.enter(store.segment, durable.file);
+    // A look at durable that was of old: the cursor's file only goes up (H1).
+    if (cursor.file > durable.file) return Status::kOk;
+    if (const Status s = make_file(writer.directory(), store.segment, durable); s != Status::kOk) return s;
+    cas_cursor(store.segment, cursor, first_of_file(durable));
+    return Status::kOk;
 }
 
 // One operation's state when the flusher comes to it: decided, or (kBusy) not yet there, or (kConflict) gone.
@@ -131,32 +144,30 @@ Status flush_turns(Store& store, Position end, bool is_synced) noexcept {
             if (const Status s = enter_file(store, durable, cursor); s != Status::kOk) return s;
             continue;
         }
-        // Before the first sync through a new descriptor everything that is not on disk is written through it (F3).
-        const bool is_from_durable = is_synced && !writer.has_written_all();
-        const bool is_pending = (durable.offset & kPendingBit) != 0;
-        const JournalPoint start = !is_from_durable ? cursor : is_pending ? first_of_file(durable) : durable;
+        // What others wrote since is written again, to be synced through this descriptor (F3).
+        const JournalPoint start = not_behind(durable, is_synced ? writer.written() : cursor);
         JournalPoint reached;
         const Status written = write_from(store, start, std::max(end, cursor.position), &reached);
         if (written == Status::kConflict) continue;  // others were faster
         if (written == Status::kCorrupt || written == Status::kMemory) return written;
         if (written != Status::kOk) {
             note_failure(segment, written);
-            give_up_file(segment, durable);
+            give_up_file(segment, durable.file);
             return written;
         }
+        writer.note_written(durable, start, reached);
         if (reached.position > cursor.position) cas_cursor(segment, cursor, reached);
         if (!is_synced) return Status::kOk;
         if (reached.position <= durable.position) return Status::kOk;  // all that there is waits for room
         if (const Status s = writer.sync(); s != Status::kOk) {
             note_failure(segment, s);
-            give_up_file(segment, load_durable(segment));
+            give_up_file(segment, durable.file);
             return s;
         }
-        writer.note_written_all();
         raise_durable(segment, reached);
-        if (writer.is_full(reached) && load_durable(segment) == reached) {
+        if (writer.is_full(reached) && reached.file < kJournalFileMax && load_durable(segment) == reached) {
             writer.mark(segment);
-            give_up_file(segment, reached);
+            leave_file(segment, reached);
         }
         if (reached.position < end) return Status::kOk;
     }

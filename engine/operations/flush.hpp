@@ -4,7 +4,9 @@
 //     flushers write the same bytes to the same place. (PrefixDurable)
 // F2  Nothing is written that was copied from an operation which may have been recycled meanwhile.
 // F3  `durable` is raised only after a good fdatasync of the file it names, by somebody who wrote, through his own
-//     descriptor, everything between it and its new place. (AckedSurvives)
+//     descriptor, everything between it and its new place: of what others wrote the kernel may have told others, once,
+//     that it could not. (AckedSurvives)
+// F4  A file of which a write or a sync failed is left, for good, by whoever was told; no other is.
 // Threads: any; those of one process flush one after the other. A death anywhere leaves bytes that the next one writes
 // again.
 #pragma once

@@ -87,7 +87,7 @@ Status Writer::enter(const Segment& segment, std::uint32_t file) noexcept {
         s != Status::kOk)
         return s;
     journal_ = std::move(journal);
-    has_written_all_ = false;
+    written_ = {};
     // A promise counts once it is on disk, as this head is.
     shm::Atomic64& limit = segment.header().position_limit.value;
     std::uint64_t known = peek(limit);

@@ -5,6 +5,7 @@
 // process only.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <mutex>
 
@@ -32,9 +33,15 @@ public:
         return journal_.file().is_open() && journal_.head().file == file;
     }
     Position start() const noexcept { return journal_.head().start; }
-    // Whether everything that was not on disk was written through this descriptor at some time (F3).
-    bool has_written_all() const noexcept { return has_written_all_; }
-    void note_written_all() noexcept { has_written_all_ = true; }
+    // Up to here everything that is not on disk was written through this descriptor, in one piece (F3). Position 0:
+    // nothing was.
+    const JournalPoint& written() const noexcept { return written_; }
+    // From there to there, when that was durable.
+    void note_written(const JournalPoint& durable, const JournalPoint& from,
+                      const JournalPoint& to) noexcept {
+        const bool has_no_gap = from.position <= std::max(durable.position, written_.position);
+        if (has_no_gap && to.position > written_.position) written_ = to;
+    }
 
     // Records, from this place on. What was copied counts only while `first` is the cell of `position`.
     void begin(const Segment& segment, const JournalPoint& at) noexcept;
@@ -55,7 +62,7 @@ private:
     std::mutex lock_;  // tidy-allow(mutex): process-private
     Directory directory_;
     JournalFile journal_;
-    bool has_written_all_ = false;
+    JournalPoint written_;
     std::unique_ptr<std::byte[]> memory_;
     OutBuffer out_;
     const Segment* segment_ = nullptr;

@@ -139,7 +139,11 @@ TEST_F(DurableTest, AcknowledgedDurableCommitsSurviveEverybodysDeath) {
             if (open(w == 0 ? KS_OPEN_NO_FLUSHER : 0) != KS_OK) ::_exit(1);
             for (std::uint32_t i = 1;; ++i) {
                 const std::string own = key + " " + std::to_string(w);
-                if (put(own, std::to_string(i), KS_COMMIT_DURABLE) != KS_OK) ::_exit(2);
+                const ks_status status = put(own, std::to_string(i), KS_COMMIT_DURABLE);
+                if (status != KS_OK) {
+                    std::fprintf(stderr, "a durable put: %s: %s\n", ks_status_name(status), ks_last_error());
+                    ::_exit(2);
+                }
                 const std::uint32_t line[2] = {static_cast<std::uint32_t>(w), i};
                 if (::write(told[1], line, sizeof line) != sizeof line) ::_exit(3);
             }

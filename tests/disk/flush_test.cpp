@@ -1,0 +1,238 @@
+// Flushing when the disk says no, and when others are faster: what counts as on disk was written and synced through one
+// descriptor, and no failure and no late flusher leaves a store that cannot flush any more.
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <deque>
+#include <functional>
+
+#include "disk/journal_support.hpp"
+#include "operations/durable_store.hpp"
+#include "operations/flush.hpp"
+#include "operations/multi.hpp"
+#include "operations/writer.hpp"
+
+namespace keystile::testing {
+
+namespace {
+
+using namespace engine;
+
+// A call of the file system that concerns a journal file.
+struct Call {
+    DiskCall call;
+    std::uint32_t file;
+    std::uint64_t offset;
+};
+
+std::function<int(const Call&)> answer;  // 0: go on; else the errno
+
+int on_journal(DiskStep& step) {
+    std::uint32_t file = 0;
+    const char* name = std::strrchr(step.path, '/');
+    if (!answer || name == nullptr || !parse_journal_name(name + 1, &file)) return 0;
+    return answer({step.call, file, step.offset});
+}
+
+// A process that has the store open, without a flusher of its own.
+struct Opener {
+    Store store;
+    Session session;
+
+    Status put(const std::string& name, const std::string& value) {
+        const KeyBytes key{reinterpret_cast<const std::byte*>(name.data()), name.size()};
+        const std::uint64_t hash = hash_of(key, store.hash_seed);
+        shm::Slot* slot = nullptr;
+        Status s = find_slot(store.segment, key, hash, &slot);
+        if (s == Status::kNotFound) s = insert_slot(session.lane, key, hash, &slot);
+        if (s != Status::kOk) return s;
+        CommitRequest request;
+        request.seen = store.stamp_of(load_word(*slot));
+        request.data = value.data();
+        request.size = value.size();
+        Receipt receipt;
+        return commit(session, *slot, request, &receipt);
+    }
+    Position end() const { return ring_tail(store.segment) + 1; }
+    Status flush_all() { return flush(store, end(), true); }
+    Status write_all() { return flush(store, end(), false); }
+    JournalPoint durable() const { return load_durable(store.segment); }
+    JournalPoint cursor() const { return load_cursor(store.segment); }
+};
+
+class FlushTest : public ::testing::Test {
+protected:
+    void SetUp() override { checked::on_disk = on_journal; }
+    void TearDown() override {
+        answer = nullptr;
+        checked::on_disk = nullptr;
+        for (Opener& opener : openers_) leave(opener);
+    }
+
+    Opener& open() {
+        Opener& opener = openers_.emplace_back();
+        SegmentOptions options;
+        options.max_bytes = 64u << 20;
+        Recovery recovery;
+        EXPECT_EQ(
+            open_durable_store(folder_.path(), segments_.path(), options, "test", &opener.store, &recovery),
+            Status::kOk);
+        EXPECT_EQ(open_session(opener.store, &opener.session), Status::kOk);
+        return opener;
+    }
+    static void leave(Opener& opener) {
+        if (opener.session.store == nullptr) return;
+        close_session(opener.session);
+        close_store(opener.store);
+        opener.session.store = nullptr;
+    }
+
+    // What the directory alone says.
+    std::vector<std::string> history() {
+        std::vector<std::string> values;
+        const Seen seen = scan(folder_.path());
+        EXPECT_EQ(seen.status, Status::kOk);
+        for (const TestRecord& record : seen.records) values.push_back(record.entries.at(0).value);
+        return values;
+    }
+
+    Folder folder_, segments_;
+    std::deque<Opener> openers_;
+};
+
+TEST_F(FlushTest, AfterAFailureTheHistoryGoesOnInTheNextFile) {
+    for (const DiskCall failing : {DiskCall::kWrite, DiskCall::kSyncData}) {
+        Opener& one = open();
+        const std::uint32_t file = one.durable().file;
+        ASSERT_EQ(one.put("k", "1"), Status::kOk);
+        ASSERT_EQ(one.flush_all(), Status::kOk);
+        ASSERT_EQ(one.put("k", "2"), Status::kOk);
+        answer = [&](const Call& c) { return c.call == failing && c.file == file ? EIO : 0; };
+        EXPECT_NE(one.flush_all(), Status::kOk);
+        EXPECT_LT(one.durable().position, one.end());
+        EXPECT_EQ(one.flush_all(), Status::kOk);
+        EXPECT_EQ(one.durable().file, file + 1);
+        EXPECT_EQ(one.durable().position, one.end());
+        answer = nullptr;
+        const std::vector<std::string> values = history();
+        ASSERT_GE(values.size(), 2u);
+        EXPECT_EQ(std::vector<std::string>(values.end() - 2, values.end()),
+                  (std::vector<std::string>{"1", "2"}));
+        leave(one);
+    }
+}
+
+// What the kernel could not write it tells each descriptor once, and forgets: a second sync of that file may say that
+// all is well. So it is left, even if `durable` moved within it while the sync failed.
+TEST_F(FlushTest, AFileThatFailedIsLeftWhateverBecomesOfDurable) {
+    Opener& one = open();
+    Opener& two = open();
+    const std::uint32_t file = one.durable().file;
+    ASSERT_EQ(two.put("k", "1"), Status::kOk);
+    ASSERT_EQ(two.flush_all(), Status::kOk);
+    ASSERT_EQ(one.put("k", "2"), Status::kOk);
+    ASSERT_EQ(one.write_all(), Status::kOk);
+    bool is_failing = true;
+    answer = [&](const Call& c) {
+        if (c.call != DiskCall::kWrite || c.file != file || !is_failing) return 0;
+        is_failing = false;
+        EXPECT_EQ(two.flush_all(), Status::kOk);  // meanwhile
+        return EIO;
+    };
+    ASSERT_EQ(one.put("k", "3"), Status::kOk);
+    EXPECT_NE(one.flush_all(), Status::kOk);
+    EXPECT_EQ(one.durable().file, file + 1);
+    answer = nullptr;
+    EXPECT_EQ(one.flush_all(), Status::kOk);
+    EXPECT_EQ(history(), (std::vector<std::string>{"1", "2", "3"}));
+}
+
+TEST_F(FlushTest, OnlyTheFileThatFailedIsLeft) {
+    Opener& one = open();
+    Opener& two = open();
+    const std::uint32_t file = one.durable().file;
+    ASSERT_EQ(one.put("k", "1"), Status::kOk);
+    bool is_first = true;
+    answer = [&](const Call& c) {
+        if (c.call != DiskCall::kSyncData || c.file != file) return 0;
+        if (!is_first) return EIO;
+        is_first = false;
+        EXPECT_NE(two.flush_all(), Status::kOk);  // it fails for both of them; two is first to leave it
+        EXPECT_EQ(two.flush_all(), Status::kOk);
+        return EIO;
+    };
+    EXPECT_NE(one.flush_all(), Status::kOk);
+    EXPECT_EQ(one.durable().file, file + 1) << "a file that is sound was left";
+    EXPECT_EQ(one.durable().position, one.end());
+}
+
+// Of what others wrote through theirs, one's own descriptor does not tell whether it came to the disk (F3).
+TEST_F(FlushTest, WhatOthersWroteIsWrittenAgainBeforeItCounts) {
+    Opener& one = open();
+    Opener& two = open();
+    ASSERT_EQ(one.put("k", "1"), Status::kOk);
+    ASSERT_EQ(one.flush_all(), Status::kOk);  // one has written all there was
+    ASSERT_EQ(two.put("k", "2"), Status::kOk);
+    ASSERT_EQ(two.write_all(), Status::kOk);
+    ASSERT_EQ(one.put("k", "3"), Status::kOk);
+    const JournalPoint durable = one.durable();
+    std::uint64_t first = UINT64_MAX;
+    answer = [&](const Call& c) {
+        if (c.call == DiskCall::kWrite) first = std::min(first, c.offset);
+        return 0;
+    };
+    ASSERT_EQ(one.flush_all(), Status::kOk);
+    EXPECT_EQ(first, durable.offset);
+    EXPECT_EQ(history(), (std::vector<std::string>{"1", "2", "3"}));
+}
+
+// Each of two synced what he wrote, and the one who was ahead lost the race for the cursor.
+TEST_F(FlushTest, ACursorBehindDurableIsCaughtUpWith) {
+    Opener& one = open();
+    ASSERT_EQ(one.put("k", "1"), Status::kOk);
+    ASSERT_EQ(one.flush_all(), Status::kOk);
+    const JournalPoint behind = one.cursor();
+    for (int i = 2; i <= 5; ++i) {
+        ASSERT_EQ(one.put("k", std::to_string(i)), Status::kOk);
+        ASSERT_EQ(one.flush_all(), Status::kOk);
+    }
+    recycle_up_to(one.store.segment, one.durable().position - 1);
+    ASSERT_TRUE(cas16(&one.store.segment.header().cursor, pack(one.cursor()), pack(behind)));
+    ASSERT_EQ(one.put("k", "6"), Status::kOk);
+    EXPECT_EQ(one.write_all(), Status::kOk);
+    EXPECT_EQ(one.cursor().position, one.end());
+    ASSERT_TRUE(cas16(&one.store.segment.header().cursor, pack(one.cursor()), pack(behind)));
+    EXPECT_EQ(one.flush_all(), Status::kOk);
+    EXPECT_EQ(one.durable().position, one.end());
+    EXPECT_EQ(history().back(), "6");
+}
+
+// A flusher that was stopped between its look at `durable` and its look at the cursor, for as long as a whole file
+// took. Its look is the state that is set back here.
+TEST_F(FlushTest, ACursorNeverGoesBackToAFileThatWasLeft) {
+    Opener& one = open();
+    Opener& two = open();
+    ASSERT_EQ(one.put("k", "1"), Status::kOk);
+    ASSERT_EQ(one.flush_all(), Status::kOk);
+    const JournalPoint before = one.durable();
+    std::uint32_t failing = before.file;
+    answer = [&](const Call& c) { return c.call == DiskCall::kSyncData && c.file == failing ? EIO : 0; };
+    ASSERT_EQ(one.put("k", "2"), Status::kOk);
+    ASSERT_NE(one.flush_all(), Status::kOk);
+    ASSERT_EQ(one.flush_all(), Status::kOk);
+    const JournalPoint after = one.durable();
+    ASSERT_EQ(one.cursor().file, before.file + 1);
+    // While two asks for the old file, the truth returns.
+    ASSERT_TRUE(cas16(&one.store.segment.header().durable, pack(after), pack(before)));
+    answer = [&](const Call& c) {
+        if (c.call == DiskCall::kOpen && c.file == before.file)
+            (void)cas16(&one.store.segment.header().durable, pack(before), pack(after));
+        return 0;
+    };
+    (void)two.write_all();
+    EXPECT_EQ(one.cursor().file, after.file);
+}
+
+}  // namespace
+
+}  // namespace keystile::testing
