@@ -366,6 +366,12 @@ KS_API ks_status ks_commit_k(ks_session* session, ks_key key, ks_stamp seen, ks_
 KS_API ks_status ks_flush(ks_store* store);
 /* The commit with this lsn (of a receipt), and with it everything before it. KS_TIMEOUT, else as ks_flush. */
 KS_API ks_status ks_wait_durable(ks_store* store, uint64_t lsn, uint64_t timeout_ns);
+/* Write what every key is into a checkpoint, while others commit, and remove the journal files that no recovery needs
+ * any more (the two newest checkpoints are kept, and the journal from the older one on). Whoever begins a new journal
+ * file does it by itself, in its flusher thread, once that is worth it. Reads every value, writes it, and waits for
+ * the disk; blocks nobody. KS_BUSY: what came before did not come to an end meanwhile, try again; else as ks_flush.
+ * Any thread. */
+KS_API ks_status ks_checkpoint(ks_store* store);
 
 /* Delete: a commit of "no value". The version goes on growing, so a writer from before the delete still gets
  * KS_CONFLICT. KS_NOT_FOUND if there is no value and `seen` says so. Otherwise as ks_commit. */

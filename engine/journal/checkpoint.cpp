@@ -117,9 +117,10 @@ bool is_overtaken(std::string_view hidden, const DirectoryListing& listing, cons
 Status remove_superseded(const Directory& directory) noexcept {
     DirectoryListing listing;
     Kept kept;
-    // Whoever made the checkpoints that are relied on here, from now on they have their names on disk.
-    Status s = directory.sync();
-    if (s == Status::kOk) s = directory.list(&listing);
+    // Whoever made the checkpoints that are relied on here, they have their names on disk. The list comes first: one
+    // that got its name after the sync may lose it with the power.
+    Status s = directory.list(&listing);
+    if (s == Status::kOk) s = directory.sync();
     if (s == Status::kOk) s = find_kept(directory, listing.checkpoints, &kept);
     if (s != Status::kOk || kept.count < 2) return s;
 

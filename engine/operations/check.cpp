@@ -223,18 +223,18 @@ private:
         return false;
     }
 
-    // Not free, not reachable when the index was walked: in flight, of a dead session, or lost.
+    // Not free, not reachable when the index was walked: in flight, of a dead session, or lost. Counts as `blocks`.
     template <class Reload, class IsReachable>
     void judge_unreachable(Ref ref, const char* what, std::uint64_t seen, Reload reload,
-                           IsReachable is_reachable_at_last) {
+                           IsReachable is_reachable_at_last, std::uint64_t blocks = 1) {
         for (int look = 0; look < kSecondLooks; ++look) {
             bool is_alive = false;
             if (is_in_flight(ref, seen, &is_alive)) {
-                ++(is_alive ? report_.blocks_in_flight : report_.blocks_unreaped);
+                (is_alive ? report_.blocks_in_flight : report_.blocks_unreaped) += blocks;
                 return;
             }
             if (is_in_ring(ref, seen) || reload() != seen || is_reachable_at_last())
-                return void(++report_.blocks_in_flight);
+                return void(report_.blocks_in_flight += blocks);
         }
         problem("%s %u (owner word %lx) is lost: in use, but nothing leads to it", what, ref,
                 static_cast<unsigned long>(seen));
@@ -288,7 +288,8 @@ private:
         const std::uint64_t ctl = owned(Tag::kPublished, id_of(use));
         judge_unreachable(
             first, "run of chunks at", ctl, [&] { return reload() == use ? ctl : 0; },
-            [&] { return head != nullptr && is_block_reachable(segment_, *head); });
+            [&] { return head != nullptr && is_block_reachable(segment_, *head); },
+            place.position == 0 ? 1 : 0);
     }
 
     const Segment& segment_;

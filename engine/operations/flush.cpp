@@ -167,7 +167,7 @@ Status flush_turns(Store& store, Position end, bool is_synced) noexcept {
         raise_durable(segment, reached);
         if (writer.is_full(reached) && reached.file < kJournalFileMax && load_durable(segment) == reached) {
             writer.mark(segment);
-            leave_file(segment, reached);
+            if (leave_file(segment, reached)) writer.note_rolled();
         }
         if (reached.position < end) return Status::kOk;
     }

@@ -2,6 +2,9 @@
 
 #include <system_error>
 
+#include "operations/checkpoint_store.hpp"
+#include "operations/writer.hpp"
+
 namespace keystile::engine {
 
 namespace {
@@ -9,6 +12,11 @@ namespace {
 constexpr int kIdleTurns = 20;                         // flushes with nothing to do, before it sleeps longer
 constexpr std::uint64_t kIdleNs = 200'000'000;         // others' commits, should their processes have died
 constexpr std::uint64_t kAfterFailureNs = 50'000'000;  // a disk that says no is asked at this pace
+
+bool take_rolled(Writer& writer) noexcept {
+    const std::lock_guard guard(writer.lock());  // tidy-allow(mutex): process-private
+    return writer.take_rolled();
+}
 
 }  // namespace
 
@@ -47,6 +55,8 @@ void Flusher::run() noexcept {
         idle_turns = has_work ? 0 : idle_turns + 1;
         std::uint64_t pause_ns = interval_ns_;
         if (has_work && flush_all(*store_) != Status::kOk) pause_ns = kAfterFailureNs;
+        // A failure leaves the journal as long as it is; the next file asks again.
+        if (take_rolled(*store_->writer)) (void)make_checkpoint_if_due(*store_);
         if (idle_turns >= kIdleTurns) {
             // order[flusher.idle]: acq_rel (locked), before the second look at the tail; a commit looks at the flag
             //   after its locked steps: one of the two sees the other. Partner: notice_commit.

@@ -8,14 +8,8 @@ namespace keystile::engine {
 namespace {
 
 constexpr std::size_t kBufferBytes = 1 << 20;
-// A store's first files are small: to fill a large one with zeros takes a while.
 constexpr std::uint64_t kFirstBytes = 1 << 20;
 constexpr std::uint32_t kGrowingFiles = 6;
-
-std::uint64_t bytes_of_file(std::uint32_t file) noexcept {
-    return file > kGrowingFiles ? kJournalBytesDefault
-                                : std::min(kFirstBytes << (file - 1), kJournalBytesDefault);
-}
 
 // What one key's part of a record is made of.
 struct Written {
@@ -62,6 +56,11 @@ Status put_value(OutBuffer& out, const shm::Block& block, std::uint64_t bytes) n
 }
 
 }  // namespace
+
+std::uint64_t bytes_of_file(std::uint32_t file) noexcept {
+    if (file == 0 || file > kGrowingFiles) return kJournalBytesDefault;
+    return std::min(kFirstBytes << (file - 1), kJournalBytesDefault);
+}
 
 Writer::Writer(Directory directory)
     : directory_(std::move(directory)),

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <memory>
 #include <mutex>
+#include <utility>
 
 #include "journal/journal.hpp"
 #include "operations/store.hpp"
@@ -16,6 +17,9 @@ namespace keystile::engine {
 
 // Positions promised by each file's head; a new file is due when half of them are used.
 inline constexpr Position kPositionsPromised = Position{1} << 33;
+
+// How large a file is made: the first ones are small, to fill a large one with zeros takes a while.
+std::uint64_t bytes_of_file(std::uint32_t file) noexcept;
 
 // The file that a pending `durable` names (ring/history.hpp, H2), unless it is there.
 Status make_file(const Directory& directory, const Segment& segment, const JournalPoint& pending) noexcept;
@@ -54,6 +58,9 @@ public:
     // A next file is due: this one is full, or its promise nearly used up.
     bool is_full(const JournalPoint& at) const noexcept;
     void mark(const Segment& segment) noexcept;
+    // It was this process that began a next file: once for each, so one of all makes the checkpoint that is due.
+    void note_rolled() noexcept { has_rolled_ = true; }
+    bool take_rolled() noexcept { return std::exchange(has_rolled_, false); }
 
 private:
     static Status drain(void* user, const std::byte* data, std::size_t bytes) noexcept;
@@ -63,6 +70,7 @@ private:
     Directory directory_;
     JournalFile journal_;
     JournalPoint written_;
+    bool has_rolled_ = false;
     std::unique_ptr<std::byte[]> memory_;
     OutBuffer out_;
     const Segment* segment_ = nullptr;

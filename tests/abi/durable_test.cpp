@@ -174,6 +174,86 @@ TEST_F(DurableTest, AcknowledgedDurableCommitsSurviveEverybodysDeath) {
     }
 }
 
+TEST_F(DurableTest, CheckpointsReplaceTheJournal) {
+    ASSERT_EQ(open(KS_OPEN_NO_FLUSHER), KS_OK) << ks_last_error();
+    const std::string large(100'000, 'x');
+    std::vector<ks_stamp> stamps;
+    for (int round = 0; round < 4; ++round) {
+        for (int i = 0; i < 20; ++i)
+            ASSERT_EQ(put("k" + std::to_string(i), large + std::to_string(round)), KS_OK);
+        ASSERT_EQ(put("gone", "x"), KS_OK);
+        ASSERT_EQ(ks_delete(session_, bytes("gone"), stamp("gone"), nullptr, nullptr), KS_OK);
+        ASSERT_EQ(ks_checkpoint(store_), KS_OK) << ks_last_error();
+    }
+    EXPECT_FALSE(fs::exists(folder_ / "journal-000001"));
+    for (int i = 0; i < 20; ++i) stamps.push_back(stamp("k" + std::to_string(i)));
+    EXPECT_EQ(check_now(store_), "");
+    close();
+    lose_segment();
+    ASSERT_EQ(open(), KS_OK) << ks_last_error();
+    for (std::size_t i = 0; i < stamps.size(); ++i) {
+        EXPECT_EQ(get("k" + std::to_string(i)), large + "3");
+        EXPECT_EQ(stamp("k" + std::to_string(i)).version, stamps[i].version);
+    }
+    EXPECT_EQ(get("gone"), "KS_NOT_FOUND");
+    EXPECT_EQ(check_now(store_), "");
+}
+
+TEST_F(DurableTest, CheckpointsAreMadeByItself) {
+    ASSERT_EQ(open(), KS_OK) << ks_last_error();
+    const std::string large(1 << 20, 'x');
+    const auto has_first = [&] { return fs::exists(folder_ / "journal-000001"); };
+    for (int i = 0; i < 400 && has_first(); ++i)
+        ASSERT_EQ(put("k", large + std::to_string(i), KS_COMMIT_DURABLE), KS_OK);
+    EXPECT_FALSE(has_first()) << "400 MiB of journal, and no two checkpoints";
+}
+
+TEST_F(DurableTest, CheckpointsWhileOthersCommitAndDie) {
+    ASSERT_EQ(open(), KS_OK) << ks_last_error();
+    close();
+    for (int round = 0; round < 3; ++round) {
+        int told[2];
+        ASSERT_EQ(::pipe(told), 0);
+        const pid_t writer = ::fork();
+        if (writer == 0) {
+            if (open(KS_OPEN_NO_FLUSHER) != KS_OK) ::_exit(1);
+            for (std::uint32_t i = 1;; ++i) {
+                const std::string key = std::to_string(round) + " " + std::to_string(i % 50);
+                if (put(key, std::to_string(i), KS_COMMIT_DURABLE) != KS_OK) ::_exit(2);
+                if (::write(told[1], &i, sizeof i) != sizeof i) ::_exit(3);
+            }
+        }
+        const pid_t maker = ::fork();
+        if (maker == 0) {
+            if (open(KS_OPEN_NO_FLUSHER) != KS_OK) ::_exit(1);
+            for (;;) {
+                const ks_status s = ks_checkpoint(store_);
+                if (s != KS_OK && s != KS_BUSY) ::_exit(2);
+            }
+        }
+        ::close(told[1]);
+        std::uint32_t acknowledged = 0, i = 0;
+        while (acknowledged < 300 && ::read(told[0], &i, sizeof i) == sizeof i) acknowledged = i;
+        for (const pid_t child : {maker, writer}) {
+            ::kill(child, SIGKILL);
+            int status = 0;
+            ASSERT_EQ(::waitpid(child, &status, 0), child);
+            EXPECT_TRUE(WIFSIGNALED(status)) << WEXITSTATUS(status);
+        }
+        while (::read(told[0], &i, sizeof i) == sizeof i) acknowledged = i;
+        ::close(told[0]);
+        lose_segment();
+        ASSERT_EQ(open(), KS_OK) << ks_last_error();
+        for (std::uint32_t last = acknowledged; last + 50 > acknowledged && last > 0; --last) {
+            const std::string value = get(std::to_string(round) + " " + std::to_string(last % 50));
+            EXPECT_TRUE(value == std::to_string(last) || value == std::to_string(last + 50))
+                << value << " for " << last;
+        }
+        EXPECT_EQ(check_now(store_), "");
+        close();
+    }
+}
+
 TEST_F(DurableTest, ATransactionComesBackWholeOrNotAtAll) {
     ASSERT_EQ(open(), KS_OK) << ks_last_error();
     for (int i = 0; i < 50; ++i) {

@@ -285,6 +285,21 @@ TEST(Superseded, CheckpointThatIsStillBeingWrittenIsToldSo) {
     EXPECT_EQ(writer.finish({6, 1, 4096}), Status::kNotFound);
 }
 
+// A checkpoint that got its name after the folder's sync may lose it with the power, and what it replaces with it.
+TEST(Superseded, IsJudgedByNamesThatAreOnDisk) {
+    Checkpointed t;
+    ASSERT_EQ(t.history.checkpoint({4, 1, 4096}, {}), Status::kOk);
+    static std::vector<DiskCall> calls;
+    calls.clear();
+    checked::on_disk = [](DiskStep& step) {
+        if (step.call == DiskCall::kList || step.call == DiskCall::kSyncFolder) calls.push_back(step.call);
+        return 0;
+    };
+    EXPECT_EQ(remove_superseded(t.history.directory()), Status::kOk);
+    checked::on_disk = nullptr;
+    EXPECT_EQ(calls, (std::vector<DiskCall>{DiskCall::kList, DiskCall::kSyncFolder}));
+}
+
 }  // namespace
 
 }  // namespace keystile::testing

@@ -7,10 +7,7 @@
 #include <functional>
 
 #include "disk/journal_support.hpp"
-#include "operations/durable_store.hpp"
-#include "operations/flush.hpp"
-#include "operations/multi.hpp"
-#include "operations/writer.hpp"
+#include "disk/opener.hpp"
 
 namespace keystile::testing {
 
@@ -34,57 +31,19 @@ int on_journal(DiskStep& step) {
     return answer({step.call, file, step.offset});
 }
 
-// A process that has the store open, without a flusher of its own.
-struct Opener {
-    Store store;
-    Session session;
-
-    Status put(const std::string& name, const std::string& value) {
-        const KeyBytes key{reinterpret_cast<const std::byte*>(name.data()), name.size()};
-        const std::uint64_t hash = hash_of(key, store.hash_seed);
-        shm::Slot* slot = nullptr;
-        Status s = find_slot(store.segment, key, hash, &slot);
-        if (s == Status::kNotFound) s = insert_slot(session.lane, key, hash, &slot);
-        if (s != Status::kOk) return s;
-        CommitRequest request;
-        request.seen = store.stamp_of(load_word(*slot));
-        request.data = value.data();
-        request.size = value.size();
-        Receipt receipt;
-        return commit(session, *slot, request, &receipt);
-    }
-    Position end() const { return ring_tail(store.segment) + 1; }
-    Status flush_all() { return flush(store, end(), true); }
-    Status write_all() { return flush(store, end(), false); }
-    JournalPoint durable() const { return load_durable(store.segment); }
-    JournalPoint cursor() const { return load_cursor(store.segment); }
-};
-
 class FlushTest : public ::testing::Test {
 protected:
     void SetUp() override { checked::on_disk = on_journal; }
     void TearDown() override {
         answer = nullptr;
         checked::on_disk = nullptr;
-        for (Opener& opener : openers_) leave(opener);
+        for (Opener& opener : openers_) opener.leave();
     }
 
     Opener& open() {
         Opener& opener = openers_.emplace_back();
-        SegmentOptions options;
-        options.max_bytes = 64u << 20;
-        Recovery recovery;
-        EXPECT_EQ(
-            open_durable_store(folder_.path(), segments_.path(), options, "test", &opener.store, &recovery),
-            Status::kOk);
-        EXPECT_EQ(open_session(opener.store, &opener.session), Status::kOk);
+        EXPECT_EQ(opener.open(folder_.path(), segments_.path()), Status::kOk);
         return opener;
-    }
-    static void leave(Opener& opener) {
-        if (opener.session.store == nullptr) return;
-        close_session(opener.session);
-        close_store(opener.store);
-        opener.session.store = nullptr;
     }
 
     // What the directory alone says.
@@ -118,7 +77,7 @@ TEST_F(FlushTest, AfterAFailureTheHistoryGoesOnInTheNextFile) {
         ASSERT_GE(values.size(), 2u);
         EXPECT_EQ(std::vector<std::string>(values.end() - 2, values.end()),
                   (std::vector<std::string>{"1", "2"}));
-        leave(one);
+        one.leave();
     }
 }
 
