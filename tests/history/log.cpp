@@ -21,6 +21,7 @@ void* shared_memory(std::size_t bytes) {
 Table* make_table(int logs, std::uint32_t calls_each) {
     if (logs > kLogsMax) std::abort();
     auto* const table = new (shared_memory(sizeof(Table))) Table();
+    table->count = logs;
     for (int i = 0; i < logs; ++i) {
         Log& log = table->logs[i];
         log.capacity = calls_each;

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 
 namespace keystile::history {
 
@@ -19,30 +20,49 @@ enum class Op : std::uint8_t {
     kSnapshot,  // all items at one instant
     kCommit,    // one item, or
     kMulti,     // several: compared and written at one instant
+    kClaim,     // one item, as the rest
+    kRenew,
+    kRelease,
+    kReclaim,
 };
 
 enum class Write : std::uint8_t { kNone, kPut, kDelete };
 
 inline constexpr std::int64_t kTorn = -1;  // as a value: bytes that nobody wrote together
 
+// A version, and the epoch without the store's incarnation.
+struct Stamp {
+    std::uint64_t version = 0;
+    std::uint64_t epoch = 0;
+};
+
 struct Item {
     std::int8_t key = 0;
     Write write = Write::kNone;
     bool is_expecting = false;
+    bool is_releasing = false;
     bool has_told = false;
+    bool has_told_epoch = false;  // who reads a key that was never written is not told it
     std::int16_t status = 0;
-    std::uint64_t seen = 0;  // the version expected, if is_expecting
-    std::uint64_t told = 0;  // the version told, if has_told
-    std::int64_t value = 0;  // id of the value put or read; 0 = none
+    Stamp seen;  // what is expected, if is_expecting
+    Stamp told;
+    std::int64_t value = 0;      // id of the value put or read; 0 = none
+    std::uint64_t grant = 0;     // the epoch of the claim it acts under, or means to end; 0 = none
+    std::uint32_t grant_of = 0;  // the worker that was granted it
+    std::uint32_t owner = 0;     // KS_HELD: the worker that is told to hold the key; 0 = nobody of ours
+    std::uint64_t token = 0;     // of a claim's ks_grant, for who would steal it:
+    std::uint64_t ticket = 0;    // stamp.epoch and owner
 };
 
 struct Call {
     std::uint64_t begin_ns;
     std::atomic<std::uint64_t> end_ns;  // 0: it never came back
+    std::uint64_t lease_ns;             // kClaim, kRenew
     std::uint32_t worker;               // each incarnation of a process has its own number
     Op op;
     std::uint8_t count;
     std::int16_t status;
+    bool is_forced;  // kReclaim
     Item items[kKeysMax];
 };
 
@@ -55,8 +75,8 @@ struct Log {
 
 struct Table {
     Log logs[kLogsMax];
-    std::atomic<std::uint32_t> workers;  // numbers given out
-    std::atomic<std::uint32_t> ready;    // of the first workers: they start together
+    int count;
+    std::atomic<std::uint32_t> ready;  // of the first workers: they start together
     std::atomic<std::uint32_t> is_on;
     std::atomic<std::int32_t> calls_left;
 };
@@ -65,5 +85,9 @@ static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 Table* make_table(int logs, std::uint32_t calls_each);
 void drop_table(Table* table);
 std::uint64_t now_ns() noexcept;
+// As lines of JSON: judge/history.go says what is in them.
+void write_calls(std::FILE* file, const Table& table);
+// Times are told from a round's first call on.
+std::uint64_t first_ns(const Table& table) noexcept;
 
 }  // namespace keystile::history

@@ -27,12 +27,18 @@ namespace {
 using testing::Dice;
 
 constexpr std::uint64_t kSecond = 1'000'000'000;
-constexpr std::uint64_t kPatienceNs = 30 * kSecond;  // a round takes a fraction of a second: else one hangs
+constexpr std::uint64_t kPatienceNs = 10 * kSecond;  // a round takes a fraction of a second: else one hangs
 
 // A process under our hands.
 struct Child {
     pid_t pid = 0;
     bool is_stopped = false;
+    std::uint32_t worker = 0;
+};
+
+// Of a worker: it lived at the one instant for sure, and was dead at the other. 0: not known.
+struct Life {
+    std::uint64_t alive_ns = 0, dead_ns = 0;
 };
 
 class Round {
@@ -45,7 +51,7 @@ public:
 
     void run() {
         ks_store* store = nullptr;
-        if (open_store(store_.url(), 0, &store) != KS_OK) std::abort();
+        if (open_store(store_.url(), 0, "recorder", &store) != KS_OK) std::abort();
         ks_close(store);
         begin_ns_ = now_ns();
         table_->calls_left.store(plan_.calls);
@@ -57,13 +63,17 @@ public:
             disturb();
             if (!is_in_time()) give_up();
         }
-        {
-            Worker quiet(*table_, plan_.processes, plan_, 0, store_.url());
+        const std::uint32_t number = next_worker();
+        apart("who looks at all keys at the end", [&](std::FILE* problems) {
+            Worker quiet(*table_, plan_.processes, number, plan_, 0, store_.url());
             if (quiet.is_open()) quiet.look_at_all();
-            if (!quiet.is_open()) problems_.push_back("the store cannot be opened any more");
-        }
-        check_store();
+            if (!quiet.is_open()) std::fputs("the store cannot be opened any more\n", problems);
+        });
+        apart("who checks the store", [&](std::FILE* problems) { check_store(problems); });
     }
+
+    // A call that does not come back is a finding, and its round the last one: each more would take as long.
+    bool has_hung() const { return has_hung_; }
 
     void write(std::FILE* file, int number) const {
         std::fprintf(
@@ -76,10 +86,8 @@ public:
             std::fprintf(file, "%s\"%s\"", &problem == &problems_.front() ? "" : ",", text.c_str());
         }
         std::fputs("]}\n", file);
-        for (int i = 0; i <= plan_.processes; ++i) {
-            const Log& log = table_->logs[i];
-            for (std::uint32_t at = 0; at < log.count.load(); ++at) write_call(file, i, log.calls[at]);
-        }
+        write_lives(file);
+        write_calls(file, *table_);
     }
 
 private:
@@ -91,6 +99,7 @@ private:
 
     void start(std::size_t index) {
         const std::uint64_t seed = dice_.next();
+        const std::uint32_t number = next_worker();
         const pid_t parent = ::getpid();
         std::fflush(nullptr);
         const pid_t pid = ::fork();
@@ -98,14 +107,20 @@ private:
         if (pid == 0) {
             ::prctl(PR_SET_PDEATHSIG, SIGKILL);
             if (::getppid() != parent) ::_exit(98);
-            ::_exit(live(static_cast<int>(index), seed));
+            ::_exit(live(static_cast<int>(index), number, seed));
         }
-        children_[index] = {pid, false};
+        children_[index] = {pid, false, number};
     }
 
+    std::uint32_t next_worker() {
+        lives_.push_back({});
+        return static_cast<std::uint32_t>(lives_.size());  // from 1
+    }
+    Life& life_of(const Child& child) { return lives_[child.worker - 1]; }
+
     // What a child does.
-    int live(int index, std::uint64_t seed) {
-        Worker worker(*table_, index, plan_, seed, store_.url());
+    int live(int index, std::uint32_t number, std::uint64_t seed) {
+        Worker worker(*table_, index, number, plan_, seed, store_.url());
         if (!worker.is_open()) return 97;
         table_->ready.fetch_add(1);
         while (table_->is_on.load() == 0) ::sched_yield();
@@ -116,18 +131,56 @@ private:
         return 0;
     }
 
+    // Do something in a process of its own that may damage or hang itself; what it writes are problems, a line each.
+    template <class Do>
+    void apart(const char* who, Do&& act) {
+        int ends[2];
+        if (::pipe(ends) != 0) std::abort();
+        std::fflush(nullptr);
+        const pid_t pid = ::fork();
+        if (pid < 0) std::abort();
+        if (pid == 0) {
+            std::FILE* const problems = ::fdopen(ends[1], "w");
+            act(problems);
+            std::fflush(problems);
+            ::_exit(0);
+        }
+        ::close(ends[1]);
+        begin_ns_ = now_ns();
+        int status = 0;
+        while (::waitpid(pid, &status, WNOHANG) != pid) {
+            wait_a_moment();
+            if (is_in_time()) continue;
+            hangs(who);
+            ::kill(pid, SIGKILL);
+            begin_ns_ = now_ns();
+        }
+        if (status != 0 && !has_hung_) {
+            problems_.push_back(std::string(who) + " ended with wait status " + std::to_string(status));
+        }
+        std::FILE* const problems = ::fdopen(ends[0], "r");
+        char line[512];
+        while (std::fgets(line, sizeof line, problems) != nullptr) problems_.emplace_back(line);
+        std::fclose(problems);
+    }
+
+    void hangs(const char* who) {
+        problems_.push_back(std::string(who) + " hangs");
+        has_hung_ = true;
+    }
+
     // Nobody is attached: no damage, nothing lost. (What waits in the ring to be recycled is in flight.)
-    void check_store() {
+    void check_store(std::FILE* problems) {
         ks_store* store = nullptr;
-        if (open_store(store_.url(), KS_OPEN_MUST_EXIST, &store) != KS_OK) return;
+        if (open_store(store_.url(), KS_OPEN_MUST_EXIST, "recorder", &store) != KS_OK) return;
         ks_check_report report{};
         report.struct_size = sizeof report;
         const auto tell = [](void* user, const char* text) {
-            static_cast<std::vector<std::string>*>(user)->push_back(std::string("at the end: ") + text);
+            std::fprintf(static_cast<std::FILE*>(user), "at the end: %s\n", text);
         };
-        if (ks_reap(store, nullptr) != KS_OK) problems_.push_back("at the end: reaping fails");
-        (void)ks_check(store, tell, &problems_, &report);
-        if (report.blocks_unreaped != 0) problems_.push_back("at the end: blocks of the dead are left");
+        if (ks_reap(store, nullptr) != KS_OK) std::fputs("at the end: reaping fails\n", problems);
+        (void)ks_check(store, tell, problems, &report);
+        if (report.blocks_unreaped != 0) std::fputs("at the end: blocks of the dead are left\n", problems);
         ks_close(store);
     }
 
@@ -140,6 +193,7 @@ private:
                     ++stops_;
                     continue;
                 }
+                life_of(child).dead_ns = now_ns();
                 child = {};
                 if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
                     ++kills_;
@@ -168,6 +222,7 @@ private:
             if (child.pid == 0) {
                 if (!is_over) start(i);
             } else if (child.is_stopped && (is_over || dice_.one_in(4))) {
+                life_of(child).alive_ns = now_ns();  // only we could have killed it, or let it run
                 ::kill(child.pid, dice_.one_in(4) ? SIGKILL : SIGCONT);
                 child.is_stopped = false;
             }
@@ -187,7 +242,7 @@ private:
     }
 
     void give_up() {
-        problems_.push_back("a process hangs");
+        hangs("a process");
         table_->calls_left.store(0);
         for (const Child& child : children_) {
             if (child.pid != 0) ::kill(child.pid, SIGKILL);
@@ -195,50 +250,17 @@ private:
         begin_ns_ = now_ns();
     }
 
-    static const char* name_of(Op op) {
-        constexpr const char* kNames[] = {"gets", "snapshot", "commit", "multi"};
-        return kNames[static_cast<int>(op)];
-    }
-
-    void write_call(std::FILE* file, int client, const Call& call) const {
-        const std::uint64_t end = call.end_ns.load();
-        std::fprintf(file, "{\"op\":\"%s\",\"client\":%d,\"worker\":%u,\"begin\":%llu,", name_of(call.op),
-                     client, call.worker, static_cast<unsigned long long>(call.begin_ns - first_ns()));
-        if (end != 0) {
-            std::fprintf(file, "\"end\":%llu,\"status\":\"%s\",",
-                         static_cast<unsigned long long>(end - first_ns()),
-                         ks_status_name(static_cast<ks_status>(call.status)));
+    void write_lives(std::FILE* file) const {
+        const std::uint64_t first = first_ns(*table_);
+        const auto since = [first](std::uint64_t at_ns) {
+            return static_cast<unsigned long long>(at_ns > first ? at_ns - first : 0);
+        };
+        for (std::size_t i = 0; i < lives_.size(); ++i) {
+            std::fprintf(file, "{\"op\":\"life\",\"worker\":%zu", i + 1);
+            if (lives_[i].alive_ns != 0) std::fprintf(file, ",\"alive\":%llu", since(lives_[i].alive_ns));
+            if (lives_[i].dead_ns != 0) std::fprintf(file, ",\"dead\":%llu", since(lives_[i].dead_ns));
+            std::fputs("}\n", file);
         }
-        std::fputs("\"items\":[", file);
-        for (int i = 0; i < call.count; ++i) {
-            if (i != 0) std::fputc(',', file);
-            write_item(file, call.items[i], end != 0);
-        }
-        std::fputs("]}\n", file);
-    }
-
-    static void write_item(std::FILE* file, const Item& item, bool has_end) {
-        std::fprintf(file, "{\"key\":%d", item.key);
-        if (item.is_expecting)
-            std::fprintf(file, ",\"seen\":%llu", static_cast<unsigned long long>(item.seen));
-        if (item.write == Write::kPut) std::fputs(",\"write\":\"put\"", file);
-        if (item.write == Write::kDelete) std::fputs(",\"write\":\"delete\"", file);
-        if (item.value != 0) std::fprintf(file, ",\"value\":%lld", static_cast<long long>(item.value));
-        if (has_end && item.has_told)
-            std::fprintf(file, ",\"told\":%llu", static_cast<unsigned long long>(item.told));
-        if (has_end)
-            std::fprintf(file, ",\"status\":\"%s\"", ks_status_name(static_cast<ks_status>(item.status)));
-        std::fputc('}', file);
-    }
-
-    // Times are told from the round's first call on.
-    std::uint64_t first_ns() const {
-        std::uint64_t first = UINT64_MAX;
-        for (int i = 0; i <= plan_.processes; ++i) {
-            const Log& log = table_->logs[i];
-            if (log.count.load() != 0) first = std::min(first, log.calls[0].begin_ns);
-        }
-        return first;
     }
 
     const Plan plan_;
@@ -246,7 +268,9 @@ private:
     testing::TestStore store_;
     Table* table_;
     std::vector<Child> children_;
+    std::vector<Life> lives_;  // by worker
     std::vector<std::string> problems_;
+    bool has_hung_ = false;
     int kills_ = 0, stops_ = 0;
     std::uint64_t begin_ns_ = 0;
 };
@@ -265,6 +289,7 @@ Plan plan_of(std::uint64_t seed, const char* guard_off) {
     plan.blind = between(3, 10);
     plan.stale = between(3, 12);
     plan.deletes = between(4, 20);
+    plan.claims = dice.one_in(4) ? 0 : between(1, 5);
     plan.yield_in = between(2, 40);
     plan.stop_in = between(500, 5000);
     plan.kill_in = between(500, 5000);
@@ -318,6 +343,7 @@ int record(const Options& options) {
         Round round(plan);
         round.run();
         round.write(file, i);
+        if (round.has_hung()) break;
     }
     return std::fclose(file) == 0 ? 0 : 1;
 }

@@ -16,28 +16,9 @@ namespace {
 constexpr std::size_t kWordsMax = 400;  // of a value
 constexpr std::int64_t kValuesMax = 1'000'000;
 
-const std::string& key_name(int key) {
-    static const std::vector<std::string> names = [] {
-        constexpr std::size_t kLengths[kKeysMax] = {2, 16, 17, 2, 100, 1024};
-        std::vector<std::string> all;
-        for (int i = 0; i < kKeysMax; ++i) {
-            std::string name = "h" + std::to_string(i);
-            name.resize(kLengths[i], 'k');
-            all.push_back(name);
-        }
-        return all;
-    }();
-    return names[static_cast<std::size_t>(key)];
-}
-
-ks_bytes bytes_of(const std::string& text) {
-    return {text.data(), text.size()};
-}
-
 int key_of(ks_bytes name) {
     return static_cast<const char*>(name.data)[1] - '0';
 }
-
 // The id that all words of a value repeat.
 std::int64_t id_of(const void* value, std::size_t size) {
     if (size == 0 || size % sizeof(std::int64_t) != 0) return kTorn;
@@ -63,7 +44,26 @@ void on_point(const char*) {
     if (r.dice.one_in(r.kill_in)) ::kill(::getpid(), SIGKILL);
 }
 
+// Of a label; 0: of none of ours.
+std::uint32_t worker_of(const ks_owner& owner) {
+    return owner.label[0] == 'w' ? static_cast<std::uint32_t>(std::atoi(owner.label + 1)) : 0;
+}
+
 }  // namespace
+
+const std::string& key_name(int key) {
+    static const std::vector<std::string> names = [] {
+        constexpr std::size_t kLengths[kKeysMax] = {2, 16, 17, 2, 100, 1024};
+        std::vector<std::string> all;
+        for (int i = 0; i < kKeysMax; ++i) {
+            std::string name = "h" + std::to_string(i);
+            name.resize(kLengths[i], 'k');
+            all.push_back(name);
+        }
+        return all;
+    }();
+    return names[static_cast<std::size_t>(key)];
+}
 
 void make_points_rough(const Plan& plan, std::uint64_t seed) {
     roughness = {testing::Dice(seed), static_cast<std::uint64_t>(plan.yield_in),
@@ -71,25 +71,27 @@ void make_points_rough(const Plan& plan, std::uint64_t seed) {
     checked::on_point = on_point;
 }
 
-ks_status open_store(const std::string& url, std::uint32_t flags, ks_store** store_out) {
+ks_status open_store(const std::string& url, std::uint32_t flags, const std::string& label,
+                     ks_store** store_out) {
     ks_open_options options{};
     options.struct_size = sizeof options;
     options.flags = flags;
     options.expected_keys = 1;
     options.max_bytes = 64u << 20;
-    options.label = "history";
+    options.label = label.c_str();
     return ks_open(url.c_str(), &options, store_out);
 }
 
-Worker::Worker(Table& table, int log, const Plan& plan, std::uint64_t seed, const std::string& url)
+Worker::Worker(Table& table, int log, std::uint32_t number, const Plan& plan, std::uint64_t seed,
+               const std::string& url)
     : log_(table.logs[log]),
       table_(table),
       plan_(plan),
       dice_(seed),
-      number_(table.workers.fetch_add(1) + 1),
+      number_(number),
       in_(kWordsMax),
       out_(kWordsMax) {
-    if (open_store(url, KS_OPEN_MUST_EXIST, &store_) != KS_OK) return;
+    if (open_store(url, KS_OPEN_MUST_EXIST, "w" + std::to_string(number), &store_) != KS_OK) return;
     if (ks_session_open(store_, &session_) != KS_OK) return;
     if (ks_multi_begin(session_, &multi_) != KS_OK) session_ = nullptr;
 }
@@ -114,16 +116,19 @@ void Worker::look_at_all() {
     }
     snapshot(all);
     snapshot_prefix();
+    for (const int key : all) claim(key);  // who held one is dead
 }
 
 void Worker::step() {
+    if (is_holding() && dice_.one_in(2)) return use_claim(pick_key());
     const std::uint64_t roll = dice_.roll(20);
     if (roll < 3) return get(pick_key());
     if (roll < 4) return get_many(pick_keys(2, 4));
     if (roll < 7) return snapshot(pick_keys(2, kKeysMax));
     if (roll < 8) return snapshot_prefix();
+    if (dice_.roll(10) < static_cast<std::uint64_t>(plan_.claims)) return step_of_claims();
     if (dice_.roll(10) < static_cast<std::uint64_t>(plan_.multis)) return multi(pick_keys(2, 3));
-    commit(pick_key());
+    commit(pick_key(), {}, false);
 }
 
 // Different ones, in any order.
@@ -140,6 +145,8 @@ Call& Worker::draft(Op op) {
     call.op = op;
     call.worker = number_;
     call.count = 0;
+    call.lease_ns = 0;
+    call.is_forced = false;
     std::fill(std::begin(call.items), std::end(call.items), Item{});
     return call;
 }
@@ -160,8 +167,19 @@ void Worker::took(Item& item, ks_status status, const void* value, std::size_t s
     if (status != KS_OK && status != KS_NOT_FOUND) return;
     item.value = status == KS_OK ? id_of(value, size) : 0;
     item.has_told = true;
-    item.told = seen.version;
+    item.has_told_epoch = seen.version != 0;
+    item.told = {seen.version, seen.epoch & kEpochMask};
     memory_[item.key] = {seen, true};
+}
+
+// What a writer was answered.
+void Worker::told(Item& item, ks_status status, ks_stamp stamp, const ks_owner& owner) {
+    item.status = static_cast<std::int16_t>(status);
+    if (status < KS_OK) return;
+    item.has_told = item.has_told_epoch = true;
+    item.told = {stamp.version, stamp.epoch & kEpochMask};
+    if (status == KS_HELD || status == KS_TIMEOUT) item.owner = worker_of(owner);
+    memory_[item.key] = {stamp, true};
 }
 
 ks_bytes Worker::make_value(std::int64_t* id_out) {
@@ -255,30 +273,31 @@ void Worker::look(int key) {
     get(key);
 }
 
-void Worker::commit(int key) {
+void Worker::commit(int key, const Hold& hold, bool is_releasing) {
     look(key);
     Call& call = draft(Op::kCommit);
     Item& item = call.items[call.count++];
     const ks_stamp seen = memory_[key].stamp;
     item.key = static_cast<std::int8_t>(key);
     item.is_expecting = true;
-    item.seen = seen.version;
+    item.seen = {seen.version, seen.epoch & kEpochMask};
     item.write = dice_.one_in(static_cast<std::uint64_t>(plan_.deletes)) ? Write::kDelete : Write::kPut;
+    item.grant = hold.grant.stamp.epoch & kEpochMask;
+    item.grant_of = hold.of;
+    item.is_releasing = is_releasing;
     ks_bytes value{};
     if (item.write == Write::kPut) value = make_value(&item.value);
     const ks_bytes name = bytes_of(key_name(key));
+    const ks_commit_options options{sizeof options, is_releasing ? KS_COMMIT_RELEASE : 0, 0, &hold.grant};
+    const ks_commit_options* const given = hold.of != 0 ? &options : nullptr;
     ks_receipt receipt{};
     go(call);
     const ks_status status = item.write == Write::kPut
-                                 ? ks_commit(session_, name, seen, value, nullptr, &receipt)
-                                 : ks_delete(session_, name, seen, nullptr, &receipt);
+                                 ? ks_commit(session_, name, seen, value, given, &receipt)
+                                 : ks_delete(session_, name, seen, given, &receipt);
     const std::uint64_t end = now_ns();
-    item.status = static_cast<std::int16_t>(status);
-    if (status == KS_OK || status == KS_CONFLICT) {
-        item.has_told = true;
-        item.told = receipt.stamp.version;
-        memory_[key] = {receipt.stamp, true};
-    }
+    told(item, status, receipt.stamp, receipt.owner);
+    lose(key, item);
     done(call, end, status);
 }
 
@@ -292,11 +311,13 @@ void Worker::multi(const std::vector<int>& keys) {
     go(call);
     const ks_status status = ks_multi_commit(multi_);
     const std::uint64_t end = now_ns();
+    call.status = static_cast<std::int16_t>(status);
     multi_told(call);
     done(call, end, status);
 }
 
-// One key of a transaction: expected and left alone, expected and written, or written blindly.
+// One key of a transaction: expected and left alone, expected and written, or written blindly; under a claim, if
+// there is one.
 void Worker::multi_step(Call& commit, int key) {
     Item& item = commit.items[commit.count++];
     const ks_bytes name = bytes_of(key_name(key));
@@ -313,19 +334,23 @@ void Worker::multi_step(Call& commit, int key) {
         const std::uint64_t end = now_ns();
         took(read.items[0], status, in_.data(), size, seen);
         done(read, end, status);
-        item.seen = seen.version;
+        item.seen = {seen.version, seen.epoch & kEpochMask};
     } else if (item.is_expecting) {
         look(key);
-        item.seen = memory_[key].stamp.version;
+        item.seen = {memory_[key].stamp.version, memory_[key].stamp.epoch & kEpochMask};
         (void)ks_multi_expect(multi_, name, memory_[key].stamp);
     }
-    if (item.is_expecting && dice_.one_in(4)) return;
+    if (multi_step_of_claim(item)) return;
+    if (item.is_expecting && item.grant == 0 && dice_.one_in(4)) return;
     item.write = dice_.one_in(static_cast<std::uint64_t>(plan_.deletes)) ? Write::kDelete : Write::kPut;
+    const ks_commit_options options{sizeof options, item.is_releasing ? KS_COMMIT_RELEASE : 0, 0,
+                                    &held_[key].grant};
+    const ks_commit_options* const given = item.grant_of != 0 ? &options : nullptr;
     if (item.write == Write::kDelete) {
-        (void)ks_multi_delete(multi_, name, nullptr);
+        (void)ks_multi_delete(multi_, name, given);
     } else {
         const ks_bytes value = make_value(&item.value);
-        (void)ks_multi_put(multi_, name, value, nullptr);
+        (void)ks_multi_put(multi_, name, value, given);
     }
 }
 
@@ -335,10 +360,8 @@ void Worker::multi_told(Call& commit) {
         (void)ks_multi_item(multi_, i, &result);
         for (Item& item : commit.items) {
             if (&item - commit.items >= commit.count || item.key != key_of(result.key)) continue;
-            item.status = static_cast<std::int16_t>(result.status);
-            item.has_told = result.status == KS_OK || result.status == KS_CONFLICT;
-            item.told = result.stamp.version;
-            if (item.has_told) memory_[item.key] = {result.stamp, true};
+            told(item, result.status, result.stamp, result.owner);
+            if (commit.status == KS_OK || result.status == KS_FENCED) lose(item.key, item);
         }
     }
 }

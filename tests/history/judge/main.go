@@ -40,7 +40,7 @@ func check(ops []porcupine.Operation, timeout time.Duration) porcupine.CheckResu
 func judge(round *Round, timeout time.Duration) verdict {
 	began := time.Now()
 	v := verdict{round: round, result: porcupine.Illegal, problems: round.Problems}
-	ops, err := operations(round.Calls)
+	ops, err := operations(round)
 	if err != nil {
 		v.problems = append(v.problems, err.Error())
 	} else {
@@ -57,16 +57,16 @@ func judge(round *Round, timeout time.Duration) verdict {
 }
 
 // upTo: the history as it stood at an instant; what had not come back yet may have been done or not.
-func upTo(calls []Call, instant int64) []Call {
-	var before []Call
-	for _, call := range calls {
+func upTo(round *Round, instant int64) *Round {
+	before := &Round{Lives: round.Lives}
+	for _, call := range round.Calls {
 		if call.Begin > instant {
 			continue
 		}
 		if call.End != nil && *call.End > instant {
-			call.End = nil
+			call.End, call.Status = nil, ""
 		}
-		before = append(before, call)
+		before.Calls = append(before.Calls, call)
 	}
 	return before
 }
@@ -82,7 +82,7 @@ func firstUnexplained(round *Round, timeout time.Duration) string {
 	}
 	sort.Slice(ended, func(a, b int) bool { return *ended[a].End < *ended[b].End })
 	at := sort.Search(len(ended)-1, func(i int) bool {
-		ops, err := operations(upTo(round.Calls, *ended[i].End))
+		ops, err := operations(upTo(round, *ended[i].End))
 		return err != nil || check(ops, timeout) != porcupine.Ok
 	})
 	call := ended[at]
@@ -140,7 +140,7 @@ func keep(v verdict, folder string, timeout time.Duration) error {
 		return err
 	}
 	fmt.Printf("  kept: %s.jsonl\n", name)
-	ops, err := operations(v.round.Calls)
+	ops, err := operations(v.round)
 	if err != nil {
 		return nil // said already; no picture
 	}

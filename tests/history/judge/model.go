@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"strings"
 
 	"github.com/anishathalye/porcupine"
@@ -10,10 +9,20 @@ import (
 
 const keysMax = 6
 
-// cell is what the store says of one key. In a volatile store each write adds one to the version.
+// cell is what the store says of one key. In a volatile store each write adds one to the version; each claim, and each
+// end of one, one to the epoch.
 type cell struct {
 	version uint64
+	epoch   uint64
 	value   int64 // 0: none
+	owner   int   // the worker that holds it, if the epoch is odd
+	claim   int   // id of his claim
+	lease   int   // id of what set the lease last, the claim or a renewal
+}
+
+func (c *cell) end() {
+	c.epoch++
+	c.owner, c.claim, c.lease = 0, 0, 0
 }
 
 type state [keysMax]cell
@@ -21,12 +30,17 @@ type state [keysMax]cell
 type kind int
 
 const (
-	read   kind = iota // all items stand as told, at one instant
-	look               // the version of one key, told by a refusal
-	write              // done: compared and written at one instant
-	refuse             // KS_CONFLICT: the items that say so were not as expected
-	void               // KS_NOT_FOUND of a delete: as expected, and nothing there
-	maybe              // never came back: done if all is as expected, else nothing
+	read         kind = iota // all items stand as told, at one instant
+	look                     // the stamp of one key, told in passing
+	write                    // done: compared and written at one instant; a release, too
+	void                     // KS_NOT_FOUND of a delete: as expected, and nothing there
+	maybe                    // never came back: done if all is as expected, else nothing
+	claimed                  // told: free before, held now
+	bid                      // not told: if it is free
+	renewed                  // told: the claim stands
+	maybeRenewed             // never came back
+	over                     // the claim ends by itself, if it stands
+	forced                   // the claim ends by force, if it stands
 )
 
 // step is one operation of the model; one call may be several.
@@ -34,89 +48,24 @@ type step struct {
 	kind  kind
 	items []Item
 	call  *Call
+	claim int  // id
+	lease int  // id
+	isBid bool // over: of a claim that was not told
 }
 
-// operations turns calls into what porcupine checks. A call that never came back ends at infinity: when it is put
-// behind all others it may as well never have happened.
-//
-// No partition: a transaction binds its keys together, and on a few hot keys soon all of them.
-func operations(calls []Call) ([]porcupine.Operation, error) {
-	var all []porcupine.Operation
-	for i := range calls {
-		call := &calls[i]
-		steps, err := stepsOf(call)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", describeCall(call), err)
+func isExpected(now state, items []Item, worker int) bool {
+	for i := range items {
+		item, at := &items[i], &now[items[i].Key]
+		if item.Seen != nil && at.version != *item.Seen {
+			return false
 		}
-		end := int64(math.MaxInt64)
-		if call.End != nil {
-			end = *call.End
-		}
-		for _, one := range steps {
-			all = append(all, porcupine.Operation{ClientId: call.Client, Input: one, Call: call.Begin, Return: end})
-		}
-	}
-	return all, nil
-}
-
-func stepsOf(call *Call) ([]step, error) {
-	if len(call.Items) == 0 {
-		return nil, fmt.Errorf("no key")
-	}
-	isWriting := call.Op == "commit" || call.Op == "multi"
-	if call.End == nil {
-		if !isWriting {
-			return nil, nil // whatever it would have read
-		}
-		return []step{{maybe, call.Items, call}}, nil
-	}
-	for _, item := range call.Items {
-		if item.Value < 0 {
-			return nil, fmt.Errorf("key %d: a value that nobody wrote", item.Key)
-		}
-	}
-	if !isWriting {
-		return stepsOfReader(call)
-	}
-	switch call.Status {
-	case "KS_OK":
-		return []step{{write, call.Items, call}}, nil
-	case "KS_NOT_FOUND":
-		return []step{{void, call.Items, call}}, nil
-	case "KS_CONFLICT":
-		steps := []step{{refuse, call.Items, call}}
-		for i := range call.Items {
-			if call.Items[i].Told != nil {
-				steps = append(steps, step{look, call.Items[i : i+1], call})
+		if item.Grant != 0 {
+			if at.epoch != item.Grant || at.owner != worker {
+				return false
 			}
+			continue
 		}
-		return steps, nil
-	}
-	return nil, fmt.Errorf("an answer that cannot be: nobody claims, memory is plenty")
-}
-
-func stepsOfReader(call *Call) ([]step, error) {
-	for _, item := range call.Items {
-		if item.Status != "KS_OK" && item.Status != "KS_NOT_FOUND" {
-			return nil, fmt.Errorf("key %d: %s", item.Key, item.Status)
-		}
-	}
-	if call.Op == "snapshot" {
-		if call.Status != "KS_OK" {
-			return nil, fmt.Errorf("a snapshot of few keys never fails")
-		}
-		return []step{{read, call.Items, call}}, nil
-	}
-	var steps []step
-	for i := range call.Items {
-		steps = append(steps, step{read, call.Items[i : i+1], call})
-	}
-	return steps, nil
-}
-
-func isExpected(now state, items []Item) bool {
-	for _, item := range items {
-		if item.Seen != nil && now[item.Key].version != *item.Seen {
+		if isClaimed(at.epoch) || (item.Seen != nil && !isEpochAsSeen(at.version, at.epoch, item)) {
 			return false
 		}
 	}
@@ -128,9 +77,12 @@ func written(now state, items []Item) state {
 		at := &now[item.Key]
 		switch {
 		case item.Write == "put":
-			*at = cell{at.version + 1, item.Value}
+			at.version, at.value = at.version+1, item.Value
 		case item.Write == "delete" && at.value != 0:
-			*at = cell{at.version + 1, 0}
+			at.version, at.value = at.version+1, 0
+		}
+		if item.Release {
+			at.end()
 		}
 	}
 	return now
@@ -138,50 +90,61 @@ func written(now state, items []Item) state {
 
 func isAsTold(now state, items []Item, withValues bool) bool {
 	for _, item := range items {
-		if item.Told != nil && now[item.Key].version != *item.Told {
+		at := &now[item.Key]
+		if item.Told != nil && at.version != *item.Told {
 			return false
 		}
-		if withValues && now[item.Key].value != item.Value {
+		if item.Epoch != nil && at.epoch != *item.Epoch {
+			return false
+		}
+		if withValues && at.value != item.Value {
 			return false
 		}
 	}
 	return true
 }
 
-// isRefused: each key that says KS_CONFLICT has moved, and one does. Versions never come back, so keys that were
-// compared one after the other still differ together at the end of the call.
-func isRefused(now state, items []Item) bool {
-	count := 0
-	for _, item := range items {
-		if item.Status != "KS_CONFLICT" {
-			continue
-		}
-		if item.Seen == nil || now[item.Key].version == *item.Seen {
-			return false
-		}
-		count++
-	}
-	return count > 0
-}
-
 func next(now state, one step) (bool, state) {
+	item := &one.items[0]
+	at := &now[item.Key]
 	switch one.kind {
 	case read:
 		return isAsTold(now, one.items, true), now
 	case look:
 		return isAsTold(now, one.items, false), now
-	case refuse:
-		return isRefused(now, one.items), now
 	case void:
-		return isExpected(now, one.items) && now[one.items[0].Key].value == 0, now
+		return isExpected(now, one.items, one.call.Worker) && isAsTold(now, one.items, false) && at.value == 0, now
 	case maybe:
-		if isExpected(now, one.items) {
+		if isExpected(now, one.items, one.call.Worker) {
 			return true, written(now, one.items)
 		}
 		return true, now
 	case write:
 		after := written(now, one.items)
-		return isExpected(now, one.items) && isAsTold(after, one.items, false), after
+		return isExpected(now, one.items, one.call.Worker) && isAsTold(after, one.items, false), after
+	case claimed, bid:
+		if isClaimed(at.epoch) {
+			return one.kind == bid, now
+		}
+		at.epoch++
+		at.owner, at.claim, at.lease = one.call.Worker, one.claim, one.claim
+		return one.kind == bid || isAsTold(now, one.items, false), now
+	case renewed, maybeRenewed:
+		if at.epoch != item.Grant || at.owner != one.call.Worker {
+			return one.kind == maybeRenewed, now
+		}
+		at.lease = one.lease
+		return one.kind == maybeRenewed || isAsTold(now, one.items, false), now
+	case over:
+		if (one.lease == 0 && at.claim == one.claim) || (one.lease != 0 && at.lease == one.lease) {
+			at.end()
+		}
+		return true, now
+	case forced:
+		if at.epoch == item.Grant {
+			at.end()
+		}
+		return true, now
 	}
 	panic("no such step")
 }
@@ -195,25 +158,27 @@ var model = porcupine.Model{
 	Hash:  func(s interface{}) uint64 { return hash(s.(state)) },
 	DescribeOperation: func(input, _ interface{}) string {
 		one := input.(step)
-		if one.kind == look {
-			return fmt.Sprintf("refused by key %d at version %d", one.items[0].Key, *one.items[0].Told)
-		}
-		return describeCall(one.call)
+		return names[one.kind] + describeCall(one.call)
 	},
 	DescribeState: func(s interface{}) string {
 		var text []string
 		for key, at := range s.(state) {
-			text = append(text, fmt.Sprintf("%d: version %d value %d", key, at.version, at.value))
+			text = append(text, fmt.Sprintf("%d: version %d epoch %d value %d owner %d",
+				key, at.version, at.epoch, at.value, at.owner))
 		}
 		return strings.Join(text, ", ")
 	},
 }
+
+var names = map[kind]string{look: "told in passing: ", bid: "if it claimed: ", over: "who is reclaimed: ",
+	forced: "by force: "}
 
 func hash(s state) uint64 {
 	sum := uint64(14695981039346656037)
 	for _, at := range s {
 		sum = (sum ^ at.version) * 1099511628211
 		sum = (sum ^ uint64(at.value)) * 1099511628211
+		sum = (sum ^ (at.epoch + uint64(at.lease)<<32)) * 1099511628211
 	}
 	return sum
 }
@@ -224,16 +189,25 @@ func describeCall(call *Call) string {
 	for _, item := range call.Items {
 		fmt.Fprintf(&text, " [key %d", item.Key)
 		if item.Seen != nil {
-			fmt.Fprintf(&text, " seen %d", *item.Seen)
+			fmt.Fprintf(&text, " seen %d/%d", *item.Seen, item.SeenEpoch)
+		}
+		if item.Grant != 0 {
+			fmt.Fprintf(&text, " claim %d", item.Grant)
 		}
 		if item.Write != "" {
 			fmt.Fprintf(&text, " %s", item.Write)
+		}
+		if item.Release {
+			text.WriteString(" release")
 		}
 		if item.Value != 0 {
 			fmt.Fprintf(&text, " value %d", item.Value)
 		}
 		if item.Told != nil {
-			fmt.Fprintf(&text, " told %d", *item.Told)
+			fmt.Fprintf(&text, " told %d/%d", *item.Told, valueOr0(item.Epoch))
+		}
+		if item.Owner != 0 {
+			fmt.Fprintf(&text, " owner %d", item.Owner)
 		}
 		if len(call.Items) > 1 && item.Status != "" && item.Status != call.Status {
 			fmt.Fprintf(&text, " %s", item.Status)
