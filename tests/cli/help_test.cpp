@@ -12,14 +12,14 @@ namespace {
 
 using CliHelp = CliTest;
 
-constexpr const char* kCommands[] = {"create", "destroy", "get",      "put",    "del",   "claim",
-                                     "renew",  "release", "reclaim",  "watch",  "ls",    "stat",
-                                     "check",  "multi",   "snapshot", "export", "import"};
+constexpr const char* kCommands[] = {"create", "destroy", "get",      "put",    "del",    "claim",
+                                     "renew",  "release", "reclaim",  "watch",  "ls",     "stat",
+                                     "check",  "multi",   "snapshot", "export", "import", "compact"};
 constexpr const char* kCompletions[] = {"completions/keystile.bash", "completions/_keystile",
                                         "completions/keystile.fish"};
 
 std::filesystem::path source(const char* name) {
-    return std::filesystem::path(__FILE__).parent_path() / "../../bindings/cli" / name;
+    return std::filesystem::path(KEYSTILE_ENGINE_FOLDER) / "../bindings/cli" / name;
 }
 
 std::string content(const char* name) {

@@ -2,6 +2,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "command.hpp"
 
 namespace keystile::test {
@@ -51,6 +53,25 @@ TEST_F(CliStore, AStoreInUseIsDestroyedByForceOnly) {
     expect_fails({"destroy"}, 12, "held");
     ok({"destroy", "--force"});
     expect_fails({"get", "k"}, 66, "no_store");
+}
+
+TEST_F(CliStore, ADurableStoreIsCompacted) {
+    const std::filesystem::path folder =
+        std::filesystem::temp_directory_path() / ("keystile-cli-" + std::to_string(::getpid()));
+    const std::string url = "file:" + folder.string();
+    ok({"create", "--store", url});
+    ok({"put", "k", "--value", "x", "--create", "--store", url});
+    EXPECT_EQ(ok({"compact", "--store", url}), url + ": a checkpoint was made\n");
+    EXPECT_EQ(run({"compact", "--json", "--store", url}).json()["status"], "ok");
+    int checkpoints = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(folder))
+        checkpoints += entry.path().filename().string().starts_with("checkpoint-") ? 1 : 0;
+    EXPECT_GE(checkpoints, 1);
+    EXPECT_EQ(ok({"get", "k", "--store", url}), "x");
+    ok({"destroy", "--store", url});
+    std::filesystem::remove_all(folder);
+    expect_fails({"compact", "--store", url}, 66, "no_store");
+    expect_fails({"compact"}, 64, "usage");  // a volatile one
 }
 
 TEST_F(CliStore, AHealthyStoreChecksClean) {

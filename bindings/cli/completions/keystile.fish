@@ -1,6 +1,6 @@
 # fish completion of keystile: commands, options, stores of this host, keys of the store in use.
 
-set -l commands create destroy get put del multi snapshot export import claim renew release reclaim watch ls stat check swarm
+set -l commands create destroy get put del multi snapshot export import claim renew release reclaim watch ls stat check compact swarm
 set -l keyed get put del claim renew release reclaim watch ls snapshot export
 
 function __keystile_stores
@@ -47,6 +47,7 @@ complete -c keystile -n $none -a watch -d 'Print the changes of a key as they ha
 complete -c keystile -n $none -a ls -d 'List keys'
 complete -c keystile -n $none -a stat -d 'Show the store, its counters and who is attached'
 complete -c keystile -n $none -a check -d 'Read the whole store and judge it'
+complete -c keystile -n $none -a compact -d 'Write a checkpoint of a durable store and drop the journal before it'
 complete -c keystile -n $none -a swarm -d 'A demonstration with many workers'
 
 complete -c keystile -n "__fish_seen_subcommand_from $keyed" -a '(__keystile_keys)'
