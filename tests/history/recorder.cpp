@@ -33,6 +33,7 @@ constexpr std::uint64_t kPatienceNs = 10 * kSecond;  // a round takes a fraction
 struct Child {
     pid_t pid = 0;
     bool is_stopped = false;
+    bool is_killed = false;  // by us, and may be seen to be stopped for a moment yet
     std::uint32_t worker = 0;
 };
 
@@ -109,7 +110,7 @@ private:
             if (::getppid() != parent) ::_exit(98);
             ::_exit(live(static_cast<int>(index), number, seed));
         }
-        children_[index] = {pid, false, number};
+        children_[index] = {pid, false, false, number};
     }
 
     std::uint32_t next_worker() {
@@ -222,15 +223,20 @@ private:
             if (child.pid == 0) {
                 if (!is_over) start(i);
             } else if (child.is_stopped && (is_over || dice_.one_in(4))) {
-                life_of(child).alive_ns = now_ns();  // only we could have killed it, or let it run
-                ::kill(child.pid, dice_.one_in(4) ? SIGKILL : SIGCONT);
+                if (!child.is_killed)
+                    life_of(child).alive_ns = now_ns();  // only we could have killed it, or let it run
+                child.is_killed = dice_.one_in(4) || child.is_killed;
+                ::kill(child.pid, child.is_killed ? SIGKILL : SIGCONT);
                 child.is_stopped = false;
             }
         }
-        const Child& victim = children_[dice_.roll(children_.size())];
+        Child& victim = children_[dice_.roll(children_.size())];
         if (victim.pid == 0 || victim.is_stopped) return;
         const std::uint64_t roll = dice_.roll(40);
-        if (roll < 2) ::kill(victim.pid, SIGKILL);
+        if (roll < 2) {
+            victim.is_killed = true;
+            ::kill(victim.pid, SIGKILL);
+        }
         if (roll >= 2 && roll < 6) ::kill(victim.pid, SIGSTOP);
     }
 
