@@ -7,7 +7,7 @@ namespace keystile::history {
 
 namespace {
 
-constexpr std::uint64_t kLeaseLeastNs = 1'000'000, kLeaseMostNs = 3'000'000;
+constexpr std::uint64_t kLeaseLeastNs = 1'000'000, kLeaseMostNs = 1'500'000;
 constexpr std::uint64_t kWaitLeastNs = 50'000, kWaitMostNs = 500'000;
 constexpr std::uint32_t kTheftsBack = 12;  // how old a log entry a thief looks at
 

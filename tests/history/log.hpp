@@ -69,6 +69,7 @@ struct Call {
 // Lies in shared memory, made before any fork. One writer a log.
 struct Log {
     std::atomic<std::uint32_t> count;
+    std::atomic<std::uint32_t> is_leaving;  // its writer calls no more, and may have closed its session
     std::uint32_t capacity;
     Call* calls;
 };

@@ -33,10 +33,11 @@ constexpr std::uint64_t kPatienceNs = 10 * kSecond;  // a round takes a fraction
 struct Child {
     pid_t pid = 0;
     bool is_stopped = false;
+    bool is_killed = false;  // by us, and may be seen to be stopped for a moment yet
     std::uint32_t worker = 0;
 };
 
-// Of a worker: it lived at the one instant for sure, and was dead at the other. 0: not known.
+// Of a worker: it lived, and its session, at the one instant for sure, and was dead at the other. 0: not known.
 struct Life {
     std::uint64_t alive_ns = 0, dead_ns = 0;
 };
@@ -100,6 +101,7 @@ private:
     void start(std::size_t index) {
         const std::uint64_t seed = dice_.next();
         const std::uint32_t number = next_worker();
+        table_->logs[index].is_leaving.store(0);
         const pid_t parent = ::getpid();
         std::fflush(nullptr);
         const pid_t pid = ::fork();
@@ -109,7 +111,7 @@ private:
             if (::getppid() != parent) ::_exit(98);
             ::_exit(live(static_cast<int>(index), number, seed));
         }
-        children_[index] = {pid, false, number};
+        children_[index] = {pid, false, false, number};
     }
 
     std::uint32_t next_worker() {
@@ -222,15 +224,20 @@ private:
             if (child.pid == 0) {
                 if (!is_over) start(i);
             } else if (child.is_stopped && (is_over || dice_.one_in(4))) {
-                life_of(child).alive_ns = now_ns();  // only we could have killed it, or let it run
-                ::kill(child.pid, dice_.one_in(4) ? SIGKILL : SIGCONT);
+                if (!child.is_killed && table_->logs[i].is_leaving.load() == 0)
+                    life_of(child).alive_ns = now_ns();  // only we could have killed it, or let it run
+                child.is_killed = dice_.one_in(4) || child.is_killed;
+                ::kill(child.pid, child.is_killed ? SIGKILL : SIGCONT);
                 child.is_stopped = false;
             }
         }
-        const Child& victim = children_[dice_.roll(children_.size())];
+        Child& victim = children_[dice_.roll(children_.size())];
         if (victim.pid == 0 || victim.is_stopped) return;
         const std::uint64_t roll = dice_.roll(40);
-        if (roll < 2) ::kill(victim.pid, SIGKILL);
+        if (roll < 2) {
+            victim.is_killed = true;
+            ::kill(victim.pid, SIGKILL);
+        }
         if (roll >= 2 && roll < 6) ::kill(victim.pid, SIGSTOP);
     }
 
@@ -290,6 +297,7 @@ Plan plan_of(std::uint64_t seed, const char* guard_off) {
     plan.stale = between(3, 12);
     plan.deletes = between(4, 20);
     plan.claims = dice.one_in(4) ? 0 : between(1, 5);
+    plan.use_in = between(1, 10);
     plan.yield_in = between(2, 40);
     plan.stop_in = between(500, 5000);
     plan.kill_in = between(500, 5000);

@@ -106,6 +106,7 @@ void Worker::run() {
         step();
         if (dice_.one_in(3)) ::sched_yield();
     }
+    log_.is_leaving.store(1);
 }
 
 void Worker::look_at_all() {
@@ -120,7 +121,7 @@ void Worker::look_at_all() {
 }
 
 void Worker::step() {
-    if (is_holding() && dice_.one_in(2)) return use_claim(pick_key());
+    if (is_holding() && dice_.one_in(static_cast<std::uint64_t>(plan_.use_in))) return use_claim(pick_key());
     const std::uint64_t roll = dice_.roll(20);
     if (roll < 3) return get(pick_key());
     if (roll < 4) return get_many(pick_keys(2, 4));

@@ -22,6 +22,7 @@ struct Plan {
     int stale = 6;       // one write in so many is from an old look
     int deletes = 8;     // one write in so many
     int claims = 2;      // of ten writes: about claims instead
+    int use_in = 2;      // who holds a key acts on it once in so many steps
     int yield_in = 20;   // at one crash point in so many the process lets others run,
     int stop_in = 3000;  // is stopped,
     int kill_in = 3000;  // killed

@@ -30,11 +30,39 @@ type verdict struct {
 	took     time.Duration
 }
 
+// check asks in the order of what it takes: with what is known of the order beforehand; each key for itself, which must
+// have an order if all together have one; all of it.
 func check(ops []porcupine.Operation, timeout time.Duration) porcupine.CheckResult {
 	if porcupine.CheckOperationsTimeout(model, narrow(ops), timeout) == porcupine.Ok {
 		return porcupine.Ok
 	}
+	for key := 0; key < keysMax; key++ {
+		if porcupine.CheckOperationsTimeout(model, ofKey(ops, key), timeout) == porcupine.Illegal {
+			return porcupine.Illegal
+		}
+	}
 	return porcupine.CheckOperationsTimeout(model, ops, timeout)
+}
+
+// ofKey: what was done to one key, as if there were no other.
+func ofKey(ops []porcupine.Operation, key int) []porcupine.Operation {
+	var kept []porcupine.Operation
+	for _, op := range ops {
+		one := op.Input.(step)
+		var items []Item
+		for _, item := range one.items {
+			if item.Key == key {
+				items = append(items, item)
+			}
+		}
+		if len(items) == 0 {
+			continue
+		}
+		one.items = items
+		op.Input = one
+		kept = append(kept, op)
+	}
+	return kept
 }
 
 func judge(round *Round, timeout time.Duration) verdict {

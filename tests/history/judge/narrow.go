@@ -132,7 +132,10 @@ func (t *told) possible(ops []porcupine.Operation) []porcupine.Operation {
 		case maybeRenewed, forced:
 			isDenied = !t.isEndUntold(item.Key, item.Grant)
 		case over:
-			isDenied = !t.isEndUntold(item.Key, epochOf(one)) || (epochOf(one) == 0 && !t.bids[item.Key])
+			isDenied = !t.isEndUntold(item.Key, epochOf(one))
+			if epochOf(one) == 0 {
+				isDenied = !t.bids[item.Key]
+			}
 		}
 		if !isDenied {
 			kept = append(kept, op)
