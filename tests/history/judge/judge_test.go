@@ -102,6 +102,123 @@ func TestByHand(t *testing.T) {
 	}
 }
 
+// Histories by hand, of one key. Worker 1 wrote value 10, version 1, at time 20, and claims at 30: epoch 1.
+func TestClaimsByHand(t *testing.T) {
+	call := func(op, worker, begin, end, more, status, items string) string {
+		return `{"op":"` + op + `","client":` + worker + `,"worker":` + worker + `,"begin":` + begin + `,"end":` + end +
+			more + `,"status":"` + status + `","items":[{"key":0,"status":"` + status + `",` + items + `}]}` + "\n"
+	}
+	killed := func(op, worker, begin, items string) string {
+		return `{"op":"` + op + `","client":` + worker + `,"worker":` + worker + `,"begin":` + begin +
+			`,"items":[{"key":0,` + items + `}]}` + "\n"
+	}
+	stamp := func(version, epoch string) string { return `"told":` + version + `,"epoch":` + epoch }
+	get := func(begin, version, epoch, value string) string {
+		return call("gets", "9", begin, begin, "", "KS_OK", stamp(version, epoch)+`,"value":`+value)
+	}
+	const lease, forced = `,"lease":1000000`, `,"forced":true` // 1 ms
+	const under1 = `"grant":1,"grant_of":1,`
+	const put20 = `"seen":1,"seen_epoch":1,"write":"put","value":20`
+	const dead = `{"op":"life","worker":1,"alive":50,"dead":60}` + "\n"
+	written := call("commit", "1", "10", "20", "", "KS_OK", `"seen":0,"write":"put","value":10,`+stamp("1", "0"))
+	claim := call("claim", "1", "30", "31", "", "KS_OK", stamp("1", "1"))
+	leased := call("claim", "1", "30", "31", lease, "KS_OK", stamp("1", "1"))
+	done := call("commit", "1", "40", "45", "", "KS_OK", under1+put20+","+stamp("2", "1"))
+	release := call("release", "1", "40", "45", "", "KS_OK", under1+`"release":true,`+stamp("1", "2"))
+	renew := call("renew", "1", "900000", "900010", lease, "KS_OK", under1+stamp("1", "1"))
+	claim3 := func(begin, epoch string) string {
+		return call("claim", "3", begin, begin, "", "KS_OK", stamp("1", epoch))
+	}
+	held := func(op, begin, epoch, owner string) string {
+		seen := `"seen":1,"seen_epoch":0,"write":"put","value":30,`
+		if op == "claim" {
+			seen = ""
+		}
+		return call(op, "3", begin, begin, "", "KS_HELD", seen+stamp("1", epoch)+`,"owner":`+owner)
+	}
+	fenced := func(worker, begin, items, told string) string {
+		return call("commit", worker, begin, begin, "", "KS_FENCED", items+`,"write":"put","value":40,`+told)
+	}
+	optimistic := func(seenEpoch, told string) string {
+		return call("commit", "3", "48", "49", "", "KS_OK",
+			`"seen":1,"seen_epoch":`+seenEpoch+`,"write":"put","value":30,`+told)
+	}
+	reclaim := func(begin, end, more, status, told string) string {
+		return call("reclaim", "3", begin, end, more, status, `"grant":1,`+told)
+	}
+
+	const ok, illegal = porcupine.Ok, porcupine.Illegal
+	for _, c := range []struct {
+		name    string
+		history string
+		want    porcupine.CheckResult
+	}{
+		{"a commit under a claim", claim + done + get("46", "2", "1", "20"), ok},
+		{"one whose claim was given back", release + claim + call("commit", "1", "47", "48", "", "KS_OK",
+			under1+put20+","+stamp("2", "2")), illegal},
+		{"one whose claim was given back is fenced", claim + release + fenced("1", "47", under1+`"seen":1`, stamp("1", "2")), ok},
+		{"one is fenced whose claim stands", claim + fenced("1", "47", under1+`"seen":1`, stamp("1", "1")), illegal},
+		{"a thief", claim + call("commit", "2", "40", "45", "", "KS_OK", under1+put20+","+stamp("2", "1")), illegal},
+		{"a thief who is found out", claim + call("commit", "2", "40", "45", "", "KS_E_GRANT", under1+put20), ok},
+		{"an owner who is taken for a thief", claim + call("commit", "1", "40", "45", "", "KS_E_GRANT", under1+put20), illegal},
+		{"a thief after the end of the claim",
+			claim + release + call("commit", "2", "47", "48", "", "KS_E_GRANT", under1+put20), illegal},
+		{"two owners, one after the other", claim + release + claim3("50", "3"), ok},
+		{"two at a time", claim + claim3("50", "3") + call("gets", "1", "70", "71", "", "KS_OK", stamp("1", "3")+`,"value":10`),
+			illegal},
+		{"two of one epoch", claim + claim3("50", "1"), illegal},
+		{"a claim that nobody saw", claim + get("32", "1", "0", "10"), illegal},
+		{"held by who holds it", claim + held("commit", "40", "1", "1") + done, ok},
+		{"held by another", claim + held("commit", "40", "1", "2") + done, illegal},
+		{"held by nobody", held("commit", "40", "0", "1"), illegal},
+		{"held before anybody claimed", held("claim", "25", "1", "1") + claim, illegal},
+		{"held by who gave it back", claim + release + held("claim", "50", "1", "1"), illegal},
+		{"held by the dead", dead + claim + held("claim", "70", "1", "1"), illegal},
+		{"held by who is dying", dead + claim + held("claim", "55", "1", "1"), ok},
+		{"held after its lease", leased + held("claim", "1100000", "1", "1"), illegal},
+		{"held after its lease, renewed", leased + renew + held("claim", "1100000", "1", "1"), ok},
+		{"reclaimed of the dead", dead + claim + claim3("70", "3"), ok},
+		{"reclaimed of the living", dead + claim + claim3("45", "3"), illegal},
+		{"reclaimed after its lease", leased + claim3("1100000", "3") + call("renew", "1", "1200000", "1200001", lease,
+			"KS_FENCED", under1+stamp("1", "3")), ok},
+		{"reclaimed before", leased + claim3("500000", "3") + call("renew", "1", "1200000", "1200001", lease,
+			"KS_FENCED", under1+stamp("1", "3")), illegal},
+		{"reclaimed after its lease, renewed", leased + renew + claim3("1100000", "3") + call("renew", "1", "1200000",
+			"1200001", lease, "KS_FENCED", under1+stamp("1", "3")), illegal},
+		{"renewed after it was reclaimed", leased + claim3("1100000", "3") + call("renew", "1", "1200000", "1200001", lease,
+			"KS_OK", under1+stamp("1", "1")), illegal},
+		{"taken by force", claim + reclaim("33", "35", forced, "KS_OK", stamp("1", "2")) +
+			fenced("1", "47", under1+`"seen":1`, stamp("1", "2")), ok},
+		{"taken of the living without force", claim + reclaim("33", "35", "", "KS_OK", stamp("1", "2")) +
+			fenced("1", "47", under1+`"seen":1`, stamp("1", "2")), illegal},
+		{"taken, and there still", claim + reclaim("33", "35", forced, "KS_OK", stamp("1", "1")), illegal},
+		{"not taken of the living", claim + reclaim("33", "35", "", "KS_HELD", stamp("1", "1")+`,"owner":1`) + done, ok},
+		{"committed from before somebody's claim", claim + release + optimistic("0", stamp("2", "2")), illegal},
+		{"and fenced", claim + release + fenced("3", "48", `"seen":1`, stamp("1", "2")), ok},
+		{"from after it", claim + release + optimistic("2", stamp("2", "2")), ok},
+		{"and fenced all the same", claim + release + fenced("3", "48", `"seen":1,"seen_epoch":2`, stamp("1", "2")), illegal},
+		{"over another's claim", claim + optimistic("1", stamp("2", "1")), illegal},
+		{"a killed claim that was not made", killed("claim", "1", "30", `"value":0`) + get("40", "1", "0", "10"), ok},
+		{"one that was made, and reclaimed", killed("claim", "1", "30", `"value":0`) + get("40", "1", "1", "10") +
+			claim3("50", "3"), ok},
+		{"one that was made by nobody", get("40", "1", "1", "10"), illegal},
+		{"a killed release that was done", claim + killed("release", "1", "40", under1+`"release":true`) +
+			get("50", "1", "2", "10"), ok},
+		{"a killed commit with release that was done by half", claim +
+			killed("commit", "1", "40", under1+put20+`,"release":true`) + get("50", "2", "1", "20"), illegal},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			rounds, err := ReadRounds(strings.NewReader(`{"round":1}` + "\n" + written + c.history))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := resultOf(t, rounds[0]); got != c.want {
+				t.Errorf("%s, not %s", got, c.want)
+			}
+		})
+	}
+}
+
 // A history of real processes.
 func sample(t *testing.T) *Round {
 	t.Helper()
@@ -167,11 +284,38 @@ func TestAlteredSampleIsIllegal(t *testing.T) {
 		})
 		alter("a version ahead", at, func(call *Call) bool {
 			last := &call.Items[len(call.Items)-1]
-			if call.Status != "KS_OK" || last.Told == nil {
-				return false
+			if call.Status != "KS_OK" || last.Told == nil || call.Op == "claim" || call.Op == "renew" {
+				return false // the next one may be of a commit that never came back
 			}
 			*last.Told++
 			return true
+		})
+		alter("an epoch ahead", at, func(call *Call) bool {
+			last := &call.Items[len(call.Items)-1]
+			if call.Status != "KS_OK" || last.Epoch == nil {
+				return false
+			}
+			*last.Epoch += 1000 // the next one may be somebody's who does not tell
+			return true
+		})
+		alter("another's claim", at, func(call *Call) bool {
+			item := &call.Items[0]
+			if item.Grant == 0 || item.GrantOf != call.Worker || call.Status != "KS_OK" {
+				return false
+			}
+			call.Worker, item.GrantOf = call.Worker+1000, call.Worker+1000
+			return true
+		})
+		alter("a true refusal for another", at, func(call *Call) bool {
+			item := &call.Items[0]
+			if call.Op == "reclaim" || (call.Status != "KS_HELD" && call.Status != "KS_FENCED") || item.Epoch == nil {
+				return false
+			}
+			if call.Status == item.Status {
+				call.Status, item.Status = "KS_CONFLICT", "KS_CONFLICT"
+				return true
+			}
+			return false
 		})
 	}
 	t.Logf("%d alterations", altered)
