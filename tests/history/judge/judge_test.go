@@ -86,6 +86,7 @@ func TestByHand(t *testing.T) {
 		{"one that was done", killed + get("0", "100", "2", "20") + get("1", "110", "2", "21"), ok},
 		{"one that was done long after", killed + get("0", "100", "1", "10") + get("1", "110", "2", "21"), ok},
 		{"one that was done by halves", killed + get("0", "100", "2", "20") + get("1", "110", "1", "11"), illegal},
+		{"one whose value is read under another key", killed + get("1", "100", "7", "20"), illegal},
 		{"one that was undone", killed + get("0", "100", "2", "20") + get("0", "110", "1", "10"), illegal},
 		{"one that was done before it began", killed + get("0", "25", "2", "20"), illegal},
 		{"one that was done over another's", killed + put("0", "40", "50", "1", "2", "30") + get("0", "60", "3", "20"), illegal},

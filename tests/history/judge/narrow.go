@@ -218,7 +218,7 @@ func (t *told) hasRoom(item *Item) bool {
 func (t *told) rank(number int, one step, item *Item) (rank uint64, isSure bool) {
 	switch {
 	case one.kind == maybe && number == versions:
-		if at, isRead := t.version[item.Value]; item.Write == "put" && isRead {
+		if at, isRead := t.version[item.Value]; item.Write == "put" && isRead && at.key == item.Key {
 			return 2 * at.number, true
 		}
 		return 0, false
