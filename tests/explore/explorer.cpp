@@ -4,6 +4,8 @@
 #include <random>
 #include <unordered_set>
 
+#include "explore/tracer.hpp"
+
 namespace keystile::explore {
 
 namespace {
@@ -202,6 +204,28 @@ Comparison compare(const Scenario& scenario, const Limits& limits, Pruning other
     comparison.is_sharing_known = second.passes == 1;
     for (const std::uint64_t end : all) comparison.ends_missed += pruned.contains(end) ? 0 : 1;
     return comparison;
+}
+
+void write_traces(const Scenario& scenario, const Plan& plan, std::FILE* file) {
+    World world(scenario);
+    Tracer tracer(world);
+    Random chooser(plan.seed, plan.limits);
+    std::unordered_set<std::string> known;
+    std::uint32_t steps = 0;
+    for (std::uint64_t i = 0; i < plan.random; ++i) {
+        chooser.draw(steps);
+        world.begin();
+        tracer.start();
+        world.machine().run(plan.limits, &chooser, {}, scenario.bodies.data());
+        tracer.stop();
+        steps = std::max(steps, world.machine().steps());
+        const std::string text = tracer.text();
+        const std::string schedule = to_text(world.machine().schedule());
+        (void)world.judge();  // it closes what is open; what is wrong is asked of the spec
+        if (known.insert(text).second)
+            std::fprintf(file, "{\"scenario\":\"%s\",\"schedule\":\"%s\",%s}\n", scenario.name.data(),
+                         schedule.c_str(), text.c_str());
+    }
 }
 
 std::string replay(const Scenario& scenario, const Schedule& schedule, std::FILE* trace) {

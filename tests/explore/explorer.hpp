@@ -43,6 +43,9 @@ struct Comparison {
 };
 Comparison compare(const Scenario& scenario, const Limits& limits, Pruning other);
 
+// plan.random schedules, and what those that differ looked like: a line of JSON each (tracer.hpp).
+void write_traces(const Scenario& scenario, const Plan& plan, std::FILE* file);
+
 // One schedule again, told access by access.
 std::string replay(const Scenario& scenario, const Schedule& schedule, std::FILE* trace);
 

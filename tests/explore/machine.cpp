@@ -169,6 +169,7 @@ void Machine::obey(const Decision& decision) noexcept {
         --crashes_left_;
         self.stores.clear();
         self.is_dead = true;
+        if (on_death != nullptr) on_death(self.number);
         bury(self);
     } else {
         --preemptions_left_;
@@ -197,6 +198,7 @@ void Machine::end_of_current() noexcept {
         --crashes_left_;
         current().stores.clear();
         current().is_dead = true;
+        if (on_death != nullptr) on_death(current_);
     }
     bury(current());
     if (decision.act == Act::kCrash && has_runnable()) end_of_current();

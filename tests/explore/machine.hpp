@@ -54,6 +54,7 @@ public:
 
     // What a process leaves behind in private when it is over, as a number.
     using Remains = std::function<std::uint64_t(int process)>;
+    void (*on_death)(int process) = nullptr;
     // From now on an execution ends where it meets a state that was met before. NULL: none does.
     void remember(States* states, Remains remains) {
         states_ = states;

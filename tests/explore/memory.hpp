@@ -46,6 +46,7 @@ public:
     }
 
     void write(std::size_t offset, const void* from, std::size_t bytes) noexcept;
+    void (*watch)() = nullptr;  // called after each write
     void read(std::size_t offset, void* to, std::size_t bytes) const noexcept {
         copy_word(to, bases_.front() + offset, bytes);
     }

@@ -26,6 +26,7 @@ engine::Status find_or_insert(engine::Session& session, std::string_view name,
                               engine::shm::Slot** slot_out) noexcept;
 
 class History;
+class Tracer;
 struct Scenario;
 
 class World {
@@ -61,6 +62,8 @@ public:
     void trace_to(std::FILE* trace);
     // The first thing that was wrong stays.
     void fail(const std::string& what) noexcept;
+    int processes() const noexcept;
+    Tracer* tracer = nullptr;  // of the executions, if somebody wants to know
     // The simulated clock of the scenario.
     void set_clock(std::uint64_t us) noexcept { now_us_ = us; }
 
