@@ -16,9 +16,10 @@ Examples:
   keystile compact --store file:/var/lib/team)";
 
 void compact(const Globals& globals) {
-    if (!globals.store.starts_with("file:"))
+    if (!globals.store.starts_with("file:")) {
         throw Failure{ExitCode::usage,
                       fmt::format("{} has no journal: only file: stores have one", globals.store)};
+    }
     Store store = Store::attach(globals.store, "compact");
     if (const ks_status status = ks_checkpoint(store.get()); status != KS_OK)
         throw fault(status, globals.store);
