@@ -19,20 +19,20 @@ void Opener::leave() noexcept {
     session.store = nullptr;
 }
 
-Status Opener::put(const std::string& key, const std::string& value, Position* position_out) {
+Status Opener::put(const std::string& key, const std::string& value) {
     CommitRequest request;
     request.data = value.data();
     request.size = value.size();
-    return commit(key, request, position_out);
+    return commit(key, request);
 }
 
-Status Opener::remove(const std::string& key, Position* position_out) {
+Status Opener::remove(const std::string& key) {
     CommitRequest request;
     request.is_delete = true;
-    return commit(key, request, position_out);
+    return commit(key, request);
 }
 
-Status Opener::commit(const std::string& name, CommitRequest request, Position* position_out) {
+Status Opener::commit(const std::string& name, CommitRequest request) {
     const KeyBytes key{reinterpret_cast<const std::byte*>(name.data()), name.size()};
     const std::uint64_t hash = hash_of(key, store.hash_seed);
     shm::Slot* slot = nullptr;
@@ -42,9 +42,7 @@ Status Opener::commit(const std::string& name, CommitRequest request, Position* 
     const ReadResult now = read_slow(store.segment, *slot, nullptr, 0);
     request.seen = store.stamp_of(now.word);
     Receipt receipt;
-    s = engine::commit(session, *slot, request, &receipt);
-    if (s == Status::kOk && position_out != nullptr) *position_out = receipt.now.version();
-    return s;
+    return engine::commit(session, *slot, request, &receipt);
 }
 
 }  // namespace keystile::testing

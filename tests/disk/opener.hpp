@@ -16,10 +16,9 @@ struct Opener {
     engine::Status open(const std::string& folder, const std::string& segments);
     void leave() noexcept;  // what was committed stays where it is, written or not
 
-    // Over whatever is there. *position_out: the commit's.
-    engine::Status put(const std::string& key, const std::string& value,
-                       engine::Position* position_out = nullptr);
-    engine::Status remove(const std::string& key, engine::Position* position_out = nullptr);
+    // Over whatever is there.
+    engine::Status put(const std::string& key, const std::string& value);
+    engine::Status remove(const std::string& key);
 
     engine::Position end() const { return engine::ring_tail(store.segment) + 1; }
     engine::Status flush_all() { return engine::flush(store, end(), true); }
@@ -31,8 +30,7 @@ struct Opener {
     engine::Session session;
 
 private:
-    engine::Status commit(const std::string& key, engine::CommitRequest request,
-                          engine::Position* position_out);
+    engine::Status commit(const std::string& key, engine::CommitRequest request);
 };
 
 }  // namespace keystile::testing

@@ -2,7 +2,6 @@
 // recovery reads is the state after some prefix of the commits, one that holds all that was acknowledged. While a
 // checkpoint is made, and what it replaces goes.
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 #include <utility>
 
@@ -17,11 +16,6 @@ namespace {
 using namespace engine;
 
 using State = std::map<std::string, std::string>;
-
-std::uint64_t number_of(const char* name, std::uint64_t otherwise) {
-    const char* text = std::getenv(name);
-    return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
-}
 
 // What a recovery of this directory comes to.
 struct Recovered final : HistoryVisitor {
@@ -53,16 +47,12 @@ public:
         states_.push_back({});
         power_.before_step = [this](const DiskStep& step) {
             ++steps_;
-            if (wrong_.empty())
-                wrong_ = judge(folder_.path());  // everybody is killed here, by what did not lose power
-            for (std::uint64_t i = 0; i < losses_ && wrong_.empty(); ++i) {
-                Dice dice(seed_ + static_cast<std::uint64_t>(steps_) * 1000 + i);
-                power_.rebuild(after_.path(), dice);
-                wrong_ = judge(after_.path());
+            if (wrong_.empty()) {
+                wrong_ = judge_step();
+                if (!wrong_.empty()) wrong_ += " before step " + std::to_string(steps_) + ", " + step.path;
             }
-            if (!wrong_.empty() && wrong_.find(" before step ") == std::string::npos)
-                wrong_ += " before step " + std::to_string(steps_) + ", " + step.path;
-            return wrong_.empty() ? fault_ ? fault_(step) : 0 : ECANCELED;
+            if (!wrong_.empty()) return ECANCELED;
+            return fault_ ? fault_(step) : 0;
         };
     }
 
@@ -100,6 +90,17 @@ public:
     const std::string& wrong() const { return wrong_; }
 
 private:
+    // Everybody is killed here, and then the power goes, this way and that.
+    std::string judge_step() {
+        std::string wrong = judge(folder_.path());
+        for (std::uint64_t i = 0; i < losses_ && wrong.empty(); ++i) {
+            Dice dice(seed_ + static_cast<std::uint64_t>(steps_) * 1000 + i);
+            power_.rebuild(after_.path(), dice);
+            wrong = judge(after_.path());
+        }
+        return wrong;
+    }
+
     std::string judge(const std::string& path) const {
         Directory directory;
         DirectoryOptions options;
@@ -123,8 +124,8 @@ private:
     Folder folder_, segments_, after_;
     Opener opener_;
     PowerLoss power_;
-    std::uint64_t seed_ = number_of("KEYSTILE_SEED", 20260102);
-    std::uint64_t losses_ = number_of("KEYSTILE_LOSSES", 2);
+    std::uint64_t seed_ = number_from_env("KEYSTILE_SEED", 20260102);
+    std::uint64_t losses_ = number_from_env("KEYSTILE_LOSSES", 2);
     std::vector<State> states_;  // after each commit
     std::size_t acknowledged_ = 0;
     std::function<int(const DiskStep&)> fault_;
@@ -135,8 +136,8 @@ private:
 TEST(StorePower, NothingAcknowledgedIsLostWhileCheckpointsReplaceTheJournal) {
     StorePower t;
     t.open();
-    const std::string large(550'000,
-                            'x');  // the first file is full after two: a checkpoint begins where none is yet
+    // Two of them fill the first file, so that a checkpoint begins where none is yet; and a checkpoint's buffer.
+    const std::string large(550'000, 'x');
     for (int round = 0; round < 3; ++round) {
         const std::string number = std::to_string(round);
         for (int i = 0; i < 20; ++i) t.put("small " + std::to_string(i), number);

@@ -15,6 +15,15 @@ std::uint64_t bare(ks_stamp stamp) {
     return stamp.epoch & kEpochMask;
 }
 
+// A call's one item, of this key and about the claim of that epoch (0: none yet).
+Item& only_item(Call& call, int key, std::uint64_t grant, std::uint32_t grant_of) {
+    Item& item = call.items[call.count++];
+    item.key = static_cast<std::int8_t>(key);
+    item.grant = grant;
+    item.grant_of = grant_of;
+    return item;
+}
+
 }  // namespace
 
 bool Worker::is_holding() const {
@@ -58,8 +67,7 @@ void Worker::lose(int key, const Item& item) {
 
 void Worker::claim(int key) {
     Call& call = draft(Op::kClaim);
-    Item& item = call.items[call.count++];
-    item.key = static_cast<std::int8_t>(key);
+    Item& item = only_item(call, key, 0, 0);
     ks_claim_options options{};
     options.struct_size = sizeof options;
     if (dice_.one_in(2)) options.lease_ns = dice_.between(kLeaseLeastNs, kLeaseMostNs);
@@ -84,10 +92,7 @@ void Worker::claim(int key) {
 
 void Worker::renew(int key, const Hold& hold) {
     Call& call = draft(Op::kRenew);
-    Item& item = call.items[call.count++];
-    item.key = static_cast<std::int8_t>(key);
-    item.grant = bare(hold.grant.stamp);
-    item.grant_of = hold.of;
+    Item& item = only_item(call, key, bare(hold.grant.stamp), hold.of);
     if (!dice_.one_in(3)) call.lease_ns = dice_.between(kLeaseLeastNs, kLeaseMostNs);
     const ks_grant grant = hold.grant;
     ks_receipt receipt{};
@@ -101,10 +106,7 @@ void Worker::renew(int key, const Hold& hold) {
 
 void Worker::release(int key, const Hold& hold) {
     Call& call = draft(Op::kRelease);
-    Item& item = call.items[call.count++];
-    item.key = static_cast<std::int8_t>(key);
-    item.grant = bare(hold.grant.stamp);
-    item.grant_of = hold.of;
+    Item& item = only_item(call, key, bare(hold.grant.stamp), hold.of);
     item.is_releasing = true;
     const ks_grant grant = hold.grant;
     ks_receipt receipt{};
@@ -122,9 +124,7 @@ void Worker::reclaim(int key) {
     const ks_stamp seen = memory_[key].stamp;
     if (seen.epoch % 2 == 0) return;
     Call& call = draft(Op::kReclaim);
-    Item& item = call.items[call.count++];
-    item.key = static_cast<std::int8_t>(key);
-    item.grant = bare(seen);
+    Item& item = only_item(call, key, bare(seen), 0);
     call.is_forced = dice_.one_in(3);
     const ks_bytes name = bytes_of(key_name(key));
     ks_receipt receipt{};
