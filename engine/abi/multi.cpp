@@ -1,9 +1,9 @@
 // The C calls of transactions. A ks_multi is memory of this process: what was read, expected and asked for, until the
 // commit makes an operation of it.
+#include <bit>
 #include <cstring>
 #include <new>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "abi/abi.hpp"
@@ -15,6 +15,7 @@ using namespace keystile::engine::abi;
 namespace {
 
 struct Item {
+    explicit Item(shm::Slot& slot) noexcept { key.slot = &slot; }
     MultiKey key;
     bool has_seen = false;    // read or expected: the commit compares it
     bool is_written = false;  // put, deleted or released: once
@@ -23,7 +24,7 @@ struct Item {
     std::size_t value_at = 0;  // in ks_multi::values
 };
 
-// From so many keys on, they are looked up in a map instead of one after the other.
+// Up to so many keys are looked through one after the other.
 constexpr std::size_t kManyItems = 16;
 
 }  // namespace
@@ -32,11 +33,11 @@ struct ks_multi {
     std::uint64_t magic = 0;
     ks_session* session = nullptr;
     std::vector<Item> items;
-    std::unordered_map<const shm::Slot*, std::size_t> places;  // of the items from kManyItems on
-    std::vector<char> values;                                  // of the puts, one behind the other
-    std::vector<MultiKey*> order;                              // by slot, as the engine wants them
-    ks_status spoilt = KS_OK;                                  // what the first refused call answered
-    std::string reason;                                        // the sentence that told it
+    std::vector<std::uint32_t> places;  // of more than kManyItems: index + 1, an open hash by slot, at most half full
+    std::vector<char> values;           // of the puts, one behind the other
+    std::vector<MultiKey*> order;       // by slot, as the engine wants them
+    ks_status spoilt = KS_OK;           // what the first refused call answered
+    std::string reason;                 // the sentence that told it
     bool is_over = false;
     bool is_told = false;  // over, and the keys were compared: their stamps of now are known
 };
@@ -87,13 +88,36 @@ ks_status on(ks_multi* multi, Call call) noexcept {
     return s < 0 || s == KS_FENCED ? spoil(*multi, s) : s;
 }
 
+// Where the slot's index is, or would be.
 template <class Multi>  // const or not
+auto& place_of(Multi& multi, const shm::Slot* slot) noexcept {
+    const std::size_t mask = multi.places.size() - 1;
+    std::size_t at = reinterpret_cast<std::uintptr_t>(slot) / sizeof(shm::Slot) * kKeyMultiplier >> 32;
+    while (multi.places[at & mask] != 0 && multi.items[multi.places[at & mask] - 1].key.slot != slot) ++at;
+    return multi.places[at & mask];
+}
+
+template <class Multi>
 auto find_item(Multi& multi, const shm::Slot* slot) -> decltype(multi.items.data()) {
-    for (std::size_t i = 0; i < multi.items.size() && i < kManyItems; ++i) {
-        if (multi.items[i].key.slot == slot) return &multi.items[i];
+    if (!multi.places.empty()) {
+        const std::uint32_t place = place_of(multi, slot);
+        return place != 0 ? &multi.items[place - 1] : nullptr;
     }
-    const auto it = multi.items.size() > kManyItems ? multi.places.find(slot) : multi.places.end();
-    return it != multi.places.end() ? &multi.items[it->second] : nullptr;
+    for (auto& item : multi.items) {
+        if (item.key.slot == slot) return &item;
+    }
+    return nullptr;
+}
+
+// The slot of a key; mostly of the one that was mentioned last.
+ks_status slot_for(const ks_multi& multi, ks_bytes key, shm::Slot** slot_out) noexcept {
+    Session& session = multi.session->session;
+    const KeyBytes bytes{key.data, key.size};
+    if (!multi.items.empty() && bytes.is_inline()) {
+        *slot_out = multi.items.back().key.slot;
+        if (is_key_equal(session.store->segment, **slot_out, bytes, 0)) return KS_OK;
+    }
+    return find_or_insert(session, key, slot_out);
 }
 
 // A call about a key, which is its slot. `call` gets its item, too, nullptr if this would be its first mention: it
@@ -106,7 +130,7 @@ ks_status on_key(ks_multi& multi, ks_bytes key, Call call) noexcept {
     const Entered entered(multi.session);
     return guarded([&]() -> ks_status {
         shm::Slot* slot = nullptr;
-        if (const ks_status s = find_or_insert(multi.session->session, key, &slot); s != KS_OK) return s;
+        if (const ks_status s = slot_for(multi, key, &slot); s != KS_OK) return s;
         Item* const item = find_item(multi, slot);
         if (item == nullptr && multi.items.size() == KS_MULTI_KEYS_MAX) {
             return fault(KS_E_ARGUMENT, "a transaction has at most %u keys", KS_MULTI_KEYS_MAX);
@@ -119,10 +143,12 @@ Item& item_of(ks_multi& multi, shm::Slot& slot, Item* found) {
     if (found != nullptr) return *found;
     const std::size_t count = multi.items.size();
     if (count == multi.items.capacity()) multi.items.reserve(2 * count + 8);
-    if (count >= kManyItems) multi.places.emplace(&slot, count);  // the last that may throw
-    Item& item = multi.items.emplace_back();
-    item.key.slot = &slot;
-    return item;
+    if (count >= kManyItems && multi.places.size() < 2 * (count + 1)) {  // the last that may throw
+        multi.places.assign(std::bit_ceil(4 * count), 0);
+        for (std::uint32_t i = 0; i < count; ++i) place_of(multi, multi.items[i].key.slot) = i + 1;
+    }
+    if (count >= kManyItems) place_of(multi, &slot) = static_cast<std::uint32_t>(count + 1);
+    return multi.items.emplace_back(slot);
 }
 
 // A slot's key where it lies: it never changes, so a view of shared memory is as good as a copy.
@@ -195,20 +221,16 @@ void gather(ks_multi& multi) {
 ks_status tell_item(const ks_multi& multi, const Item& item, ks_multi_result* result_out) noexcept {
     const MultiKey& key = item.key;
     const Store& store = *multi.session->session.store;
-    ks_multi_result told{};
-    if (const ks_status s = key_bytes_of(store.segment, *key.slot, &told.key); s != KS_OK) return s;
-    told.has_grant = item.has_grant ? 1 : 0;
+    ks_bytes bytes{};
+    if (const ks_status s = key_bytes_of(store.segment, *key.slot, &bytes); s != KS_OK) return s;
+    ks_receipt receipt{};
+    ks_status status = key.status < Status::kOk ? static_cast<ks_status>(key.status) : KS_OK;
+    receipt.stamp = to_c(key.seen);
     if (multi.is_told) {
-        told.status = static_cast<ks_status>(key.status);
-        ks_receipt receipt{};
-        tell(store, key.receipt.now, key.receipt.owner, told.status, &receipt);
-        told.stamp = receipt.stamp;
-        told.owner = receipt.owner;
-    } else {
-        told.status = key.status < Status::kOk ? static_cast<ks_status>(key.status) : KS_OK;
-        told.stamp = to_c(key.seen);
+        status = static_cast<ks_status>(key.status);
+        tell(store, key.receipt.now, key.receipt.owner, status, &receipt);
     }
-    *result_out = told;
+    *result_out = {bytes, status, item.has_grant ? 1u : 0u, receipt.stamp, receipt.owner};
     return KS_OK;
 }
 
@@ -230,7 +252,7 @@ ks_status ks_multi_begin(ks_session* session, ks_multi** multi_out) {
 
 void ks_multi_reset(ks_multi* multi) {
     if (!is_alive(multi)) return;
-    if (multi->items.size() > kManyItems) multi->places.clear();
+    multi->places.clear();
     multi->items.clear();
     multi->values.clear();
     multi->spoilt = KS_OK;

@@ -20,12 +20,12 @@ constexpr Holding other_value(Holding h) noexcept {
     return h == Holding::kValue ? Holding::kOtherValue : Holding::kValue;
 }
 
-// The block that a session's last commit replaced, kept HELD for its next one (arena/spare.hpp).
+// A block that a session has no more use for, kept HELD for its next commit (arena/spare.hpp).
 struct Spare {
     Ref ref = 0;
     std::uint64_t ctl = 0;  // HELD(id)
     SizeClass size_class = 0;
-    Holding holding = Holding::kOtherValue;
+    Holding holding;  // that names it
     std::uint32_t misses = 0;
 };
 
@@ -79,7 +79,8 @@ public:
         engine::count(record_->total.value[counter], more);
     }
 
-    Spare spare;
+    Spare spare{.holding = Holding::kOtherValue};           // the value that the last commit replaced
+    Spare spare_descriptor{.holding = Holding::kDescriptor};  // of the last operation of several keys
     std::array<Hints, kClasses> hints{};
     std::array<Cursor, kClasses> cursors{};
 

@@ -4,6 +4,7 @@
 // B4  keep: record the ref in the holding that the new value does not use, then CAS ctl PUBLISHED(old id) ->
 //     HELD(fresh id). From exactly the old id, as any free. A death before: the session line names the block.
 //     After: the holding does.
+// B5  A session's descriptor likewise, once its operation is over; the holding names it all the while.
 // A spare is given back when the session closes, and when the next commits keep needing another size.
 #pragma once
 
@@ -13,10 +14,16 @@ namespace keystile::engine {
 
 inline constexpr std::uint32_t kSpareMissesMax = 8;
 
-inline void drop_spare(Lane& lane) noexcept {
-    Spare& spare = lane.spare;
+// A larger one is not worth keeping: as many bytes as an operation of 64 keys has.
+inline constexpr std::uint64_t kSpareDescriptorMax = 4096;
+
+inline void drop_spare(Lane& lane, Spare& spare) noexcept {
     if (spare.ref != 0) free_exact(lane, spare.ref, spare.ctl);
     spare.ref = 0;
+}
+inline void drop_spares(Lane& lane) noexcept {
+    drop_spare(lane, lane.spare);
+    drop_spare(lane, lane.spare_descriptor);
 }
 
 [[gnu::always_inline]] inline BlockGrant take_spare(Lane& lane) noexcept {
@@ -56,18 +63,32 @@ inline void drop_spare(Lane& lane) noexcept {
     if (spare.ref != 0 && bytes <= kClassBytesMax && spare.size_class == class_of(bytes)) [[likely]] {
         return take_spare(lane);
     }
-    if (spare.ref != 0 && ++spare.misses >= kSpareMissesMax) drop_spare(lane);
+    if (spare.ref != 0 && ++spare.misses >= kSpareMissesMax) drop_spare(lane, spare);
     return allocate(lane, bytes, lane.note(other_value(spare.holding)));
 }
 
-// The block that a commit replaced, known to be PUBLISHED(`ctl`) when the word still named it: keep it or
+// A descriptor: the spare if it is large enough, else a fresh one. There is one holding for the two, so not both.
+inline BlockGrant allocate_descriptor(Lane& lane, std::uint64_t bytes) noexcept {
+    Spare& spare = lane.spare_descriptor;
+    if (spare.ref != 0 && bytes <= bytes_of(spare.size_class)) {
+        const BlockGrant grant{spare.ref, Status::kOk, spare.ctl};
+        spare.ref = 0;
+        return grant;
+    }
+    drop_spare(lane, spare);
+    shm::Atomic32& note = lane.note(spare.holding);
+    const BlockGrant grant = allocate(lane, bytes, note);
+    return grant.status == Status::kFull ? allocate_larger(lane, bytes, note) : grant;
+}
+
+// A block that was PUBLISHED(`ctl`) while something led to it, and that nothing needs any more: keep it as `spare`, or
 // free it.
-[[gnu::always_inline]] inline void keep_or_free(Lane& lane, Ref ref, std::uint64_t ctl) noexcept {
-    Spare& spare = lane.spare;
+[[gnu::always_inline]] inline void keep_or_free(Lane& lane, Spare& spare, Ref ref,
+                                                std::uint64_t ctl) noexcept {
     const SizeClass size_class = class_at(lane.segment(), ref);
     const OwnerId id = spare.ref == 0 && size_class != kClasses ? lane.next_id() : 0;
     if (id == 0) [[unlikely]] {
-        free_exact(lane, ref, ctl);
+        if (!free_exact(lane, ref, ctl)) finish_free(lane.segment(), ref);
         return;
     }
     auto* head = lane.segment().at_checked<shm::BlockHead>(ref);  // the caller read its ctl
@@ -80,7 +101,7 @@ inline void drop_spare(Lane& lane) noexcept {
     //   block can be ended, and only by one.
     if (!head->ctl.compare_exchange_strong(expected, owned(Tag::kHeld, id), memory_order_acq_rel,
                                            memory_order_relaxed)) {
-        return;  // somebody else freed it: the reaper, which took us for dead
+        return;  // somebody else freed it: the reaper, which took us for dead, or another recycler
     }
     // order[arena.keep.fill]: release fence, as arena.fill; partner: the reader's acquire fence.
     boost::atomic_thread_fence(memory_order_release);

@@ -15,15 +15,14 @@ constexpr int kRecyclesMax = 4;
 constexpr int kTurnsMax = 1 << 18;
 constexpr int kTurnInVain = 1 << 10;
 
-// Our own operation is mostly the next to go.
+}  // namespace
+
 void recycle_behind(Segment& segment, Lane& lane) noexcept {
     for (int i = 0; i < kRecyclesMax; ++i) {
         const bool is_long = ring_tail(segment) - ring_head(segment) > kBacklogMax;
         if (!recycle_next(segment, &lane, is_long)) break;
     }
 }
-
-}  // namespace
 
 Status publish_operation(Session& session, const BlockGrant& written, Position reserved,
                          Position* position_out) noexcept {

@@ -27,6 +27,9 @@ inline void sign_operation(const Store& store, shm::Atomic64& signature, void* b
 Status publish_operation(Session& session, const BlockGrant& written, Position reserved,
                          Position* position_out) noexcept;
 
+// Recycle what is next to go: mostly one's own, or what waited for it.
+void recycle_behind(Segment& segment, Lane& lane) noexcept;
+
 // Bring the published operation to its end. kOk: committed. kBusy: aborted. kCorrupt: the ring does not tell.
 Status run_operation(Session& session, Position p) noexcept;
 

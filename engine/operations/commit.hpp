@@ -170,7 +170,7 @@ inline void arm_line(shm::Lane& line, Ref slot, Ref old_ref, std::uint64_t old_c
                 !KEYSTILE_GUARD("commit.early_id"))  // off: the id is read when it is needed (E3)
                 old_ctl = peek(segment.at_checked<shm::BlockHead>(word.ref())->ctl);
             if (old_ctl != 0) [[likely]]
-                keep_or_free(lane, word.ref(), old_ctl);
+                keep_or_free(lane, lane.spare, word.ref(), old_ctl);
             KEYSTILE_CRASH_POINT("operations.commit.before_wake");
             wake(slot);
             receipt_out->now = next;

@@ -1,6 +1,7 @@
 #include "operations/multi.hpp"
 
 #include "operations/author.hpp"
+#include "operations/draft.hpp"
 
 namespace keystile::engine {
 
@@ -53,85 +54,6 @@ Status graver(Status a, Status b) noexcept {
     return weight(b) > weight(a) ? b : a;
 }
 
-bool is_writing(const MultiKey& key) noexcept {
-    return key.step == MultiStep::kPut || (key.step == MultiStep::kDelete && !key.judged.is_void);
-}
-
-// An operation while its author alone knows it.
-class Draft {
-public:
-    explicit Draft(Session& session) noexcept : session_(session), lane_(session.lane) {}
-
-    // The descriptor, its entries empty. kFull, kExhausted, kCorrupt.
-    Status begin(std::size_t count) noexcept {
-        const std::uint64_t bytes = descriptor_bytes(count) + signature_bytes(*session_.store);
-        shm::Atomic32& note = lane_.note(Holding::kDescriptor);
-        grant_ = allocate(lane_, bytes, note);
-        if (grant_.status == Status::kFull) grant_ = allocate_larger(lane_, bytes, note);
-        if (grant_.status != Status::kOk) return grant_.status;
-        descriptor_ = lane_.segment().at<shm::Descriptor>(grant_.ref, bytes);
-        if (descriptor_ == nullptr) return Status::kCorrupt;
-        poke(descriptor_->head.version, Position{0});
-        poke(descriptor_->head.content,
-             pack(BlockContent{static_cast<std::uint32_t>(count * sizeof(shm::Entry)), lane_.id().index,
-                               BlockKind::kDescriptor, 0}));
-        for (std::size_t i = 0; i < count; ++i) poke(descriptor_->entry[i].fresh, Ref{0});
-        sign_operation(*session_.store, descriptor_->signature, &descriptor_->entry[count]);
-        // order[multi.mark]: release. Partner: reap_descriptor's acquire: from now on the entries are this life's
-        //   (D3). A crash before: the reaper frees the block alone.
-        descriptor_->mark.store(id_of(grant_.ctl), memory_order_release);
-        return Status::kOk;
-    }
-
-    // Entry i, with its block if it writes one. kFull, kExhausted, kCorrupt.
-    Status add(std::size_t i, const MultiKey& key) noexcept {
-        const Judged& judged = key.judged;
-        shm::Entry& entry = descriptor_->entry[i];
-        poke(entry.expected[0], judged.word.raw().lo);
-        poke(entry.expected[1], judged.word.raw().hi);
-        poke(entry.old_ctl, judged.old_ctl);
-        poke(entry.slot, lane_.segment().ref_of(key.slot));
-        poke(entry.is_released, key.is_releasing ? 1u : 0u);
-        if (!is_writing(key)) return Status::kOk;
-        const bool is_delete = key.step == MultiStep::kDelete;
-        const std::size_t size = is_delete ? 0 : key.size;
-        BlockGrant fresh = allocate(lane_, sizeof(shm::Block) + size, entry.fresh);
-        if (fresh.status == Status::kFull)
-            fresh = allocate_larger(lane_, sizeof(shm::Block) + size, entry.fresh);
-        if (fresh.status != Status::kOk) {
-            poke(entry.fresh, Ref{0});  // the last one that was tried is not ours
-            return fresh.status;
-        }
-        poke(entry.fresh_ctl, with_tag(fresh.ctl, Tag::kPublished));
-        shm::Block* block = fill_value(lane_, fresh.ref, *key.slot, judged.word.version() + 1, key.data, size,
-                                       kOfOperation | (is_delete ? kTombstone : 0));
-        if (block == nullptr) return Status::kCorrupt;
-        publish(block->head, fresh.ctl);
-        return Status::kOk;
-    }
-
-    // Give everything back: nobody has seen it.
-    void drop(std::size_t entries) noexcept {
-        if (descriptor_ == nullptr) return;
-        for (std::size_t i = 0; i < entries; ++i) {
-            const shm::Entry& entry = descriptor_->entry[i];
-            if (peek(entry.fresh) != 0) free_exact(lane_, peek(entry.fresh), peek(entry.fresh_ctl));
-        }
-        free_exact(lane_, grant_.ref, peek(descriptor_->head.ctl));  // HELD, or published once in vain
-    }
-
-    // Into the ring. kOk: *position_out; from now on it is everybody's. kExhausted, kCorrupt.
-    Status publish_it(Position reserved, Position* position_out) noexcept {
-        return publish_operation(session_, grant_, reserved, position_out);
-    }
-
-private:
-    Session& session_;
-    Lane& lane_;
-    BlockGrant grant_;
-    shm::Descriptor* descriptor_ = nullptr;
-};
-
 }  // namespace
 
 Status commit_multi(Session& session, MultiKey* const* keys, std::size_t count) noexcept {
@@ -149,37 +71,32 @@ Status commit_multi(Session& session, MultiKey* const* keys, std::size_t count) 
             count_answer(session.lane, worst);
             return worst;
         }
-        Draft draft(session);
-        Status s = draft.begin(count);
-        std::size_t added = 0;
-        while (s == Status::kOk && added < count) {
-            s = draft.add(added, *keys[added]);
-            ++added;
-        }
+        Draft draft(session, keys, count);
+        Status s = draft.write();
         Position p = 0;
-        if (s == Status::kOk) s = draft.publish_it(reserved, &p);
+        if (s == Status::kOk) s = draft.publish(reserved, &p);
         if (s != Status::kOk) {
-            draft.drop(added);
+            draft.drop();
             return s;
         }
-        s = run_operation(session, p);
+        s = draft.run(p);
         if (s == Status::kBusy) {
             session.lane.count(shm::kRetries);
             continue;
         }
         if (s != Status::kOk) return s;
+        std::uint64_t writes = 0, bytes = 0, releases = 0;
         for (std::size_t i = 0; i < count; ++i) {
-            const bool writes = is_writing(*keys[i]);
-            SlotWord now = keys[i]->judged.word;
-            if (writes) {  // the receipt tells version and epoch
-                now = SlotWord(version_after(session.store->segment, p, now.version()), now.epoch(), 0);
-            }
-            if (keys[i]->is_releasing) now = next_epoch(now);
-            keys[i]->receipt.now = now;
-            if (writes) session.lane.count(shm::kCommits);
-            if (writes && keys[i]->step == MultiStep::kPut) session.lane.count(shm::kBytes, keys[i]->size);
-            if (keys[i]->is_releasing) session.lane.count(shm::kReleases);
+            MultiKey& key = *keys[i];
+            key.receipt.now =
+                committed_word(session.store->segment, p, key.judged.word, key.fresh, key.is_releasing);
+            writes += key.fresh != 0 ? 1 : 0;
+            bytes += key.fresh != 0 && key.step == MultiStep::kPut ? key.size : 0;
+            releases += key.is_releasing ? 1 : 0;
         }
+        session.lane.count(shm::kCommits, writes);
+        session.lane.count(shm::kBytes, bytes);
+        if (releases != 0) session.lane.count(shm::kReleases, releases);
         return Status::kOk;
     }
 }

@@ -34,7 +34,10 @@ struct MultiKey {
 
     Status status = Status::kOk;  // kOk, kConflict, kFenced, kHeld, or a fault
     Receipt receipt;              // the word now; kOk of all: the new one
-    Judged judged;                // commit_multi's own
+    // commit_multi's own
+    Judged judged;
+    Ref fresh = 0;  // the block it made, and its ctl
+    std::uint64_t fresh_ctl = 0;
 };
 
 // Judge a key's word as a single commit would. kOk: key.judged is what an operation may expect. Else what it is told.

@@ -135,7 +135,7 @@ void reap_descriptor(Segment& segment, const Remains& dead) noexcept {
     const auto* draft = segment.at<const shm::Descriptor>(ref, descriptor_bytes(0));
     const BlockContent content = unpack_content(peek(head->content));
     const std::size_t count = content.size / sizeof(shm::Entry);
-    // order[reaper.draft]: acquire. Partner: multi.mark: the entries are of this life.
+    // order[reaper.draft]: acquire. Partner: draft.mark: the entries are of this life.
     const bool is_draft = draft != nullptr && draft->mark.load(memory_order_acquire) == id_of(ctl) &&
                           content.kind == BlockKind::kDescriptor && count <= kMultiKeysMax &&
                           segment.at<const shm::Descriptor>(ref, descriptor_bytes(count)) != nullptr;

@@ -15,11 +15,6 @@ void tell_author(const Segment& segment, std::uint32_t session, Position p, Cell
         pending, outcome_word(p, state), memory_order_release, memory_order_relaxed);
 }
 
-// By its exact ctl (R8), and to the end, should another recycler have died inside it.
-void free_whole(Segment& segment, Lane* lane, Ref ref, std::uint64_t ctl) noexcept {
-    if (!free_exact(segment, lane, ref, ctl)) finish_free(segment, ref);
-}
-
 // Free what the operation leaves behind: the blocks it replaced, or, aborted, the ones it made; then the descriptor.
 void free_remains(Segment& segment, Lane* lane, const OperationView& operation, RingCell cell) noexcept {
     for (std::size_t i = 0; i < operation.count(); ++i) {
@@ -30,11 +25,7 @@ void free_remains(Segment& segment, Lane* lane, const OperationView& operation, 
         if (cell.state() == CellState::kAborted) {
             free_whole(segment, lane, entry.fresh, entry.fresh_ctl);
         } else if (entry.old_ctl != 0) {
-            const Ref old = SlotWord(entry.expected).ref();
-            const auto* head = segment.at<shm::BlockHead>(old);
-            const bool is_exact =
-                head == nullptr || KEYSTILE_GUARD("recycle.exact_id");  // off: by an id read late (E3)
-            free_whole(segment, lane, old, is_exact ? entry.old_ctl : peek(head->ctl));
+            free_replaced(segment, lane, SlotWord(entry.expected).ref(), entry.old_ctl);
         }
     }
     if (operation.is_single()) return;  // its block is the key's value now, or freed above

@@ -12,23 +12,11 @@ constexpr int kTurnsMax = 1 << 12;
 constexpr int kDecidesMax = 16;  // after so many times so many turns it is damage
 
 struct Frame {
-    Position p = 0;
-    std::size_t next = 0;  // the entries before it have our INTENT
+    Position p;
+    std::size_t next;  // the entries before it have our INTENT
 };
 
 Status move_on(const Segment& segment, shm::Slot& slot, SlotWord word) noexcept;
-
-// Before a word is overwritten: whoever installed it is marked (R2), or he could be told ABORTED, for the word that he
-// looks for is gone. Only where a version is a position (E1).
-void ensure(const Segment& segment, SlotWord word) noexcept {
-    if (!segment.is_durable() && KEYSTILE_GUARD("ring.ensure_durable_only")) return;
-    const Position p = word.version();
-    const RingCell cell = p != 0 ? load_cell(segment, p) : RingCell();
-    if (p == 0 || !is_ready(segment, p, cell) || !KEYSTILE_GUARD("ring.ensure")) return;
-    KEYSTILE_CRASH_POINT("operations.ensure.before_mark");
-    // order: full (locked), ring.cas_cell. A crash before or after it: the next who overwrites does it, or has it done.
-    cas_cell(segment, p, cell, cell.with(CellState::kCommitted));
-}
 
 // What stands in the slot's way: the position of an undecided operation, or 0: look again.
 Position clear_intent(const Segment& segment, shm::Slot& slot, SlotWord word, Status* status_out) noexcept {
@@ -169,13 +157,13 @@ Status move_on(const Segment& segment, shm::Slot& slot, SlotWord word) noexcept 
 
 }  // namespace
 
-SlotWord final_word(const Segment& segment, Position p, const OperationEntry& entry,
-                    CellState decided) noexcept {
-    SlotWord word(entry.expected);
-    if (decided != CellState::kCommitted) return word;
-    if (entry.fresh != 0)
-        word = SlotWord(version_after(segment, p, word.version()), word.epoch(), entry.fresh);
-    return entry.is_released ? next_epoch(word) : word;
+void mark_installer(const Segment& segment, SlotWord word) noexcept {
+    const Position p = word.version();
+    const RingCell cell = p != 0 ? load_cell(segment, p) : RingCell();
+    if (p == 0 || !is_ready(segment, p, cell) || !KEYSTILE_GUARD("ring.ensure")) return;
+    KEYSTILE_CRASH_POINT("operations.ensure.before_mark");
+    // order: full (locked), ring.cas_cell. A crash before or after it: the next who overwrites does it, or has it done.
+    cas_cell(segment, p, cell, cell.with(CellState::kCommitted));
 }
 
 void decide(const Segment& segment, Position p) noexcept {
@@ -227,12 +215,12 @@ Status settle(const Segment& segment, shm::Slot& slot, SlotWord word) noexcept {
     return move_on(segment, slot, word);
 }
 
-Status load_settled(const Segment& segment, shm::Slot& slot, SlotWord* word_out) noexcept {
-    for (;;) {  // lock-free: another turn only if an operation was settled
-        *word_out = load_word(slot);
-        if (!word_out->is_intent()) return Status::kOk;
+Status settle_until_clean(const Segment& segment, shm::Slot& slot, SlotWord* word_out) noexcept {
+    while (word_out->is_intent()) {  // lock-free: another turn only if an operation was settled
         if (const Status s = settle(segment, slot, *word_out); s != Status::kOk) return s;
+        *word_out = load_word(slot);
     }
+    return Status::kOk;
 }
 
 Status see_through(const Segment& segment, const shm::Slot& slot, SlotWord word,

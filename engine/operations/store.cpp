@@ -74,7 +74,7 @@ Status open_session(Store& store, Session* session_out) noexcept {
 void close_session(Session& session) noexcept {
     if (session.store == nullptr || session.store->segment.is_read_only()) return;
     const SessionId id = session.lane.id();
-    drop_spare(session.lane);
+    drop_spares(session.lane);
     KEYSTILE_CRASH_POINT("operations.session_close.before_close");
     close_session(session.store->segment, id.index,
                   pack(SessionState{true, id.generation, session.store->self}));

@@ -133,7 +133,7 @@ void World::judge_store() {
     for (const int key : {kMain, kOther}) {
         if (observer.update(key, 'z') != Status::kOk) fail("a key cannot be written any more");
     }
-    drop_spare(session(kObserver).lane);
+    drop_spares(session(kObserver).lane);
     if (!wrong_.empty() || clean_.contains(memory_.fingerprint())) return;
     CheckReport report;
     const auto tell = [](void* user, const char* text) {

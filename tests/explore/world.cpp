@@ -166,7 +166,8 @@ std::uint64_t World::left_by(int process) const noexcept {
     for (const std::uint64_t note : notes) left = with(left, note);
     if (machine_->is_dead(process)) return left;
     const Lane& lane = sessions_.at(static_cast<std::size_t>(process)).lane;
-    return with(left, lane.id().index, lane.id().generation, lane.spare.ref, lane.spare.ctl);
+    left = with(left, lane.id().index, lane.id().generation, lane.spare.ref, lane.spare.ctl);
+    return with(left, lane.spare_descriptor.ref, lane.spare_descriptor.ctl);
 }
 
 // ---- Judging --------------------------------------------------------------------------------------------
