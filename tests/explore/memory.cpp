@@ -40,6 +40,7 @@ void Memory::write(std::size_t offset, const void* from, std::size_t bytes) noex
         in += part;
         bytes -= part;
     }
+    if (told_) told_();
 }
 
 }  // namespace keystile::explore
