@@ -1,83 +1,196 @@
-"""Traces of the engine against a spec: what `keystile_explore --traces` prints becomes the module Traces, a forest of
-events, and TLC says which of its nodes the spec Spec/SpecTrace.tla reaches. A trace is accepted if its last one is."""
+"""Traces of the engine against a spec.
+
+`keystile_explore --traces` prints what the schedules within some bounds show. A view (views.py) makes of it what the
+spec speaks of, and all of it becomes one module, Traces: a forest whose nodes are events. TLC says which nodes Spec
+reaches by its own steps (Spec/traces/SpecTrace.tla); a trace is accepted if its last node is.
+
+What to expect stands in SpecTrace.cfg, a line for each command:
+  \\* keystile_explore --scenario S: N of N accepted                   the engine: all
+  \\* keystile_explore --scenario S --guard-off G: M of N accepted     without one of its guards: not all
+  \\* tampered: 0 of N accepted                                        the engine's, each event made into a false one
+"""
 import json
+import pathlib
+import re
+import shlex
+import subprocess
+import tempfile
+import time
 
-# What a status is called in Claim.
-ANSWERS = {"KS_OK": "ok", "KS_CONFLICT": "conflict", "KS_FENCED": "fenced", "KS_HELD": "held", "KS_E_GRANT": "refused"}
+import views
 
-
-def name_of(process):
-    return "nobody" if process < 0 else f"p{process}"
-
-
-class ClaimView:
-    """Of a trace, what Claim speaks of: the main key's version and epoch, and its claim."""
-    GOALS = {"claim", "release", "renew", "write", "commit", "commit_release", "forge", "reclaim_forced"}
-
-    def __init__(self, events):
-        # A claim that is reclaimed by force stands for one with a lease (ClaimTrace.tla).
-        self.has_leases = any(e.get("goal") == "reclaim_forced" for e in events)
-        self.lease = (0, 0, 0)  # of an epoch the deadline, and how many it had
-
-    def state(self, event):
-        version, epoch, _ = event["words"][0]
-        owner, bid, is_marked, deadline, is_over = event["claim"]
-        if self.lease[0] != bid or deadline == 0:
-            self.lease = (bid, deadline, int(deadline != 0))
-        elif self.lease[1] != deadline:
-            self.lease = (bid, deadline, self.lease[2] + 1)
-        return {"ver": version, "ep": epoch, "owner": name_of(owner) if bid else "nobody", "bid": bid,
-                "mark": is_marked, "dl": 1 if self.has_leases and bid else self.lease[2], "over": is_over}
-
-    @classmethod
-    def events(cls, trace):
-        view, last, goals = cls(trace), None, {}
-        for e in trace:
-            who = name_of(e.get("process", -1))
-            if e["event"] in ("start", "change"):
-                state = view.state(e)
-                if state == last:
-                    continue
-                yield {"is": e["event"], "who": who, **state}
-                last = state
-            elif e["event"] == "begin":
-                if e["goal"] not in cls.GOALS:
-                    raise ValueError(f"Claim has no {e['goal']}")
-                goals[who] = e["goal"]
-                yield {"is": "begin", "who": who, "goal": e["goal"], "ver": e["seen"][0], "ep": e["seen"][1]}
-            elif e["event"] == "answer":
-                yield {"is": "answer", "who": who, "goal": goals[who],
-                       "answer": ANSWERS.get(e["status"], e["status"])}
-            else:
-                yield {"is": e["event"], "who": who}
+EXPLORER = pathlib.Path(__file__).resolve().parent.parent / "build/release/bin/keystile_explore"
+EXPECT = re.compile(r"^(\\\* (?:(tampered)|keystile_explore (.*)): )(\d+) of (\d+) accepted$", re.M)
+REACHED = re.compile(r'^<<"reached", (\d+)>>\n', re.M)
 
 
 class Forest:
-    def __init__(self):
-        self.events, self.next, self.roots, self.ends = [None], [{}], {}, {}
+    """Traces that begin alike share their first nodes. Node 0 is above the roots."""
 
-    def add(self, events, what):
-        children, node = self.roots, 0
+    def __init__(self):
+        self.events, self.below, self.above = [None], [{}], [0]
+
+    def step(self, node, event):
+        key = json.dumps(event, sort_keys=True)
+        if key not in self.below[node]:
+            self.below[node][key] = len(self.events)
+            self.events.append(event)
+            self.below.append({})
+            self.above.append(node)
+        return self.below[node][key]
+
+    def add(self, events):
+        node = 0
         for event in events:
-            key = json.dumps(event, sort_keys=True)
-            if key not in children:
-                children[key] = len(self.events)
-                self.events.append(event)
-                self.next.append({})
-            node = children[key]
-            children = self.next[node]
-        self.ends.setdefault(node, what)
+            node = self.step(node, event)
+        return node
+
+    def add_tampered(self, view, nodes):
+        """Each event of these nodes' traces made into false ones; the nodes where they end."""
+        seen, false = set(), []
+        for node in nodes:
+            while node and node not in seen:
+                seen.add(node)
+                true = self.below[self.above[node]]
+                for event in view.tampered(self.events[node]):
+                    if json.dumps(event, sort_keys=True) not in true:
+                        false.append((self.above[node], event))
+                node = self.above[node]
+        return list(dict.fromkeys(self.step(node, event) for node, event in false))
+
+    def path(self, node):
+        path = []
+        while node:
+            path.append(node)
+            node = self.above[node]
+        return path[::-1]
 
     def module(self):
-        def tla(value):
-            if isinstance(value, bool):
-                return str(value).upper()
-            return json.dumps(value)
+        rows = ",\n".join(f"  [next |-> {tla(set(self.below[n].values()))}, event |-> {tla(self.events[n])}]"
+                          for n in range(1, len(self.events)))
+        return (f"---- MODULE Traces ----\nRoots == {tla(set(self.below[0].values()))}\n"
+                f"Nodes == <<\n{rows}\n>>\n====\n")
 
-        def row(node):
-            event = ", ".join(f"{k} |-> {tla(v)}" for k, v in self.events[node].items())
-            return f"  [next |-> {{{', '.join(map(str, self.next[node].values()))}}}, event |-> [{event}]]"
 
-        rows = ",\n".join(row(n) for n in range(1, len(self.events)))
-        roots = ", ".join(map(str, self.roots.values()))
-        return f"---- MODULE Traces ----\nRoots == {{{roots}}}\nNodes == <<\n{rows}\n>>\n====\n"
+def tla(value):
+    if isinstance(value, dict):
+        return "[" + ", ".join(f"{key} |-> {tla(item)}" for key, item in value.items()) + "]"
+    if isinstance(value, (list, tuple)):
+        return "<<" + ", ".join(map(tla, value)) + ">>"
+    if isinstance(value, set):
+        return "{" + ", ".join(map(tla, sorted(value))) + "}"
+    return str(value).upper() if isinstance(value, bool) else json.dumps(value)
+
+
+class Group:
+    """A line of the cfg: traces of one kind, and how many of them are to be accepted."""
+
+    def __init__(self, line):
+        self.head, self.command = line[1], line[3]
+        self.expected = (int(line[4]), int(line[5]))
+        self.is_engine = self.command is not None and "--guard-off" not in self.command
+        self.ends = {}  # the last node of each trace -> its schedule
+
+    def collect(self, forest, view):
+        done = subprocess.run([EXPLORER, "--traces", *shlex.split(self.command)], capture_output=True, text=True)
+        if done.returncode != 0 or not done.stdout:
+            raise RuntimeError(f"keystile_explore --traces {self.command}: exit {done.returncode}\n{done.stderr}")
+        for line in done.stdout.splitlines():
+            trace = json.loads(line)
+            self.ends.setdefault(forest.add(view.events(trace["events"])), trace["schedule"])
+
+    def judge(self, reached):
+        self.rejected = [node for node in self.ends if node not in reached]
+        self.found = (len(self.ends) - len(self.rejected), len(self.ends))
+
+    def wrong(self):
+        accepted, count = self.found
+        name = self.command or "tampered"
+        if self.is_engine and accepted != count:
+            return f"{name}: {count - accepted} of {count} are no behaviour of the spec"
+        if not self.is_engine and accepted == count:
+            return f"{name}: nothing is rejected"
+        if self.found != self.expected:
+            return f"{name}: {accepted} of {count} accepted, pinned {self.expected[0]} of {self.expected[1]}"
+        return None
+
+
+class TraceRun:
+    """As Run in run.py."""
+    kind = "traces"
+    properties = ()
+    property = None
+    actions = {}
+    states_expected = 1 << 30  # among the first: the explorer takes its time before TLC starts
+
+    def __init__(self, spec, cfg, tlc):
+        self.spec, self.cfg, self.tlc = spec, cfg, tlc
+        self.name = f"{spec.name}/{cfg.parent.name}"
+        self.text = cfg.read_text()
+        self.groups = [Group(line) for line in EXPECT.finditer(self.text)]
+        self.view = getattr(views, spec.name)
+        self.wrong, self.output, self.states, self.seconds = [], "", 0, 0.0
+
+    def check(self):
+        begin = time.monotonic()
+        try:
+            self.replay()
+        except (OSError, RuntimeError, ValueError) as error:
+            self.wrong.append("no traces")
+            self.output = f"{error}\nthe explorer: ./dev build release"
+        self.seconds = time.monotonic() - begin
+        return self
+
+    def replay(self):
+        forest = Forest()
+        explored = [g for g in self.groups if g.command]
+        for group in explored:
+            group.collect(forest, self.view)
+        engine = [node for g in explored if g.is_engine for node in g.ends]
+        for group in self.groups:
+            if not group.command:
+                group.ends = dict.fromkeys(forest.add_tampered(self.view, engine), "")
+        with tempfile.TemporaryDirectory(prefix="keystile-traces-") as scratch:
+            (pathlib.Path(scratch) / "Traces.tla").write_text(forest.module())
+            code, self.output = self.tlc(self.cfg.with_suffix(".tla"), self.cfg, scratch,
+                                         [f"-DTLA-Library={scratch}:{self.spec}"], [])
+        reached = {int(node) for node in REACHED.findall(self.output)}
+        self.output = REACHED.sub("", self.output)
+        if code != 0 or "No error has been found" not in self.output:
+            self.wrong.append(f"exit {code}")
+            return
+        for group in self.groups:
+            group.judge(reached)
+            wrong = group.wrong()
+            if wrong:
+                self.wrong.append(wrong)
+                if group.is_engine and group.rejected:
+                    self.output += self.tell(forest, reached, group)
+
+    @staticmethod
+    def tell(forest, reached, group):
+        """The shortest way to an event that the spec does not know."""
+        path = min((forest.path(node) for node in group.rejected), key=len)
+        lines = [f"keystile_explore {group.command} --replay '{group.ends[path[-1]]}'"]
+        for node in path:
+            lines.append(("    " if node in reached else "NO  ") + tla(forest.events[node]))
+            if node not in reached:
+                break
+        return "\n".join(lines) + "\n"
+
+    def summary(self):
+        def count(groups, which):
+            return sum(g.found[which] for g in groups)
+
+        engine = [g for g in self.groups if g.is_engine]
+        off = [g for g in self.groups if g.command and not g.is_engine]
+        false = [g for g in self.groups if not g.command]
+        return (f"{count(engine, 1):,} traces accepted; rejected {count(false, 1) - count(false, 0):,} tampered, "
+                f"{count(off, 1) - count(off, 0):,} without one of {len(off)} guards")
+
+    def pin(self):
+        for group in self.groups:
+            self.text = re.sub(re.escape(group.head) + r"\d+ of \d+",
+                               lambda _, g=group: f"{g.head}{g.found[0]} of {g.found[1]}", self.text)
+        self.cfg.write_text(self.text)
+        self.wrong = [w for w in self.wrong if "pinned" not in w]

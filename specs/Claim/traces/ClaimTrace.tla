@@ -75,7 +75,7 @@ Told(s, e) ==
 Shown(e) ==
   CASE e.is = "begin" -> Call(e.who, e)
     [] e.is = "change" -> /\ pc[e.who] \notin Answers /\ Continue(e.who)
-                          /\ word' = Word(e) /\ clm' = Record(e)
+                          /\ word' = Word(e) /\ clm' = Record(e) /\ <<word', clm'>> # <<word, clm>>
     [] e.is = "answer" -> Told(e.who, e)
     [] e.is = "death" -> Die(e.who)
 
