@@ -66,9 +66,18 @@ class Forest:
         return path[::-1]
 
     def module(self):
-        rows = ",\n".join(f"  [next |-> {tla(set(self.below[n].values()))}, event |-> {tla(self.events[n])}]"
-                          for n in range(1, len(self.events)))
-        return (f"---- MODULE Traces ----\nRoots == {tla(set(self.below[0].values()))}\n"
+        parts = {}  # of events, which are often the same
+
+        def part(value):
+            return parts.setdefault(tla(value), f"Part{len(parts)}") if isinstance(value, dict) else tla(value)
+
+        def row(node):
+            event = ", ".join(f"{key} |-> {part(value)}" for key, value in self.events[node].items())
+            return f"  [next |-> {tla(set(self.below[node].values()))}, event |-> [{event}]]"
+
+        rows = ",\n".join(map(row, range(1, len(self.events))))
+        named = "".join(f"{name} == {text}\n" for text, name in parts.items())
+        return (f"---- MODULE Traces ----\n{named}Roots == {tla(set(self.below[0].values()))}\n"
                 f"Nodes == <<\n{rows}\n>>\n====\n")
 
 
@@ -153,7 +162,7 @@ class TraceRun:
         with tempfile.TemporaryDirectory(prefix="keystile-traces-") as scratch:
             (pathlib.Path(scratch) / "Traces.tla").write_text(forest.module())
             code, self.output = self.tlc(self.cfg.with_suffix(".tla"), self.cfg, scratch,
-                                         [f"-DTLA-Library={scratch}:{self.spec}"], [])
+                                         ["-XX:TieredStopAtLevel=1", f"-DTLA-Library={scratch}:{self.spec}"], [])
         reached = {int(node) for node in REACHED.findall(self.output)}
         self.output = REACHED.sub("", self.output)
         if code != 0 or "No error has been found" not in self.output:

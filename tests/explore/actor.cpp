@@ -245,7 +245,9 @@ Status Actor::reclaim(int key, std::uint64_t epoch, bool is_forced) noexcept {
 }
 
 void Actor::reap() noexcept {
+    begins(process_, "reap", kMain);
     reap_dead(store_.segment, store_.self, kParticipantsMax);
+    is_told(process_, Status::kOk);
 }
 
 void Actor::reopen() noexcept {

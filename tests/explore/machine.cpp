@@ -207,7 +207,9 @@ void Machine::die() noexcept {
 
 void Machine::attend(Witness* witness) {
     witness_ = witness;
-    memory_.on_write(witness == nullptr ? std::function<void()>() : [this] { witness_->changed(writer_); });
+    memory_.on_write(nullptr);
+    if (witness == nullptr) return;
+    memory_.on_write([this](std::size_t offset) { witness_->changed(writer_, offset); });
 }
 
 void Machine::drain(Process& process, std::size_t stores) noexcept {

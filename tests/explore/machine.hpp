@@ -45,7 +45,8 @@ public:
     Witness(const Witness&) = delete;
     Witness& operator=(const Witness&) = delete;
     virtual ~Witness() = default;
-    virtual void changed(int process) = 0;  // memory, by a store or a locked instruction of this process's
+    // By a store or a locked instruction of this process, at this place in memory.
+    virtual void changed(int process, std::size_t offset) = 0;
     virtual void died(int process) = 0;
 };
 

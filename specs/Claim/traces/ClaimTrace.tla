@@ -43,7 +43,12 @@ Start(e) ==
 
 -----------------------------------------------------------------------------
 
-Private(s) == pc[s] \notin Answers /\ Continue(s) /\ UNCHANGED <<word, clm>>
+\* A step of the engine: private, or the next event.
+Goes(s) ==
+  /\ pc[s] \notin Answers /\ Continue(s)
+  /\ IF UNCHANGED <<word, clm>> THEN at' = at
+     ELSE \E n \in Nodes[at].next : LET e == Nodes[n].event IN
+            e.is = "change" /\ e.who = s /\ word' = Word(e) /\ clm' = Record(e) /\ at' = n
 
 Stamped(s, goal, e) ==
   /\ pc[s] = "idle" /\ run[s] = "run"
@@ -74,15 +79,14 @@ Told(s, e) ==
 
 Shown(e) ==
   CASE e.is = "begin" -> Call(e.who, e)
-    [] e.is = "change" -> /\ pc[e.who] \notin Answers /\ Continue(e.who)
-                          /\ word' = Word(e) /\ clm' = Record(e) /\ <<word', clm'>> # <<word, clm>>
     [] e.is = "answer" -> Told(e.who, e)
     [] e.is = "death" -> Die(e.who)
+    [] OTHER -> FALSE
 
 TraceInit == \E n \in Roots : at = n /\ Start(Nodes[n].event)
 
 TraceNext ==
-  \/ at' = at /\ \E s \in Sessions : Private(s)
+  \/ \E s \in Sessions : Goes(s)
   \/ \E n \in Nodes[at].next : at' = n /\ Shown(Nodes[n].event)
 
 TraceSpec == TraceInit /\ [][TraceNext]_<<vars, at>>
