@@ -4,10 +4,10 @@
 spec speaks of, and all of it becomes one module, Traces: a forest whose nodes are events. TLC says which nodes Spec
 reaches by its own steps (Spec/traces/SpecTrace.tla); a trace is accepted if its last node is.
 
-What to expect stands in SpecTrace.cfg, a line for each command:
-  \\* keystile_explore --scenario S: N of N accepted                   the engine: all
-  \\* keystile_explore --scenario S --guard-off G: M of N accepted     without one of its guards: not all
-  \\* tampered: 0 of N accepted                                        the engine's, each event made into a false one
+What to expect stands in SpecTrace.cfg, a line for each call of `keystile_explore --traces` with its options:
+  \\* traces: --scenario S: N of N accepted                   the engine: all
+  \\* traces: --scenario S --guard-off G: M of N accepted     without one of its guards: not all
+  \\* tampered: 0 of N accepted                               the engine's, each event made into a false one
 """
 import json
 import pathlib
@@ -20,7 +20,9 @@ import time
 import views
 
 EXPLORER = pathlib.Path(__file__).resolve().parent.parent / "build/release/bin/keystile_explore"
-EXPECT = re.compile(r"^(\\\* (?:(tampered)|keystile_explore (.*)): )(\d+) of (\d+) accepted$", re.M)
+EXPECT = re.compile(r"^(\\\* (?:tampered|traces: (.*)): )(\d+) of (\d+) accepted$", re.M)
+KINDS = re.compile(r"^\\\* (?:traces|tampered):", re.M)
+GUARD = re.compile(r"--guard-off (\S+)")
 REACHED = re.compile(r'^<<"reached", (\d+)>>\n', re.M)
 
 
@@ -95,15 +97,17 @@ class Group:
     """A line of the cfg: traces of one kind, and how many of them are to be accepted."""
 
     def __init__(self, line):
-        self.head, self.command = line[1], line[3]
-        self.expected = (int(line[4]), int(line[5]))
-        self.is_engine = self.command is not None and "--guard-off" not in self.command
+        self.head, self.options = line[1], line[2]
+        self.expected = (int(line[3]), int(line[4]))
+        self.guard = GUARD.search(self.options)[1] if self.options and GUARD.search(self.options) else None
+        self.is_engine = bool(self.options) and not self.guard
         self.ends = {}  # the last node of each trace -> its schedule
+        self.found = None
 
     def collect(self, forest, view):
-        done = subprocess.run([EXPLORER, "--traces", *shlex.split(self.command)], capture_output=True, text=True)
+        done = subprocess.run([EXPLORER, "--traces", *shlex.split(self.options)], capture_output=True, text=True)
         if done.returncode != 0 or not done.stdout:
-            raise RuntimeError(f"keystile_explore --traces {self.command}: exit {done.returncode}\n{done.stderr}")
+            raise RuntimeError(f"keystile_explore --traces {self.options}: exit {done.returncode}\n{done.stderr}")
         for line in done.stdout.splitlines():
             trace = json.loads(line)
             self.ends.setdefault(forest.add(view.events(trace["events"])), trace["schedule"])
@@ -114,10 +118,12 @@ class Group:
 
     def wrong(self):
         accepted, count = self.found
-        name = self.command or "tampered"
+        name = self.options or "tampered"
         if self.is_engine and accepted != count:
             return f"{name}: {count - accepted} of {count} are no behaviour of the spec"
-        if not self.is_engine and accepted == count:
+        if not self.options and (accepted or not count):
+            return f"tampered: {accepted} of {count} pass for true"
+        if self.guard and accepted == count:
             return f"{name}: nothing is rejected"
         if self.found != self.expected:
             return f"{name}: {accepted} of {count} accepted, pinned {self.expected[0]} of {self.expected[1]}"
@@ -137,6 +143,9 @@ class TraceRun:
         self.name = f"{spec.name}/{cfg.parent.name}"
         self.text = cfg.read_text()
         self.groups = [Group(line) for line in EXPECT.finditer(self.text)]
+        if len(self.groups) != len(KINDS.findall(self.text)) or \
+                {bool(g.options) + bool(g.guard) for g in self.groups} != {0, 1, 2}:
+            raise SystemExit(f"specs: {cfg}: no `\\* traces:` and `\\* tampered:` lines that fit")
         self.view = getattr(views, spec.name)
         self.wrong, self.output, self.states, self.seconds = [], "", 0, 0.0
 
@@ -152,12 +161,12 @@ class TraceRun:
 
     def replay(self):
         forest = Forest()
-        explored = [g for g in self.groups if g.command]
+        explored = [g for g in self.groups if g.options]
         for group in explored:
             group.collect(forest, self.view)
         engine = [node for g in explored if g.is_engine for node in g.ends]
         for group in self.groups:
-            if not group.command:
+            if not group.options:
                 group.ends = dict.fromkeys(forest.add_tampered(self.view, engine), "")
         with tempfile.TemporaryDirectory(prefix="keystile-traces-") as scratch:
             (pathlib.Path(scratch) / "Traces.tla").write_text(forest.module())
@@ -179,25 +188,28 @@ class TraceRun:
     @staticmethod
     def tell(forest, reached, group):
         """The shortest way to an event that the spec does not know."""
-        path = min((forest.path(node) for node in group.rejected), key=len)
-        lines = [f"keystile_explore {group.command} --replay '{group.ends[path[-1]]}'"]
-        for node in path:
-            lines.append(("    " if node in reached else "NO  ") + tla(forest.events[node]))
-            if node not in reached:
-                break
-        return "\n".join(lines) + "\n"
+        def known(node):
+            return [n for n in forest.path(node) if n in reached]
+
+        end = min(group.rejected, key=lambda node: len(known(node)))
+        path = forest.path(end)[:len(known(end)) + 1]
+        lines = [tla(forest.events[node]) for node in path]
+        return "\n    ".join([f"keystile_explore {group.options} --replay '{group.ends[end]}'", *lines[:-1]]) + \
+            f"\nNO  {lines[-1]}\n"
 
     def summary(self):
         def count(groups, which):
             return sum(g.found[which] for g in groups)
 
         engine = [g for g in self.groups if g.is_engine]
-        off = [g for g in self.groups if g.command and not g.is_engine]
-        false = [g for g in self.groups if not g.command]
+        off = [g for g in self.groups if g.guard]
+        false = [g for g in self.groups if not g.options]
         return (f"{count(engine, 1):,} traces accepted; rejected {count(false, 1) - count(false, 0):,} tampered, "
-                f"{count(off, 1) - count(off, 0):,} without one of {len(off)} guards")
+                f"{count(off, 1) - count(off, 0):,} without one of {len({g.guard for g in off})} guards")
 
     def pin(self):
+        if not all(group.found for group in self.groups):
+            return
         for group in self.groups:
             self.text = re.sub(re.escape(group.head) + r"\d+ of \d+",
                                lambda _, g=group: f"{g.head}{g.found[0]} of {g.found[1]}", self.text)
