@@ -5,12 +5,13 @@ A spec is a folder with Spec.tla and, each a run of TLC:
   *.cfg          green: no error, exactly the pinned number of distinct states, every action taken in one of them
   mutants/*.cfg  one guard taken out: exactly the expected exit code and the name of the property that breaks
   deep/*.cfg     green with larger bounds, with --deep only; pinned unless the number is 0
+  traces/*.cfg   what the engine shows, followed by the spec: traces.py
 What to expect stands in the cfg: `\\* expect: 1234 states` or `\\* expect: exit 12, NoLostUpdate`.
 TLC's exit codes: 0 no error, 11 deadlock, 12 invariant, 13 action or temporal property; anything else is an error in
 spec or cfg, which no mutant may pass for.
 
 usage: run.py [--deep] [--jobs N] [--pin] [NAME...]      NAME: only runs whose Spec/name contains it
-  --pin  write the state counts that green runs found into their cfgs
+  --pin  write the counts that green runs and traces found into their cfgs
 """
 import argparse
 import concurrent.futures
@@ -23,6 +24,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import traces
 
 SPECS = pathlib.Path(__file__).resolve().parent
 TOOLS = SPECS.parent / ".tools"
@@ -49,6 +52,21 @@ def fetch_tlc():
         sys.exit(f"specs: {JAR} is not the file we know; remove it and try again")
 
 
+def run_tlc(module, cfg, scratch, java_options, tlc_options):
+    """The exit code, or -1, and the output."""
+    command = ["java", "-Xmx3g", "-XX:+UseSerialGC", *java_options, f"-Djava.io.tmpdir={scratch}", "-cp", str(JAR),
+               "tlc2.TLC", "-workers", "1", "-lncheck", "final", *tlc_options, "-metadir", f"{scratch}/states",
+               "-config", os.path.relpath(cfg, module.parent), module.name]
+    if shutil.which("nice"):
+        command = ["nice", "-n", "5", *command]
+    try:
+        done = subprocess.run(command, cwd=module.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=RUN_SECONDS_MAX)
+        return done.returncode, done.stdout
+    except subprocess.TimeoutExpired:
+        return -1, f"stopped after {RUN_SECONDS_MAX} s"
+
+
 class Run:
     def __init__(self, spec, cfg, kind):
         self.spec, self.cfg, self.kind = spec, cfg, kind  # kind: green, mutant, deep
@@ -71,18 +89,9 @@ class Run:
             # A mutant's run is short: cheap compilation, and nobody asks for its coverage.
             options = ["-XX:TieredStopAtLevel=1"] if self.kind == "mutant" else []
             report = [] if self.kind == "mutant" else ["-coverage", "1000"]
-            command = ["java", "-Xmx3g", "-XX:+UseSerialGC", *options, f"-Djava.io.tmpdir={scratch}", "-cp", str(JAR),
-                       "tlc2.TLC", "-workers", "1", "-lncheck", "final", *report, "-metadir", f"{scratch}/states",
-                       "-config", str(self.cfg.relative_to(self.spec)), f"{self.spec.name}.tla"]
-            if shutil.which("nice"):
-                command = ["nice", "-n", "5", *command]
             begin = time.monotonic()
-            try:
-                done = subprocess.run(command, cwd=self.spec, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                      text=True, timeout=RUN_SECONDS_MAX)
-                code, self.output = done.returncode, done.stdout
-            except subprocess.TimeoutExpired:
-                code, self.output = -1, f"stopped after {RUN_SECONDS_MAX} s"
+            module = self.spec / f"{self.spec.name}.tla"
+            code, self.output = run_tlc(module, self.cfg, scratch, options, report)
             self.seconds = time.monotonic() - begin
         if self.kind == "mutant":
             self.judge_mutant(code)
@@ -108,7 +117,12 @@ class Run:
         elif self.states != self.states_expected and (self.states_expected or self.kind == "green"):
             self.wrong.append(f"{self.states} states, pinned {self.states_expected}")
 
+    def summary(self):
+        return f"killed by {self.property}" if self.kind == "mutant" else f"{self.states:,} states"
+
     def pin(self):
+        if not self.states:
+            return
         self.cfg.write_text(re.sub(r"expect: \d+ states", f"expect: {self.states} states", self.text))
         self.wrong = [w for w in self.wrong if "pinned" not in w]
 
@@ -121,6 +135,7 @@ def find_runs(is_deep, names):
             continue
         kinds = [("green", "*.cfg"), ("mutant", "mutants/*.cfg")] + ([("deep", "deep/*.cfg")] if is_deep else [])
         runs += [Run(spec, cfg, kind) for kind, pattern in kinds for cfg in sorted(spec.glob(pattern))]
+        runs += [traces.TraceRun(spec, cfg, run_tlc) for cfg in sorted(spec.glob("traces/*.cfg"))]
     return [r for r in runs if not names or any(n in r.name for n in names)]
 
 
@@ -165,10 +180,10 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         for done in concurrent.futures.as_completed([pool.submit(r.check) for r in runs]):
             r = done.result()
-            if options.pin and r.kind != "mutant" and r.states:
+            if options.pin and r.kind != "mutant":
                 r.pin()
             passed, failed = passed + (not r.wrong), failed + bool(r.wrong)
-            what = "; ".join(r.wrong) or (f"killed by {r.property}" if r.kind == "mutant" else f"{r.states:,} states")
+            what = "; ".join(r.wrong) or r.summary()
             print(f"{'FAIL' if r.wrong else 'ok':<4}  {r.kind:<6}  {r.name:<40} {r.seconds:6.1f} s  {what}", flush=True)
             if r.wrong:
                 print("\n".join(r.output.splitlines()[-60:]), flush=True)

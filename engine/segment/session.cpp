@@ -24,6 +24,9 @@ bool try_take(Segment& segment, std::uint32_t index, ParticipantId owner, Sessio
         return false;
     }
     KEYSTILE_CRASH_POINT("segment.session_open.after_take");
+    // The owner before may have died just before its commit: then its line names a block that a word still holds, and
+    // half of a line of ours would tell the reaper that the word had left it. Cleared before anything else of ours.
+    poke(record.lane.old_ctl, 0u);
     for (int i = 0; i < shm::kCounters; ++i) poke(record.at_open.value[i], peek(record.total.value[i]));
     *id_out = {index, mine.generation};
     return true;

@@ -59,6 +59,7 @@ void Machine::store(std::size_t offset, const void* from, std::size_t bytes) noe
     } else {
         point(offset, bytes, false);
     }
+    writer_ = current_;  // a full buffer drains
     current().stores.push(memory_, offset, from, bytes);
 }
 
@@ -67,7 +68,7 @@ void Machine::lock(std::size_t offset, std::size_t bytes) noexcept {
     note(offset, bytes, true);
     if (current_ < 0) return;
     point(offset, bytes, true);
-    current().stores.drain(memory_, current().stores.count());
+    drain(current(), current().stores.count());
 }
 
 void Machine::find(std::size_t offset, void* to, std::size_t bytes) noexcept {
@@ -76,6 +77,7 @@ void Machine::find(std::size_t offset, void* to, std::size_t bytes) noexcept {
 }
 
 void Machine::write(std::size_t offset, const void* from, std::size_t bytes) noexcept {
+    writer_ = current_;
     memory_.write(offset, from, bytes);
 }
 

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "explore/tracer.hpp"
+
 namespace keystile::explore {
 
 using namespace keystile::engine;
@@ -16,6 +18,20 @@ constexpr int kTriesMax = 16;  // an update loses only to another commit, and a 
 
 bool is_fault(Status status) noexcept {
     return static_cast<int>(status) < 0;
+}
+
+// A call begins, as the specs name it.
+void begins(int process, const char* goal, int key, Stamp seen = {}) {
+    if (world().tracer != nullptr) world().tracer->begins(process, goal, key, seen);
+}
+Status is_told(int process, Status status) {
+    if (world().tracer != nullptr) world().tracer->is_told(process, status);
+    return status;
+}
+
+const char* goal_of(const CommitRequest& request) {
+    if (request.grant == nullptr) return request.is_delete ? "delete" : "write";
+    return request.is_releasing ? "commit_release" : "commit";
 }
 
 std::string name_of(Status status) {
@@ -55,7 +71,8 @@ Status Actor::commit(int key, const CommitRequest& request, char letter, bool ma
     deed = {process_, key, letter, request.seen};
     deed.is_delete = request.is_delete;
     Receipt receipt{};
-    const Status s = engine::commit(session_, slot(key), request, &receipt);
+    begins(process_, may_be_refused ? "forge" : goal_of(request), key, request.seen);
+    const Status s = is_told(process_, engine::commit(session_, slot(key), request, &receipt));
     deed.status = s;
     deed.version = receipt.now.version();
     deed.is_ended = true;
@@ -194,7 +211,8 @@ Status Actor::claim(int key, Grant* grant_out, std::uint64_t lease_ns) noexcept 
     Receipt receipt{};
     ClaimRequest request;
     request.lease_ns = lease_ns;
-    const Status s = engine::claim(session_, slot(key), request, grant_out, &receipt);
+    begins(process_, "claim", key);
+    const Status s = is_told(process_, engine::claim(session_, slot(key), request, grant_out, &receipt));
     if (is_fault(s)) world().fail("a claim was answered with " + name_of(s));
     if (s == Status::kOk) world().claims.at(world().claim_count++) = {process_, key, grant_out->epoch};
     return s;
@@ -202,7 +220,8 @@ Status Actor::claim(int key, Grant* grant_out, std::uint64_t lease_ns) noexcept 
 
 Status Actor::release(const Grant& grant) noexcept {
     Receipt receipt{};
-    const Status s = engine::release(session_, grant, &receipt);
+    begins(process_, "release", kMain, {0, grant.epoch});
+    const Status s = is_told(process_, engine::release(session_, grant, &receipt));
     if (s != Status::kOk && s != Status::kFenced)
         world().fail("a release was answered with neither OK nor FENCED");
     return s;
@@ -210,7 +229,8 @@ Status Actor::release(const Grant& grant) noexcept {
 
 Status Actor::renew(const Grant& grant, std::uint64_t lease_ns) noexcept {
     Receipt receipt{};
-    const Status s = engine::renew(session_, grant, lease_ns, &receipt);
+    begins(process_, "renew", kMain, {0, grant.epoch});
+    const Status s = is_told(process_, engine::renew(session_, grant, lease_ns, &receipt));
     if (s != Status::kOk && s != Status::kFenced)
         world().fail("a renewal was answered with neither OK nor FENCED");
     return s;
@@ -218,13 +238,16 @@ Status Actor::renew(const Grant& grant, std::uint64_t lease_ns) noexcept {
 
 Status Actor::reclaim(int key, std::uint64_t epoch, bool is_forced) noexcept {
     Receipt receipt{};
-    const Status s = engine::reclaim(session_, slot(key), epoch, is_forced, &receipt);
+    begins(process_, is_forced ? "reclaim_forced" : "reclaim", key, {0, epoch});
+    const Status s = is_told(process_, engine::reclaim(session_, slot(key), epoch, is_forced, &receipt));
     if (is_fault(s)) world().fail("a reclaim was answered with " + name_of(s));
     return s;
 }
 
 void Actor::reap() noexcept {
+    begins(process_, "reap", kMain);
     reap_dead(store_.segment, store_.self, kParticipantsMax);
+    is_told(process_, Status::kOk);
 }
 
 void Actor::reopen() noexcept {

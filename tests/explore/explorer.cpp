@@ -4,6 +4,8 @@
 #include <random>
 #include <unordered_set>
 
+#include "explore/tracer.hpp"
+
 namespace keystile::explore {
 
 namespace {
@@ -86,10 +88,19 @@ public:
     void collect(std::unordered_set<std::uint64_t>* ends) { ends_ = ends; }
     void prune_less(Pruning pruning) { plan_.limits.pruning = pruning; }
 
+    // What each execution shows goes there; what is wrong with it is left to others to say.
+    void trace(std::FILE* file) {
+        tracer_.emplace(world_);
+        traces_ = file;
+    }
+    std::uint64_t traced() const { return shown_.size(); }
+
     // False: something is wrong, and *finding_out says what.
     bool execute(Chooser& chooser, Finding* finding_out) {
         world_.begin();
+        if (tracer_) tracer_->start();
         world_.machine().run(plan_.limits, &chooser, {}, scenario_.bodies.data());
+        if (tracer_) return write_trace();
         if (ends_ != nullptr && !world_.machine().is_known()) ends_->insert(world_.end());
         const std::string wrong = world_.judge();
         ++finding_out->schedules;
@@ -151,6 +162,14 @@ private:
         return true;
     }
 
+    bool write_trace() {
+        const std::string events = tracer_->stop().dump();
+        if (shown_.insert(events).second)
+            std::fprintf(traces_, "{\"scenario\":\"%s\",\"schedule\":\"%s\",\"events\":%s}\n",
+                         scenario_.name.data(), to_text(world_.machine().schedule()).c_str(), events.c_str());
+        return true;
+    }
+
     void begin(DepthFirst& chooser, Finding* finding_out) {
         world_.sharing().accept();
         chooser.forget();
@@ -165,6 +184,9 @@ private:
     World world_;
     States states_;
     std::unordered_set<std::uint64_t>* ends_ = nullptr;
+    std::optional<Tracer> tracer_;
+    std::FILE* traces_ = nullptr;
+    std::unordered_set<std::string> shown_;
 };
 
 }  // namespace
@@ -202,6 +224,15 @@ Comparison compare(const Scenario& scenario, const Limits& limits, Pruning other
     comparison.is_sharing_known = second.passes == 1;
     for (const std::uint64_t end : all) comparison.ends_missed += pruned.contains(end) ? 0 : 1;
     return comparison;
+}
+
+std::uint64_t write_traces(const Scenario& scenario, const Plan& plan, std::FILE* file) {
+    Exploration exploration(scenario, plan);
+    exploration.prune_less(Pruning::kPlaces);  // a state that is known is not where the trace ends
+    exploration.trace(file);
+    Finding finding;
+    exploration.all(&finding);
+    return exploration.traced();
 }
 
 std::string replay(const Scenario& scenario, const Schedule& schedule, std::FILE* trace) {

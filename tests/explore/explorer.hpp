@@ -43,6 +43,9 @@ struct Comparison {
 };
 Comparison compare(const Scenario& scenario, const Limits& limits, Pruning other);
 
+// What the schedules within the bounds show: of those that show the same one, as a line of JSON. How many there are.
+std::uint64_t write_traces(const Scenario& scenario, const Plan& plan, std::FILE* file);
+
 // One schedule again, told access by access.
 std::string replay(const Scenario& scenario, const Schedule& schedule, std::FILE* trace);
 

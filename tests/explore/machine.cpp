@@ -65,7 +65,7 @@ void Machine::run(const Limits& limits, Chooser* chooser, const Schedule& script
         if (current().is_over) end_of_current();
     }
     current_ = -1;
-    for (Process& process : processes_) process.stores.drain(memory_, process.stores.count());
+    for (Process& process : processes_) drain(process, process.stores.count());
     is_known_ = is_known_ || (!is_stuck_ && is_met());
 }
 
@@ -160,15 +160,13 @@ void Machine::obey(const Decision& decision) noexcept {
     }
     if (decision.act == Act::kDrain) {
         --preemptions_left_;
-        processes_[decision.process].stores.drain(memory_, decision.stores);
+        drain(processes_[decision.process], decision.stores);
         return;
     }
     Process& self = current();
-    self.stores.drain(memory_, decision.stores);
+    drain(self, decision.stores);
     if (decision.act == Act::kCrash) {
-        --crashes_left_;
-        self.stores.clear();
-        self.is_dead = true;
+        die();
         bury(self);
     } else {
         --preemptions_left_;
@@ -191,15 +189,32 @@ void Machine::end_of_current() noexcept {
     const Decision decision = decide();
     if (is_known_) return;
     if (trace_) trace_("    process " + std::to_string(current_) + " is over: " + to_text({decision}));
-    current().stores.drain(memory_, decision.stores);
+    drain(current(), decision.stores);
     next_ = decision.process;
-    if (decision.act == Act::kCrash) {
-        --crashes_left_;
-        current().stores.clear();
-        current().is_dead = true;
-    }
+    if (decision.act == Act::kCrash) die();
     bury(current());
     if (decision.act == Act::kCrash && has_runnable()) end_of_current();
+}
+
+void Machine::die() noexcept {
+    --crashes_left_;
+    current().stores.clear();
+    current().is_dead = true;
+    if (witness_ != nullptr) witness_->died(current_);
+}
+
+// ---- Who is told ----------------------------------------------------------------------------------------
+
+void Machine::attend(Witness* witness) {
+    witness_ = witness;
+    memory_.on_write(nullptr);
+    if (witness == nullptr) return;
+    memory_.on_write([this](std::size_t offset) { witness_->changed(writer_, offset); });
+}
+
+void Machine::drain(Process& process, std::size_t stores) noexcept {
+    writer_ = process.number;
+    process.stores.drain(memory_, stores);
 }
 
 // ---- States ---------------------------------------------------------------------------------------------

@@ -38,6 +38,18 @@ struct Limits {
     Pruning pruning = Pruning::kStates;  // kNone: every access is a point and every store matters
 };
 
+// Is told what others could see of an execution, as it happens.
+class Witness {
+public:
+    Witness() = default;
+    Witness(const Witness&) = delete;
+    Witness& operator=(const Witness&) = delete;
+    virtual ~Witness() = default;
+    // By a store or a locked instruction of this process, at this place in memory.
+    virtual void changed(int process, std::size_t offset) = 0;
+    virtual void died(int process) = 0;
+};
+
 class Machine {
 public:
     // What a simulated process does. It must own nothing: a crash forgets it.
@@ -66,6 +78,9 @@ public:
         trace_ = std::move(trace);
         name_ = std::move(name);
     }
+
+    // NULL: nobody is told.
+    void attend(Witness* witness);
 
     // One execution, then every store is drained. `chooser` is asked wherever there is more than one way;
     // without one, `script` is followed.
@@ -124,6 +139,8 @@ private:
     std::uint64_t state() const noexcept;
     bool is_met() noexcept;
     void bury(Process& process) noexcept;
+    void drain(Process& process, std::size_t stores) noexcept;
+    void die() noexcept;
     void count_step() noexcept;
     void point(std::size_t offset, std::size_t bytes, bool is_locked) noexcept;
     Decision decide() noexcept;
@@ -153,10 +170,12 @@ private:
 
     int current_ = -1;  // -1: nobody, the machine's owner itself accesses memory
     int next_ = 0;
+    int writer_ = -1;  // whose access changes memory
     int preemptions_left_ = 0, crashes_left_ = 0;
     bool is_stuck_ = false, is_known_ = false;
     States* states_ = nullptr;
     Remains remains_;
+    Witness* witness_ = nullptr;
     std::uint32_t step_ = 0;
     Trace trace_;
     Name name_;

@@ -14,7 +14,7 @@ namespace keystile::explore {
 
 namespace {
 
-enum class Mode { kExplore, kReplay, kCompare, kGuards, kLitmus };
+enum class Mode { kExplore, kReplay, kCompare, kGuards, kLitmus, kTraces };
 
 struct Options {
     Mode mode = Mode::kExplore;
@@ -31,6 +31,7 @@ constexpr char kUsage[] =
        keystile_explore [SCENARIOS] [BOUNDS] --random N [--seed S]
        keystile_explore --scenario NAME --replay SCHEDULE     one schedule, access by access
        keystile_explore [SCENARIOS] [BOUNDS] --compare        with and without pruning; --compare-states: by states
+       keystile_explore --scenario NAME [BOUNDS] --traces     what all schedules show, for specs/run.py
        keystile_explore --guards                              each guard of the engine off: who finds it
        keystile_explore --litmus                              the machine against x86-TSO
 SCENARIOS: --scenario NAME, --volatile, --durable (all)    any mode: --guard-off NAME
@@ -75,6 +76,8 @@ Options read(Arguments arguments) {
         } else if (name == "--compare" || name == "--compare-states") {
             options.mode = Mode::kCompare;
             options.other = name == "--compare" ? Pruning::kNone : Pruning::kPlaces;
+        } else if (name == "--traces") {
+            options.mode = Mode::kTraces;
         } else if (name == "--pinned") {
             options.is_pinned = true;
         } else if (name == "--scenario") {
@@ -149,6 +152,11 @@ bool report_replay(const Options& options) {
     return wrong.empty();
 }
 
+bool report_traces(const Options& options) {
+    if (options.scenario == nullptr) usage(2);
+    return write_traces(*options.scenario, options.plan, stdout) != 0;
+}
+
 // With less pruning the long scenarios take minutes, three processes hours.
 bool is_too_large(const Scenario& scenario, const Options& options) {
     if (options.mode != Mode::kCompare) return false;
@@ -189,6 +197,8 @@ bool run(const Options& options) {
             return run_guards();
         case Mode::kLitmus:
             return run_litmus_tests();
+        case Mode::kTraces:
+            return report_traces(options);
         case Mode::kReplay:
             return report_replay(options);
         default:

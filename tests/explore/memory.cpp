@@ -30,6 +30,7 @@ void Memory::set(Granule granule, std::uint64_t value) noexcept {
 
 void Memory::write(std::size_t offset, const void* from, std::size_t bytes) noexcept {
     const auto* in = static_cast<const std::byte*>(from);
+    const std::size_t place = offset;
     while (bytes != 0) {
         const auto granule = static_cast<Granule>(offset / 8);
         const std::size_t inside = offset % 8, part = std::min(bytes, 8 - inside);
@@ -40,6 +41,7 @@ void Memory::write(std::size_t offset, const void* from, std::size_t bytes) noex
         in += part;
         bytes -= part;
     }
+    if (told_) told_(place);
 }
 
 }  // namespace keystile::explore

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <unordered_map>
 #include <vector>
 
@@ -46,6 +47,8 @@ public:
     }
 
     void write(std::size_t offset, const void* from, std::size_t bytes) noexcept;
+    // Called after each write with where it was.
+    void on_write(std::function<void(std::size_t offset)> told) { told_ = std::move(told); }
     void read(std::size_t offset, void* to, std::size_t bytes) const noexcept {
         copy_word(to, bases_.front() + offset, bytes);
     }
@@ -80,6 +83,7 @@ private:
     std::vector<std::byte*> bases_;
     std::size_t bytes_ = 0;
     std::vector<Old> log_;
+    std::function<void(std::size_t)> told_;
     std::uint64_t fingerprint_ = 0;
 };
 

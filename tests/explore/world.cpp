@@ -104,6 +104,10 @@ shm::Slot& World::slot(int process, int key) noexcept {
     return *store(process).segment.slot_at(slots_.at(static_cast<std::size_t>(key)));
 }
 
+int World::processes() const noexcept {
+    return scenario_.processes;
+}
+
 void World::fail(const std::string& what) noexcept {
     if (wrong_.empty()) wrong_ = what;
 }

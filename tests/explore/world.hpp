@@ -26,6 +26,7 @@ engine::Status find_or_insert(engine::Session& session, std::string_view name,
                               engine::shm::Slot** slot_out) noexcept;
 
 class History;
+class Tracer;
 struct Scenario;
 
 class World {
@@ -57,6 +58,11 @@ public:
     engine::Store& store(int process) noexcept { return stores_.at(static_cast<std::size_t>(process)); }
     engine::Session& session(int process) noexcept { return sessions_.at(static_cast<std::size_t>(process)); }
     engine::shm::Slot& slot(int process, int key) noexcept;
+    int processes() const noexcept;
+    engine::SessionId session_at_start(int process) const noexcept {
+        return sessions_at_start_.at(static_cast<std::size_t>(process)).lane.id();
+    }
+    Tracer* tracer = nullptr;  // of this world's executions, if somebody wants to know
     // Each access of the next execution, for people.
     void trace_to(std::FILE* trace);
     // The first thing that was wrong stays.

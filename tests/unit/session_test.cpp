@@ -60,6 +60,16 @@ TEST_F(Sessions, IdsOfARecordGoOnWhereItsLastOwnerStopped) {
     EXPECT_EQ(lane_of_next.next_id(), last + 1);
 }
 
+// An owner that died just before its commit leaves a line that is still true; half of the next owner's over it is not.
+TEST_F(Sessions, TheNextOwnerClearsTheLine) {
+    const SessionId first = open();
+    poke(segment().session(first.index)->lane.old_ctl, owned(Tag::kPublished, make_id(first.index, 1)));
+    close(first);
+    SessionId next = open();
+    while (next.index != first.index) next = open();
+    EXPECT_EQ(peek(segment().session(next.index)->lane.old_ctl), 0u);
+}
+
 TEST_F(Sessions, ARecordWhoseIdsRunOutIsNotTakenAgain) {
     const SessionId first = open();
     poke(segment().session(first.index)->lane.sequence, kSequenceMax);
