@@ -61,7 +61,7 @@ Broken(m) == m \in Mutants
 
 Positions == 1..MaxPosition
 Files == 1..MaxFile
-Places == 1..(MaxPosition + 1)
+Places == 1..MaxOps
 Zeros == 0
 Garbage == MaxPosition + 1 \* the bytes of an operation that was gone when it was copied
 
@@ -183,8 +183,11 @@ Recycle ==
 
 FlushRest == <<ring, inc, mk, phase, rec, took, top, topInc, ops, kills, losses, made>>
 At(q, pc) == phase = "up" /\ pr[q].pc = pc
-\* At rest only the descriptor counts.
-Rest(q) == [NoProc EXCEPT !.fd = pr[q].fd, !.err = pr[q].err, !.wrote = pr[q].wrote]
+\* At rest only the descriptor counts, and no more once its file was left; nor what was written, once it is on disk.
+Rest(q) ==
+  IF pr[q].fd # durable.file THEN NoProc
+  ELSE [NoProc EXCEPT !.fd = pr[q].fd, !.err = pr[q].err,
+                      !.wrote = IF pr[q].wrote.pos > durable.pos \/ Broken("written_all_once") THEN pr[q].wrote ELSE @]
 Set(q, x) == pr' = [pr EXCEPT ![q] = x]
 Go(q, pc) == Set(q, IF pc = "idle" THEN Rest(q) ELSE [pr[q] EXCEPT !.pc = pc])
 First(d) == [pos |-> d.pos, file |-> d.file, off |-> 1]
@@ -205,7 +208,7 @@ LookElsewhere(q) ==
   /\ At(q, "look")
   /\ LET x == pr[q]  back == x.d.file < cursor.file /\ ~Broken("cursor_goes_back") IN
      /\ cursor.file # x.d.file \/ x.fd # x.d.file
-     /\ IF cursor.file = x.d.file THEN Set(q, [x EXCEPT !.pc = "enter", !.c = cursor])
+     /\ IF cursor.file = x.d.file THEN Go(q, "enter")
         \* A late look: the cursor's file only goes up (H1).
         ELSE IF back THEN Set(q, Rest(q))
         ELSE Set(q, [x EXCEPT !.pc = "make", !.c = cursor])
@@ -272,7 +275,7 @@ Collect(q) ==
                /\ \A p \in start.pos..(to - 1) : op[p].st \in Decided
                /\ isMoved \/ (x.sync /\ to > x.d.pos)
                /\ Set(q, [x EXCEPT !.pc = IF buf # <<>> THEN "write" ELSE IF isMoved THEN "move" ELSE "sync",
-                                   !.c = cursor, !.start = start, !.to = there, !.buf = buf])
+                                   !.c = IF isMoved THEN cursor ELSE NoPoint, !.start = start, !.to = there, !.buf = buf])
           /\ UNCHANGED wrong
   /\ UNCHANGED <<points, content, folder, acked, failed, fails, FlushRest>>
 
@@ -290,7 +293,7 @@ Write(q) ==
      /\ cache' = [cache EXCEPT ![f] = [i \in Places |-> IF i \in Mine THEN Bytes(i) ELSE @[i]]]
      /\ dirty' = [dirty EXCEPT ![f] = [i \in Places |-> IF i \in Mine THEN @[i] \cup {q} ELSE @[i]]]
      /\ Set(q, [x EXCEPT !.wrote = Wrote(x), !.buf = <<>>, !.start = NoPoint,
-                         !.pc = IF x.to.pos > x.c.pos THEN "move" ELSE "sync"])
+                         !.pc = IF x.c = NoPoint THEN "sync" ELSE "move"])
   /\ UNCHANGED <<points, disk, folder, acked, failed, wrong, fails, FlushRest>>
 
 WriteFails(q) ==
@@ -305,7 +308,7 @@ MoveCursor(q) ==
      /\ cursor' = IF cursor = x.c THEN x.to ELSE cursor
      /\ acked' = IF Broken("acked_before_sync") THEN Larger(acked, x.to.pos - 1) ELSE acked
      /\ IF ~x.sync \/ x.to.pos <= x.d.pos THEN Set(q, Rest(q))
-        ELSE Set(q, [x EXCEPT !.pc = IF Broken("raised_before_sync") THEN "raise" ELSE "sync"])
+        ELSE Set(q, [x EXCEPT !.c = NoPoint, !.pc = IF Broken("raised_before_sync") THEN "raise" ELSE "sync"])
   /\ UNCHANGED <<durable, limit, content, folder, failed, wrong, fails, FlushRest>>
 
 \* What failed is told here, once.
@@ -507,8 +510,8 @@ Scan ==
         /\ p \in Positions /\ p >= above /\ p >= heads[f].start /\ p < heads[f].limit
         /\ f < last => p < heads[f + 1].start
         /\ i > From(f) => cache[f][i - 1] < p
-      SoundTo(f) == CHOOSE n \in From(f)..(MaxPosition + 2) :
-        (\A i \in From(f)..(n - 1) : IsSound(f, i)) /\ (n = MaxPosition + 2 \/ ~IsSound(f, n))
+      SoundTo(f) == CHOOSE n \in From(f)..(MaxOps + 1) :
+        (\A i \in From(f)..(n - 1) : IsSound(f, i)) /\ (n = MaxOps + 1 \/ ~IsSound(f, n))
       known == Max({1} \cup (IF mark.file = last THEN {mark.off} ELSE {})
                        \cup (IF hasCk /\ ck.seen.file = last THEN {ck.seen.off} ELSE {}))
       To(f) == IF f < last THEN heads[f + 1].before ELSE IF Broken("cut_at_mark") THEN known ELSE SoundTo(f)
