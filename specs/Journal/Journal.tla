@@ -54,6 +54,7 @@ CONSTANTS
   Promise,      \* positions that a file's head promises; a next file is due when half of them are used
   Unsynced,     \* BOOLEAN: flushes that only write, too
   Stops,        \* BOOLEAN: authors stop between word and cell
+  Begun,        \* BOOLEAN: at the start a first commit fills the first file, and the next one is made
   MaxKills, MaxLosses, MaxFails, MaxCheckpoints,
   Mutants       \* guards taken out: {} in a green run, one name in a mutant
 
@@ -123,16 +124,21 @@ Empty == [i \in Places |-> Zeros]
 Clean == [i \in Places |-> {}]
 
 Init ==
-  /\ word = [k \in Keys |-> 0] /\ op = [p \in Positions |-> NoOp] /\ tail = 0 /\ head = 0
-  /\ cursor = [pos |-> 1, file |-> 1, off |-> 1]
-  /\ durable = [pos |-> 1, file |-> 1, off |-> 1, pend |-> FALSE]
-  /\ limit = 1 + Promise /\ inc = 1
-  /\ cache = [f \in Files |-> Empty] /\ disk = cache /\ dirty = [f \in Files |-> Clean]
-  /\ heads = [f \in Files |-> IF f = 1 THEN [start |-> 1, before |-> 0, inc |-> 1, limit |-> 1 + Promise] ELSE NoHead]
-  /\ names = {1} /\ diskNames = {1} /\ cks = {} /\ diskCks = {} /\ mark = NoPoint
+  LET n == IF Begun THEN 1 ELSE 0 IN \* commits, files that are full
+  /\ word = [k \in Keys |-> IF k = 1 THEN n ELSE 0] /\ tail = n /\ head = n
+  /\ op = [p \in Positions |-> IF p <= n THEN [k |-> 1, exp |-> 0, st |-> "COMMITTED"] ELSE NoOp]
+  /\ cursor = [pos |-> n + 1, file |-> n + 1, off |-> 1]
+  /\ durable = [pos |-> n + 1, file |-> n + 1, off |-> n + 1, pend |-> Begun]
+  /\ limit = n + 1 + Promise /\ inc = 1
+  /\ cache = [f \in Files |-> IF f <= n THEN [Empty EXCEPT ![1] = 1] ELSE Empty] /\ disk = cache
+  /\ dirty = [f \in Files |-> Clean]
+  /\ heads = [f \in Files |-> IF f > n + 1 THEN NoHead ELSE
+       [start |-> f, before |-> IF f = 1 THEN 0 ELSE 2, inc |-> 1, limit |-> f + Promise]]
+  /\ names = 1..(n + 1) /\ diskNames = names /\ cks = {} /\ diskCks = {}
+  /\ mark = IF Begun THEN [pos |-> 2, file |-> 1, off |-> 2] ELSE NoPoint
   /\ pr = [q \in Procs |-> NoProc] /\ mk = [m \in Makers |-> NoMaker]
   /\ phase = "up" /\ rec = NoRec
-  /\ took = {} /\ acked = 0 /\ top = 0 /\ topInc = 1 /\ failed = {} /\ wrong = {}
+  /\ took = 1..n /\ acked = n /\ top = n /\ topInc = 1 /\ failed = {} /\ wrong = {}
   /\ ops = 0 /\ kills = 0 /\ losses = 0 /\ fails = 0 /\ made = 0
 
 Note(what, is) == wrong' = IF is THEN wrong \cup {what} ELSE wrong
