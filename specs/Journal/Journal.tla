@@ -160,14 +160,12 @@ Publish(k) ==
   /\ UNCHANGED <<word, head, took, kills, losses, fails, made, AuthorRest>>
 
 \* What the word says comes into it; the one before is marked first (R2): nothing but its cell tells afterwards.
-Installed(p) == [op EXCEPT ![p].st = "IN",
-                           ![op[p].exp].st = IF @ = "IN" /\ ~Broken("R2_predecessor_not_marked") THEN "COMMITTED" ELSE @]
-InstalledFirst(p) == [op EXCEPT ![p].st = "IN"]
+Marked(q) == IF q > 0 /\ ~Broken("R2_predecessor_not_marked") /\ op[q].st = "IN"
+             THEN [op EXCEPT ![q].st = "COMMITTED"] ELSE op
 Install(p) ==
   /\ phase = "up" /\ p > head /\ op[p].st = "READY" /\ word[op[p].k] = op[p].exp
   /\ word' = [word EXCEPT ![op[p].k] = p] /\ took' = took \cup {p}
-  /\ LET now == IF op[p].exp = 0 THEN InstalledFirst(p) ELSE Installed(p) IN
-     op' = IF Stops THEN now ELSE [now EXCEPT ![p].st = "COMMITTED"]
+  /\ op' = [Marked(op[p].exp) EXCEPT ![p].st = IF Stops THEN "IN" ELSE "COMMITTED"]
   /\ UNCHANGED <<tail, head, top, wrong, counts, AuthorRest>>
 
 \* The word says so: committed. It says neither this nor what was expected: it never will.
@@ -248,7 +246,8 @@ TurnCursor(q) ==
   /\ Go(q, "idle")
   /\ UNCHANGED <<durable, limit, content, folder, acked, failed, wrong, fails, FlushRest>>
 
-\* Writer::enter. The name is on disk before anything in it counts, and before its promise does.
+\* Writer::enter. The name is on disk before anything in it counts, and before its promise does: either this sync or its
+\* maker's is enough for that.
 Enter(q) ==
   /\ At(q, "enter")
   /\ LET f == pr[q].d.file IN
@@ -281,7 +280,8 @@ Collect(q) ==
                /\ \A p \in start.pos..(to - 1) : op[p].st \in Decided
                /\ isMoved \/ (x.sync /\ to > x.d.pos)
                /\ Set(q, [x EXCEPT !.pc = IF buf # <<>> THEN "write" ELSE IF isMoved THEN "move" ELSE "sync",
-                                   !.c = IF isMoved THEN cursor ELSE NoPoint, !.start = start, !.to = there, !.buf = buf])
+                                   !.c = IF isMoved THEN cursor ELSE NoPoint,
+                                   !.start = start, !.to = there, !.buf = buf])
           /\ UNCHANGED wrong
   /\ UNCHANGED <<points, content, folder, acked, failed, fails, FlushRest>>
 
@@ -377,9 +377,10 @@ MakeRest == <<ring, points, content, heads, mark, pr, phase, rec, ghosts, ops, k
 Making(m, pc) == phase = "up" /\ mk[m].pc = pc
 SetMaker(m, x) == mk' = [mk EXCEPT ![m] = x]
 \* K3: of a file that is not made yet, the end of the one before.
-OnDisk(d) == IF d.pend /\ ~Broken("place_in_unmade_file") THEN [pos |-> d.pos, file |-> d.file - 1, off |-> d.off] ELSE Point(d)
+OnDisk(d) == IF d.pend /\ ~Broken("place_in_unmade_file") THEN [Point(d) EXCEPT !.file = d.file - 1] ELSE Point(d)
 
-\* K1: the replay's beginning is read first, and all below it is finalised and recycled.
+\* K1: the replay's beginning is read first, and all below it is finalised and recycled (what is below is decided: with
+\* one key an operation, the words say it anyway).
 BeginCheckpoint(m) ==
   /\ Making(m, "idle") /\ made < MaxCheckpoints /\ made' = made + 1
   /\ head >= durable.pos - 1
@@ -535,14 +536,15 @@ Read ==
   /\ phase = "down" /\ phase' = "read" /\ rec' = Scan
   /\ UNCHANGED <<ring, points, content, folder, topInc, wrong, fails, RecoverRest>>
 
-\* secure_end: what nobody knew to be on disk is written once more; the kernel may have forgotten that it could not.
+\* secure_end: what nobody knew to be on disk is written once more; the kernel may have forgotten that it could not. The
+\* file's name too: its maker may have died.
 Secure ==
   /\ phase = "read" /\ ~rec.bad /\ phase' = "secured"
   /\ LET f == rec.file  again == rec.known..(rec.off - 1) IN
      /\ disk' = [disk EXCEPT ![f] = [i \in Places |->
           IF dirty[f][i] # {} \/ (i \in again /\ ~Broken("end_not_secured")) THEN cache[f][i] ELSE @[i]]]
      /\ dirty' = [dirty EXCEPT ![f] = Clean]
-  /\ SyncFolder
+  /\ IF Broken("end_without_its_name") THEN UNCHANGED <<diskNames, diskCks>> ELSE SyncFolder
   /\ UNCHANGED <<ring, points, cache, heads, names, cks, mark, rec, topInc, wrong, fails, RecoverRest>>
 
 SecureFails ==
@@ -634,8 +636,8 @@ NothingIsCorrupt == ~rec.bad
 
 \* H1, H2: the cursor's file, durable's position and file.
 PointsOnlyGoUp ==
-  [][phase = "up" /\ phase' = "up" => /\ cursor'.file >= cursor.file
-                                     /\ durable'.pos >= durable.pos /\ durable'.file >= durable.file]_<<cursor, durable>>
+  [][phase = "up" /\ phase' = "up" =>
+       cursor'.file >= cursor.file /\ durable'.pos >= durable.pos /\ durable'.file >= durable.file]_<<cursor, durable>>
 
 \* Who is told that others were faster was: no flush goes on for ever.
 ConflictIsProgress == "stuck" \notin wrong
