@@ -35,11 +35,11 @@
 (*                                                                         *)
 (* Bounds stand in the cfg. Left out: weak memory, laps of the ring and a  *)
 (* full one, positions that are skipped (as aborted), operations of more   *)
-(* than one key, claims, damage of what was on disk (seeds, checksums),    *)
-(* checkpoints that are damaged: so one is kept, not two, which is the     *)
-(* harder case; the lock and the liveness of processes (no recovery begins *)
-(* while somebody lives), the lease and who waits (whoever is told looks   *)
-(* at durable: acked), the making of the first file.                       *)
+(* than one key, claims; damage of what was on disk (seeds, checksums), of *)
+(* checkpoints too: but one is kept, not two, as if the newer one were     *)
+(* damaged; locks and liveness (nobody recovers while somebody lives), the *)
+(* lease, who waits (acked: whoever looks at durable is told); the making  *)
+(* of the first file.                                                      *)
 (***************************************************************************)
 EXTENDS Naturals, Sequences, FiniteSets, TLC
 
