@@ -80,7 +80,7 @@ VARIABLES
   dirty,   \* [file -> [place -> who wrote it since it was written back]]: {}: the kernel sees nothing to do
   heads,   \* [file -> {start, before, inc, limit}]: on disk before the file has a name
   names, diskNames, \* journal files
-  cks, diskCks,     \* checkpoints: {start, ents, limit, end}
+  cks, diskCks,     \* checkpoints: {start, ents, limit, seen}; seen: on disk before it had its name
   mark,
   \* Processes.
   pr,      \* [flusher -> private memory]
