@@ -34,17 +34,20 @@ inline void drop_spares(Lane& lane) noexcept {
     return grant;
 }
 
-// When all blocks of the size are in use: the spare if it is large enough, else a free block of any larger size.
-// So a full store can be emptied (a tombstone is a small value), and what was emptied serves smaller values.
-// A key's first value (`is_first`) replaces no block, so it must leave one for a delete: the spare, or a free one
-// that new keys do not need for the index.
+// When all blocks of the size are in use: the spare if it is large enough, else the spare descriptor or a free block of
+// any larger size. So a full store can be emptied (a tombstone is a small value), and what was emptied serves smaller
+// values. A key's first value (`is_first`) replaces no block, so it must leave one for a delete: the spare, or a free
+// one that new keys do not need for the index.
 [[gnu::cold, gnu::noinline]] inline BlockGrant allocate_larger_value(Lane& lane, std::uint64_t bytes,
                                                                      bool is_first) noexcept {
     const Spare& spare = lane.spare;
     const bool is_spare_enough = spare.ref != 0 && bytes <= bytes_of(spare.size_class);
-    const BlockGrant grant = is_spare_enough
-                                 ? take_spare(lane)
-                                 : allocate_larger(lane, bytes, lane.note(other_value(spare.holding)));
+    const bool is_worth_another_look = lane.spare_descriptor.ref != 0;
+    drop_spare(lane, lane.spare_descriptor);
+    shm::Atomic32& note = lane.note(other_value(spare.holding));
+    BlockGrant grant = is_spare_enough ? take_spare(lane) : BlockGrant{0, Status::kFull, 0};
+    if (grant.status == Status::kFull && is_worth_another_look) grant = allocate(lane, bytes, note);
+    if (grant.status == Status::kFull) grant = allocate_larger(lane, bytes, note);
     if (grant.status != Status::kOk || !is_first || spare.ref != 0) return grant;
     BlockGrant left = allocate(lane, sizeof(shm::Block), lane.note(spare.holding));
     if (left.status == Status::kFull)

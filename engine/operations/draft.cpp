@@ -20,9 +20,8 @@ Status Draft::write() noexcept {
     descriptor_ = lane_.segment().at<shm::Descriptor>(grant_.ref, bytes);
     if (descriptor_ == nullptr) return Status::kCorrupt;
     poke(descriptor_->head.version, Position{0});
-    poke(descriptor_->head.content,
-         pack(BlockContent{static_cast<std::uint32_t>(count_ * sizeof(shm::Entry)), lane_.id().index,
-                           BlockKind::kDescriptor, 0}));
+    poke(descriptor_->head.content, pack(BlockContent{static_cast<std::uint32_t>(count_ * sizeof(shm::Entry)),
+                                                      lane_.id().index, BlockKind::kDescriptor, 0}));
     for (std::size_t i = 0; i < count_; ++i) poke(descriptor_->entry[i].fresh, Ref{0});
     sign_operation(*session_.store, descriptor_->signature, &descriptor_->entry[count_]);
     // order[draft.mark]: release. Partner: reap_descriptor's acquire: from now on the entries are this life's
@@ -46,8 +45,7 @@ Status Draft::write_entry(shm::Entry& entry, MultiKey& key) noexcept {
     const bool is_delete = key.step == MultiStep::kDelete;
     const std::size_t size = is_delete ? 0 : key.size;
     BlockGrant fresh = allocate(lane_, sizeof(shm::Block) + size, entry.fresh);
-    if (fresh.status == Status::kFull)
-        fresh = allocate_larger(lane_, sizeof(shm::Block) + size, entry.fresh);
+    if (fresh.status == Status::kFull) fresh = allocate_larger(lane_, sizeof(shm::Block) + size, entry.fresh);
     if (fresh.status != Status::kOk) {
         poke(entry.fresh, Ref{0});  // the last one that was tried is not ours
         return fresh.status;
@@ -115,9 +113,10 @@ void Draft::recycle(Position p) noexcept {
     Segment& segment = lane_.segment();
     for (std::size_t i = 0; i < count_; ++i) {
         const MultiKey& key = *keys_[i];
-        if (key.fresh == 0 || key.judged.old_ctl == 0) continue;
+        if (key.fresh == 0) continue;
         KEYSTILE_CRASH_POINT("operations.recycle.before_free");
-        free_replaced(segment, &lane_, key.judged.word.ref(), key.judged.old_ctl);
+        if (key.judged.old_ctl != 0)
+            free_replaced(segment, &lane_, key.judged.word.ref(), key.judged.old_ctl);
     }
     const std::uint64_t ctl = with_tag(grant_.ctl, Tag::kPublished);
     KEYSTILE_CRASH_POINT("operations.recycle.before_descriptor");

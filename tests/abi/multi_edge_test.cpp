@@ -415,6 +415,33 @@ TEST(MultiFull, WhatWasDeletedServesATransaction) {
     ks_close(store);
 }
 
+// A session keeps its last descriptor for its next transaction, but not from a value that finds no other room, and not
+// beyond its end.
+TEST(MultiFull, WhatIsKeptForTheNextTransactionServesAValueFirst) {
+    const FreshUrl fresh;
+    ks_store* store = abi_test::open_small(fresh.url(), 20000);
+    for (const bool is_filled : {false, true}) {
+        ks_session* session = nullptr;
+        ASSERT_EQ(ks_session_open(store, &session), KS_OK);
+        {
+            Multi multi(session);
+            ASSERT_EQ(multi.put("a", "1"), KS_OK);
+            ASSERT_EQ(multi.put("b", "1"), KS_OK);
+            ASSERT_EQ(multi.commit(), KS_OK);
+        }
+        EXPECT_EQ(abi_test::check_of(store).blocks_in_flight, 1u);
+        if (is_filled) {
+            std::size_t count = 0;
+            while (put(session, name(count), std::string(8000, 'x')) == KS_OK) ++count;
+            EXPECT_EQ(ks_last_status(), KS_E_FULL);
+        } else {
+            ks_session_close(session);
+        }
+        EXPECT_EQ(abi_test::check_of(store).blocks_in_flight, 0u);
+    }
+    ks_close(store);
+}
+
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they live on address space
 // A put that the process has no memory for is not in the transaction, nor half in it; nor is that done without it.
 TEST(MultiMemory, APutThatFailsSpoilsItsTransaction) {
