@@ -46,6 +46,12 @@ if(KEYSTILE_SANITIZE)
     endif()
 endif()
 
+# For code whose speed nobody measures: what it costs the compiler counts.
+set(KEYSTILE_UNHURRIED $<$<CONFIG:RelWithDebInfo>:-O1> -g1)
+if(KEYSTILE_SANITIZE)
+    set(KEYSTILE_UNHURRIED -O0 -g1)
+endif()
+
 # Header-only third parties of the engine: nothing of them is left at run time.
 find_package(Boost 1.81 REQUIRED)
 find_path(KEYSTILE_XXHASH_INCLUDE_DIR xxhash.h REQUIRED)

@@ -85,25 +85,15 @@ Status Draft::run(Position p) noexcept {
 bool Draft::run_alone(Position p) noexcept {
     const Segment& segment = lane_.segment();
     for (std::size_t i = 0; i < count_; ++i) {
-        const SlotWord expected = keys_[i]->judged.word;
-        ensure(segment, expected);
-        KEYSTILE_CRASH_POINT("operations.decide.before_install");
-        // order[draft.install]: full (locked), as operations.install, partner and crash too.
-        if (!cas_word(*keys_[i]->slot, expected, intent_word(p, expected))) return false;
+        if (!install_intent(segment, p, *keys_[i]->slot, keys_[i]->judged.word)) return false;
     }
-    const RingCell ready(lap_of(segment, p), CellState::kReady, grant_.ref);
-    KEYSTILE_CRASH_POINT("operations.decide.before_mark");
-    // order[draft.decide]: full (locked), as operations.decide.
-    if (!cas_cell(segment, p, ready, ready.with(CellState::kCommitted))) return false;
-    KEYSTILE_CRASH_POINT("operations.decide.after_mark");
+    if (!mark_committed(segment, p, RingCell(lap_of(segment, p), CellState::kReady, grant_.ref)))
+        return false;
     for (std::size_t i = 0; i < count_; ++i) {
         const MultiKey& key = *keys_[i];
         const SlotWord expected = key.judged.word;
-        KEYSTILE_CRASH_POINT("operations.finalise.before_cas");
-        // order[draft.finalise]: full (locked), as operations.finalise. It fails if somebody did it before.
-        if (cas_word(*key.slot, intent_word(p, expected),
-                     committed_word(segment, p, expected, key.fresh, key.is_releasing)))
-            wake(*key.slot);
+        finalise_word(*key.slot, intent_word(p, expected),
+                      committed_word(segment, p, expected, key.fresh, key.is_releasing));
     }
     return true;
 }
@@ -113,17 +103,17 @@ void Draft::recycle(Position p) noexcept {
     Segment& segment = lane_.segment();
     for (std::size_t i = 0; i < count_; ++i) {
         const MultiKey& key = *keys_[i];
-        if (key.fresh == 0) continue;
-        KEYSTILE_CRASH_POINT("operations.recycle.before_free");
-        if (key.judged.old_ctl != 0)
-            free_replaced(segment, &lane_, key.judged.word.ref(), key.judged.old_ctl);
+        const OperationEntry entry{.expected = key.judged.word.raw(),
+                                   .old_ctl = key.judged.old_ctl,
+                                   .fresh_ctl = key.fresh_ctl,
+                                   .fresh = key.fresh};
+        free_left(segment, &lane_, entry, CellState::kCommitted);
     }
     const std::uint64_t ctl = with_tag(grant_.ctl, Tag::kPublished);
-    KEYSTILE_CRASH_POINT("operations.recycle.before_descriptor");
     if (descriptor_bytes(count_) <= kSpareDescriptorMax) {
         keep_or_free(lane_, lane_.spare_descriptor, grant_.ref, ctl);
     } else {
-        free_whole(segment, &lane_, grant_.ref, ctl);
+        free_descriptor(segment, &lane_, grant_.ref, ctl);
     }
     advance(segment, p, RingCell(lap_of(segment, p), CellState::kCommitted, grant_.ref));
 }

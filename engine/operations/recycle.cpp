@@ -20,17 +20,10 @@ void free_remains(Segment& segment, Lane* lane, const OperationView& operation, 
     for (std::size_t i = 0; i < operation.count(); ++i) {
         OperationEntry entry;
         if (!operation.read(i, &entry)) return;
-        if (entry.fresh == 0) continue;
-        KEYSTILE_CRASH_POINT("operations.recycle.before_free");
-        if (cell.state() == CellState::kAborted) {
-            free_whole(segment, lane, entry.fresh, entry.fresh_ctl);
-        } else if (entry.old_ctl != 0) {
-            free_replaced(segment, lane, SlotWord(entry.expected).ref(), entry.old_ctl);
-        }
+        free_left(segment, lane, entry, cell.state());
     }
     if (operation.is_single()) return;  // its block is the key's value now, or freed above
-    KEYSTILE_CRASH_POINT("operations.recycle.before_descriptor");
-    free_whole(segment, lane, cell.operation(), operation.ctl());
+    free_descriptor(segment, lane, cell.operation(), operation.ctl());
 }
 
 void recycle_decided(Segment& segment, Lane* lane, Position p, RingCell cell) noexcept {

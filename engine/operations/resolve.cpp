@@ -83,19 +83,10 @@ Position advance_operation(const Segment& segment, Frame* frame) noexcept {
         } else {
             if (load_cell(segment, p) != cell)
                 return 0;  // decided: an intent now would only have to be undone
-            ensure(segment, word);
-            KEYSTILE_CRASH_POINT("operations.decide.before_install");
-            // order[operations.install]: full (locked). Partner: load_word of everybody. From exactly the word that
-            //   was judged, which returns only if the operation aborts, or writes nothing here (then: R6). A crash
-            //   before or after it: anybody goes on from the cell.
-            if (cas_word(*slot, word, intent_word(p, expected))) ++frame->next;
+            if (install_intent(segment, p, *slot, expected)) ++frame->next;
         }
     }
-    KEYSTILE_CRASH_POINT("operations.decide.before_mark");
-    // order[operations.decide]: full (locked), M1. Partner: load_cell of everybody who meets an INTENT. A crash before:
-    //   anybody marks it; after: it is committed, though every word still says INTENT.
-    cas_cell(segment, p, cell, cell.with(CellState::kCommitted));
-    KEYSTILE_CRASH_POINT("operations.decide.after_mark");
+    mark_committed(segment, p, cell);
     return 0;
 }
 
@@ -197,10 +188,7 @@ bool finalise(const Segment& segment, Position p, RingCell decided) noexcept {
         }
         const SlotWord intent = intent_word(p, SlotWord(entry.expected));
         if (load_word(*slot) != intent) continue;
-        KEYSTILE_CRASH_POINT("operations.finalise.before_cas");
-        // order[operations.finalise]: full (locked). release: the new block, which its author published before the
-        //   cell; pairs with the readers' load_word. A crash before or after it: the next one who finalises.
-        if (cas_word(*slot, intent, final_word(segment, p, entry, decided.state()))) wake(*slot);
+        finalise_word(*slot, intent, final_word(segment, p, entry, decided.state()));
     }
     return true;
 }

@@ -38,6 +38,38 @@ inline void ensure(const Segment& segment, SlotWord word) noexcept {
     if (segment.is_durable() || !KEYSTILE_GUARD("ring.ensure_durable_only")) mark_installer(segment, word);
 }
 
+// ---- The steps of an operation of several keys, whoever takes them -----------------------------------------
+
+// False: the word is not `expected` any more.
+inline bool install_intent(const Segment& segment, Position p, shm::Slot& slot, SlotWord expected) noexcept {
+    ensure(segment, expected);
+    KEYSTILE_CRASH_POINT("operations.decide.before_install");
+    // order[operations.install]: full (locked). Partner: load_word of everybody. From exactly the word that was
+    //   judged, which returns only if the operation aborts, or writes nothing here (then: R6). A crash before or after
+    //   it: anybody goes on from the cell.
+    return cas_word(slot, expected, intent_word(p, expected));
+}
+
+// Every entry has its INTENT. False: somebody else has decided.
+inline bool mark_committed(const Segment& segment, Position p, RingCell ready) noexcept {
+    KEYSTILE_CRASH_POINT("operations.decide.before_mark");
+    // order[operations.decide]: full (locked), M1. Partner: load_cell of everybody who meets an INTENT. A crash before:
+    //   anybody marks it; after: it is committed, though every word still says INTENT.
+    const bool is_ours = cas_cell(segment, p, ready, ready.with(CellState::kCommitted));
+    KEYSTILE_CRASH_POINT("operations.decide.after_mark");
+    return is_ours;
+}
+
+// Of a decided operation. Nothing to do if somebody else did it.
+inline void finalise_word(shm::Slot& slot, SlotWord intent, SlotWord final) noexcept {
+    KEYSTILE_CRASH_POINT("operations.finalise.before_cas");
+    // order[operations.finalise]: full (locked). release: the new block, which its author published before the
+    //   cell; pairs with the readers' load_word. A crash before or after it: the next one who finalises.
+    if (cas_word(slot, intent, final)) wake(slot);
+}
+
+// ---- Operations as a whole -------------------------------------------------------------------------------
+
 // Decide the operation at p: install its intents, and mark it; what stands in its way is decided first. Returns with
 // the cell decided, or moved on.
 void decide(const Segment& segment, Position p) noexcept;
@@ -68,12 +100,23 @@ Status see_through(const Segment& segment, const shm::Slot& slot, SlotWord word,
 inline void free_whole(Segment& segment, Lane* lane, Ref ref, std::uint64_t ctl) noexcept {
     if (!free_exact(segment, lane, ref, ctl)) finish_free(segment, ref);
 }
-// The block that a committed operation replaced.
-inline void free_replaced(Segment& segment, Lane* lane, Ref old, std::uint64_t old_ctl) noexcept {
-    const auto* head = segment.at<shm::BlockHead>(old);
-    const bool is_exact =
-        head == nullptr || KEYSTILE_GUARD("recycle.exact_id");  // off: by an id read late (E3)
-    free_whole(segment, lane, old, is_exact ? old_ctl : peek(head->ctl));
+// What an entry leaves behind: committed, the block it replaced; aborted, the one it made.
+inline void free_left(Segment& segment, Lane* lane, const OperationEntry& entry, CellState decided) noexcept {
+    if (entry.fresh == 0) return;
+    KEYSTILE_CRASH_POINT("operations.recycle.before_free");
+    if (decided == CellState::kAborted) {
+        free_whole(segment, lane, entry.fresh, entry.fresh_ctl);
+    } else if (entry.old_ctl != 0) {
+        const Ref old = SlotWord(entry.expected).ref();
+        const auto* head = segment.at<shm::BlockHead>(old);
+        const bool is_exact =
+            head == nullptr || KEYSTILE_GUARD("recycle.exact_id");  // off: by an id read late (E3)
+        free_whole(segment, lane, old, is_exact ? entry.old_ctl : peek(head->ctl));
+    }
+}
+inline void free_descriptor(Segment& segment, Lane* lane, Ref ref, std::uint64_t ctl) noexcept {
+    KEYSTILE_CRASH_POINT("operations.recycle.before_descriptor");
+    free_whole(segment, lane, ref, ctl);
 }
 
 // Recycle the position behind the head, if anybody may: an operation that is decided, and, if is_forced, also one

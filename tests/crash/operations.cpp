@@ -86,8 +86,7 @@ constexpr char kBeforeInstall[] = "operations.decide.before_install",
                kBeforeMark[] = "operations.decide.before_mark";
 constexpr char kAfterMark[] = "operations.decide.after_mark",
                kBeforeFinalise[] = "operations.finalise.before_cas";
-constexpr char kBeforeFree[] = "operations.recycle.before_free",
-               kBeforeDescriptor[] = "operations.recycle.before_descriptor";
+constexpr char kBeforeFree[] = "operations.recycle.before_free";
 constexpr char kSingleInstalled[] = "operations.decide.before_single_mark";
 constexpr char kAfterReserve[] = "ring.reserve.after_add", kBeforeHead[] = "ring.advance.before_head";
 
@@ -304,7 +303,7 @@ void add_reaping(Operations* all) {
         {"ReapCommitted", corpse<commit_two_others, kAfterMark>},
         {"ReapHalfFinalised", corpse<commit_two_others, kBeforeFinalise, 2>},
         {"ReapHalfRecycled", corpse<commit_two_others, kBeforeFree, 2>},
-        {"ReapNearlyRecycled", corpse<commit_two_others, kBeforeDescriptor>},
+        {"ReapNearlyRecycled", corpse<commit_two_others, kBeforeKeep>},
         {"ReapBeforeTheHead", corpse<commit_two_others, kBeforeHead>},
     };
     for (const auto& [name, meanwhile] : remains)
