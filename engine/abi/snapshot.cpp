@@ -1,8 +1,11 @@
 // The C calls of snapshots: which keys, then one cut of them, kept in memory of this process.
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstring>
+#include <memory_resource>
 #include <new>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "abi/abi.hpp"
@@ -15,18 +18,47 @@ namespace {
 
 constexpr int kListingsMax = 16;  // tries to find the same keys before and after a cut
 
+// Up to so many keys are looked through one after the other, and worked on without memory from the heap.
+constexpr std::size_t kFewKeys = 16;
+
+// Small: eight keys with values of 64 bytes fit into the first piece of a snapshot's memory.
 struct Taken {
-    std::string key, value;
+    const char* key_data = nullptr;  // key and value lie in the snapshot's memory
+    const char* value = nullptr;     // nullptr: none
+    std::uint32_t key_size = 0, value_size = 0;
     ks_stamp stamp{};
-    bool has_value = false;
+
+    std::string_view key() const noexcept { return {key_data, key_size}; }
 };
+
+// What a cut needs while it is taken.
+class Scratch {
+public:
+    std::pmr::memory_resource* memory() noexcept { return &memory_; }
+
+private:
+    alignas(std::max_align_t) std::array<std::byte, kFewKeys * (sizeof(CutKey) + 4 * sizeof(void*))> few_;
+    std::pmr::monotonic_buffer_resource memory_{few_.data(), few_.size()};
+};
+template <class T>
+using ScratchVector = std::pmr::vector<T>;
 
 }  // namespace
 
+// All that it holds lies in one memory, given out piece by piece and given back as a whole.
 struct ks_snapshot {
     std::uint64_t magic = 0;
-    std::vector<Taken> taken;         // in the order of the caller, or by key
-    std::vector<std::size_t> by_key;  // indices into `taken`, ascending by key
+    std::pmr::monotonic_buffer_resource memory;
+    std::pmr::vector<Taken> taken{&memory};  // in the order of the caller, or by key
+    // Of more than kFewKeys: indices into `taken`, ascending by key.
+    std::pmr::vector<std::uint32_t> by_key{&memory};
+
+    void name(Taken& entry, ks_bytes key) {
+        void* const place = memory.allocate(key.size, 1);
+        std::memcpy(place, key.data, key.size);
+        entry.key_data = static_cast<const char*>(place);
+        entry.key_size = static_cast<std::uint32_t>(key.size);
+    }
 };
 
 namespace {
@@ -42,51 +74,82 @@ ks_status explain_snapshot(const ks_snapshot* snapshot) noexcept {
 
 void tell_entry(const Taken& taken, ks_snapshot_entry* entry_out) noexcept {
     if (entry_out == nullptr) return;
-    *entry_out = {{taken.key.data(), taken.key.size()},
-                  {taken.value.data(), taken.value.size()},
+    *entry_out = {{taken.key_data, taken.key_size},
+                  {taken.value, taken.value_size},
                   taken.stamp,
-                  taken.has_value ? KS_OK : KS_NOT_FOUND};
+                  taken.value != nullptr ? KS_OK : KS_NOT_FOUND};
 }
 
-void* room_for(void* user, std::size_t index, std::size_t bytes) noexcept {
-    auto& taken = *static_cast<std::vector<Taken>*>(user);
-    try {
-        taken[index].value.resize(bytes);
-        return taken[index].value.data();
-    } catch (const std::bad_alloc&) {
-        return nullptr;
+// Where the values of a cut go. A value that grows gets twice the room at least, so what it leaves behind is no more
+// than it has.
+struct Rooms {
+    ks_snapshot& snapshot;
+    ScratchVector<std::size_t> capacities;
+    ScratchVector<CutKey> keys;
+
+    static void* of(void* user, std::size_t index, std::size_t bytes) noexcept {
+        auto& [snapshot, capacities, keys] = *static_cast<Rooms*>(user);
+        std::size_t& capacity = capacities[index];
+        if (bytes <= capacity) return keys[index].value;
+        try {
+            const std::size_t wanted = std::max(bytes, 2 * capacity);
+            void* const place = snapshot.memory.allocate(wanted, 1);
+            capacity = wanted;
+            return place;
+        } catch (const std::bad_alloc&) {
+            return nullptr;
+        }
     }
-}
+};
 
-// One cut of these slots into `taken`, which has a place for each.
-Status take(Session& session, const std::vector<shm::Slot*>& slots, std::vector<Taken>& taken) {
-    std::vector<CutKey> keys(slots.size());
+// One cut of these slots into `taken`.
+Status take(Session& session, Scratch& scratch, const ScratchVector<shm::Slot*>& slots,
+            ks_snapshot& snapshot) {
+    Rooms rooms{snapshot, ScratchVector<std::size_t>(slots.size(), scratch.memory()),
+                ScratchVector<CutKey>(slots.size(), scratch.memory())};
+    static char empty;  // where a value without bytes is: nobody writes to it
     for (std::size_t i = 0; i < slots.size(); ++i) {
-        keys[i].slot = slots[i];
-        keys[i].value = taken[i].value.data();
-        keys[i].size = taken[i].value.size();
+        rooms.keys[i].slot = slots[i];
+        rooms.keys[i].value = &empty;
     }
-    const Status s = cut(session, keys.data(), keys.size(), room_for, &taken);
-    for (std::size_t i = 0; i < keys.size(); ++i) {
-        taken[i].has_value = keys[i].has_value;
-        taken[i].stamp = to_c(session.store->stamp_of(keys[i].clean));
-        if (!keys[i].has_value) taken[i].value.clear();
+    const Status s = cut(session, rooms.keys.data(), rooms.keys.size(), Rooms::of, &rooms);
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+        const CutKey& key = rooms.keys[i];
+        Taken& taken = snapshot.taken[i];
+        taken.stamp = to_c(session.store->stamp_of(key.clean));
+        taken.value = key.has_value ? static_cast<const char*>(key.value) : nullptr;
+        taken.value_size = key.has_value ? static_cast<std::uint32_t>(key.size) : 0;
     }
     return s;
 }
 
 void sort_by_key(ks_snapshot& snapshot) {
+    if (snapshot.taken.size() <= kFewKeys) return;
     snapshot.by_key.resize(snapshot.taken.size());
-    for (std::size_t i = 0; i < snapshot.by_key.size(); ++i) snapshot.by_key[i] = i;
-    std::sort(snapshot.by_key.begin(), snapshot.by_key.end(),
-              [&](std::size_t a, std::size_t b) { return snapshot.taken[a].key < snapshot.taken[b].key; });
+    for (std::uint32_t i = 0; i < snapshot.by_key.size(); ++i) snapshot.by_key[i] = i;
+    std::sort(snapshot.by_key.begin(), snapshot.by_key.end(), [&](std::uint32_t a, std::uint32_t b) {
+        return snapshot.taken[a].key() < snapshot.taken[b].key();
+    });
+}
+
+// nullptr: not in the snapshot.
+const Taken* find_taken(const ks_snapshot& snapshot, std::string_view key) noexcept {
+    if (snapshot.by_key.empty()) {
+        const auto it = std::find_if(snapshot.taken.begin(), snapshot.taken.end(),
+                                     [&](const Taken& taken) { return taken.key() == key; });
+        return it != snapshot.taken.end() ? &*it : nullptr;
+    }
+    const auto it = std::lower_bound(
+        snapshot.by_key.begin(), snapshot.by_key.end(), key,
+        [&](std::uint32_t index, std::string_view wanted) { return snapshot.taken[index].key() < wanted; });
+    return it != snapshot.by_key.end() && snapshot.taken[*it].key() == key ? &snapshot.taken[*it] : nullptr;
 }
 
 // The slots of all keys that start with a prefix, ascending.
 struct Listing {
     const Store* store;
     std::string_view prefix;
-    std::vector<shm::Slot*> slots;
+    ScratchVector<shm::Slot*> slots;
     Status status = Status::kOk;
 
     static bool add(void* user, shm::Slot& slot) {
@@ -110,22 +173,24 @@ struct Listing {
 
 // The cut of a prefix: no key with it came while it was taken, so the keys are all there were.
 Status take_prefix(Session& session, std::string_view prefix, ks_snapshot& snapshot) {
-    Listing listing{session.store, prefix, {}};
+    Scratch kept;
+    Listing listing{session.store, prefix, ScratchVector<shm::Slot*>(kept.memory())};
     if (const Status s = listing.run(); s != Status::kOk) return s;
     for (int tries = 0; tries < kListingsMax; ++tries) {
-        const std::vector<shm::Slot*> slots = listing.slots;
+        Scratch scratch;
+        const ScratchVector<shm::Slot*> slots(listing.slots, scratch.memory());
         snapshot.taken.resize(slots.size());
-        if (const Status s = take(session, slots, snapshot.taken); s != Status::kOk) return s;
+        if (const Status s = take(session, scratch, slots, snapshot); s != Status::kOk) return s;
         if (const Status s = listing.run(); s != Status::kOk) return s;
         if (listing.slots != slots) continue;
         for (std::size_t i = 0; i < slots.size(); ++i) {
             StoredKey key;
             if (!read_key(session.store->segment, *slots[i], &key)) return Status::kCorrupt;
-            snapshot.taken[i].key.assign(static_cast<const char*>(key.bytes().data), key.size);
+            snapshot.name(snapshot.taken[i], {key.bytes().data, key.size});
         }
-        std::erase_if(snapshot.taken, [](const Taken& taken) { return !taken.has_value; });
+        std::erase_if(snapshot.taken, [](const Taken& taken) { return taken.value == nullptr; });
         std::sort(snapshot.taken.begin(), snapshot.taken.end(),
-                  [](const Taken& a, const Taken& b) { return a.key < b.key; });
+                  [](const Taken& a, const Taken& b) { return a.key() < b.key(); });
         return Status::kOk;
     }
     return Status::kBusy;
@@ -165,17 +230,18 @@ ks_status ks_snapshot_keys(ks_session* session, const ks_bytes* keys, size_t cou
     }
     return snapshot_of(session, snapshot_out, [&](Session& inside, ks_snapshot& snapshot) -> Status {
         const Store& store = *inside.store;
-        std::vector<shm::Slot*> slots(count);
         snapshot.taken.resize(count);
+        for (size_t i = 0; i < count; ++i) snapshot.name(snapshot.taken[i], keys[i]);
         for (int tries = 0; tries < kListingsMax; ++tries) {
+            Scratch scratch;
+            ScratchVector<shm::Slot*> slots(count, scratch.memory());
             for (size_t i = 0; i < count; ++i) {
                 const KeyBytes key{keys[i].data, keys[i].size};
                 const Status s = find_slot(store.segment, key, hash_of(key, store.hash_seed), &slots[i]);
                 if (s == Status::kNotFound) slots[i] = nullptr;
                 if (s != Status::kOk && s != Status::kNotFound) return s;
-                snapshot.taken[i].key.assign(static_cast<const char*>(key.data), key.size);
             }
-            if (const Status s = take(inside, slots, snapshot.taken); s != Status::kOk) return s;
+            if (const Status s = take(inside, scratch, slots, snapshot); s != Status::kOk) return s;
             // A key that had no slot had no value; it counts only if it has none yet.
             bool is_same = true;
             for (size_t i = 0; i < count && is_same; ++i) {
@@ -200,7 +266,10 @@ ks_status ks_snapshot_prefix(ks_session* session, ks_bytes prefix, ks_snapshot**
 
 void ks_snapshot_close(ks_snapshot* snapshot) {
     if (!is_alive(snapshot)) return;
-    *snapshot = {};
+    snapshot->magic = 0;
+    snapshot->taken = std::pmr::vector<Taken>(&snapshot->memory);
+    snapshot->by_key = std::pmr::vector<std::uint32_t>(&snapshot->memory);
+    snapshot->memory.release();
     retire(snapshot);
 }
 
@@ -219,11 +288,8 @@ ks_status ks_snapshot_get(const ks_snapshot* snapshot, ks_bytes key, ks_snapshot
     if (!is_alive(snapshot)) return explain_snapshot(snapshot);
     if (const ks_status s = check_key(key); s != KS_OK) return s;
     const std::string_view bytes(static_cast<const char*>(key.data), key.size);
-    const auto it = std::lower_bound(
-        snapshot->by_key.begin(), snapshot->by_key.end(), bytes,
-        [&](std::size_t index, std::string_view wanted) { return snapshot->taken[index].key < wanted; });
-    if (it == snapshot->by_key.end() || snapshot->taken[*it].key != bytes) return KS_NOT_FOUND;
-    const Taken& taken = snapshot->taken[*it];
-    if (taken.has_value) tell_entry(taken, entry_out);
-    return taken.has_value ? KS_OK : KS_NOT_FOUND;
+    const Taken* const taken = find_taken(*snapshot, bytes);
+    if (taken == nullptr || taken->value == nullptr) return KS_NOT_FOUND;
+    tell_entry(*taken, entry_out);
+    return KS_OK;
 }
