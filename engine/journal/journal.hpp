@@ -15,3 +15,5 @@
 #include "journal/record_reader.hpp"      // IWYU pragma: export
 #include "journal/record_writer.hpp"      // IWYU pragma: export
 #include "journal/scan.hpp"               // IWYU pragma: export
+#include "journal/survey.hpp"             // IWYU pragma: export
+#include "journal/verify.hpp"             // IWYU pragma: export
