@@ -22,7 +22,8 @@ Examples:
   keystile verify /var/lib/team
   keystile verify --json /var/lib/team | jq -r '.damages[] | "\(.path):\(.offset)"')";
 
-const char* cost_name(uint32_t cost) {
+    const char *
+    cost_name(uint32_t cost) {
     switch (cost) {
         case KS_DAMAGE_TAIL:
             return "tail";
@@ -73,10 +74,10 @@ void verify(const Globals& globals, const std::string& folder) {
         flush_output();
     }
     if (status == KS_OK) {
-        return print_result(globals, members,
-                            fmt::format("{} is sound: {} commits in {} journal files, {} checkpoints, up to lsn {}",
-                                        url, report.records, report.journals, report.checkpoints,
-                                        report.last_lsn));
+        return print_result(
+            globals, members,
+            fmt::format("{} is sound: {} commits in {} journal files, {} checkpoints, up to lsn {}", url,
+                        report.records, report.journals, report.checkpoints, report.last_lsn));
     }
     members["code"] = ks_status_name(status);
     throw Failure{exit_code_of(status), fmt::format("{}: {} problems", url, report.problems),
@@ -86,8 +87,7 @@ void verify(const Globals& globals, const std::string& folder) {
 }  // namespace
 
 void add_verify_command(CLI::App& app, const Globals& globals) {
-    CLI::App* const command =
-        app.add_subcommand("verify", "Read every file of a durable store and judge it");
+    CLI::App* const command = app.add_subcommand("verify", "Read every file of a durable store and judge it");
     const auto folder = std::make_shared<std::string>();
     add_folder_argument(command, *folder);
     command->footer(kExamples);

@@ -67,7 +67,8 @@ Status check_mark_place(const Directory& directory, std::uint64_t place, Damage*
     if (s == Status::kOk) s = disk_read(file, place * kMarkPlaceBytes, &bytes, sizeof bytes, &count);
     if (s != Status::kOk) return s;
     constexpr disk::Mark kNothing{};
-    if (std::memcmp(&bytes, &kNothing, sizeof bytes) == 0) return Status::kOk;  // never written, or not that far
+    if (std::memcmp(&bytes, &kNothing, sizeof bytes) == 0)
+        return Status::kOk;  // never written, or not that far
     if (count != sizeof bytes || !is_valid(bytes))
         *damage_out = {place * kMarkPlaceBytes, "it is no mark, or its checksum is wrong"};
     return Status::kOk;

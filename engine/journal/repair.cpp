@@ -69,9 +69,10 @@ private:
             survey_.journals.pop_back();
     }
     bool is_named(std::uint32_t file) const {
-        return std::any_of(survey_.checkpoints.begin(), survey_.checkpoints.end(), [&](const auto& checkpoint) {
-            return checkpoint.head.store_id != 0 && checkpoint.head.start.file >= file;
-        });
+        return std::any_of(survey_.checkpoints.begin(), survey_.checkpoints.end(),
+                           [&](const auto& checkpoint) {
+                               return checkpoint.head.store_id != 0 && checkpoint.head.start.file >= file;
+                           });
     }
 
     Status keep_all(const HistoryEnd& end) {
@@ -113,7 +114,8 @@ private:
                 mixed_end = end;
             }
             const bool has_begun = base != 0 || end.records != 0;
-            if (!is_one_moment || !has_begun || (is_found && end.end.position <= plan_.end.position)) continue;
+            if (!is_one_moment || !has_begun || (is_found && end.end.position <= plan_.end.position))
+                continue;
             is_found = true;
             keep(replay, end);
         }

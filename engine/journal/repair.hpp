@@ -24,11 +24,11 @@ struct RepairedKey {
 };
 
 struct RepairPlan {
-    bool is_needed = false;     // recovery refuses the store
+    bool is_needed = false;      // recovery refuses the store
     bool is_unfinished = false;  // a repair is done, but what it replaced has its names still
-    FileDamage damage;          // why recovery refuses
-    JournalPoint end;           // behind the last record that is kept
-    Position checkpoint = 0;    // what the kept history begins with; 0: with its first record
+    FileDamage damage;           // why recovery refuses
+    JournalPoint end;            // behind the last record that is kept
+    Position checkpoint = 0;     // what the kept history begins with; 0: with its first record
     // Entries of that checkpoint are of later commits than the last that is kept: no older one was whole.
     bool is_mixed = false;
     std::uint64_t kept_records = 0;
@@ -37,11 +37,11 @@ struct RepairPlan {
     // What goes, as far as it can be read.
     std::uint64_t lost_records = 0;
     Position lost_first = 0, lost_last = 0;  // readable ones
-    Position known_position = 0;             // all below were on disk; what is in between and not readable is lost too
+    Position known_position = 0;  // all below were on disk; what is in between and not readable is lost too
     std::uint64_t unreadable_bytes = 0;
     std::map<std::string, Position> lost_keys;  // and the last lost commit of each
 
-    JournalHead next;  // of the file that the history goes on in
+    JournalHead next;                // of the file that the history goes on in
     std::vector<std::string> aside;  // names of the files that are replaced
     std::string folder;              // where they go, in the directory
 };

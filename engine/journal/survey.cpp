@@ -24,7 +24,8 @@ Status look_at_mark(const Directory& directory, Survey& survey) noexcept {
     return Status::kOk;
 }
 
-Status look_at_checkpoint(const Directory& directory, Position start, SurveyedCheckpoint* found_out) noexcept {
+Status look_at_checkpoint(const Directory& directory, Position start,
+                          SurveyedCheckpoint* found_out) noexcept {
     CheckpointReader reader;
     found_out->start = start;
     Status s = reader.open(directory, start);
@@ -70,8 +71,7 @@ Status look_at_journals(const Directory& directory, const std::vector<std::uint3
         SurveyedJournal found;
         found.file = number;
         JournalFile journal;
-        const Status s =
-            JournalFile::open(directory, number, Access::kReadOnly, &journal, &found.damage);
+        const Status s = JournalFile::open(directory, number, Access::kReadOnly, &journal, &found.damage);
         if (s == Status::kNoStore) return own_fault(Status::kBusy);
         if (s != Status::kOk && s != Status::kJournalCorrupt) return s;
         if (s == Status::kOk) {
@@ -226,7 +226,8 @@ private:
         reading_.on_record(reader.record(), {last_, head_.file, at});
         EntryView entry;
         Finding found = Finding::kEnd;
-        while ((found = reader.next_entry(&entry)) == Finding::kOne) reading_.on_entry(reader.record(), entry);
+        while ((found = reader.next_entry(&entry)) == Finding::kOne)
+            reading_.on_entry(reader.record(), entry);
         return found == Finding::kFault ? reader.fault() : Status::kOk;
     }
 

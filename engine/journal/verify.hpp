@@ -8,7 +8,8 @@ namespace keystile::engine {
 
 // What damage costs. The numbers are those of KS_DAMAGE_… (asserted in abi/).
 enum class Cost : std::uint32_t {
-    kTail = 0,   // above what was known to be on disk: what a kill or a loss of power leaves. Nobody was told more
+    kTail =
+        0,  // above what was known to be on disk: what a kill or a loss of power leaves. Nobody was told more
     kSpare = 1,  // below, but recovery does not need it: there is a newer whole checkpoint, or a second place
     kLoss = 2    // below, and needed: acknowledged commits. Recovery refuses
 };

@@ -18,7 +18,8 @@ struct Stored : Folder {
         EXPECT_EQ(history.next_file(), Status::kOk);
         start = history.at();
         EXPECT_EQ(history.add_small(1), Status::kOk);
-        EXPECT_EQ(history.checkpoint(start, {{"key 1", "value 1", 1, 0, 0}, {"key 2", "", 2, 0, 1}}), Status::kOk);
+        EXPECT_EQ(history.checkpoint(start, {{"key 1", "value 1", 1, 0, 0}, {"key 2", "", 2, 0, 1}}),
+                  Status::kOk);
         EXPECT_EQ(history.add_small(2), Status::kOk);
         EXPECT_EQ(history.mark(), Status::kOk);
         known = history.at();
@@ -28,7 +29,8 @@ struct Stored : Folder {
     Verification verify() const {
         Verification found;
         Directory directory;
-        EXPECT_EQ(Directory::open(path(), {.must_exist = true, .is_read_only = true}, &directory), Status::kOk);
+        EXPECT_EQ(Directory::open(path(), {.must_exist = true, .is_read_only = true}, &directory),
+                  Status::kOk);
         EXPECT_EQ(verify_history(directory, &found), Status::kOk);
         return found;
     }
@@ -123,7 +125,8 @@ TEST(Verify, TellsEveryTruncation) {
         const std::string sound = read_all(path);
         const std::uint64_t end = path == t.journal(2) ? t.history.at().offset : t.known.offset;
         for (std::uint64_t bytes = 0; bytes < std::min<std::uint64_t>(end, sound.size()); ++bytes) {
-            if (path != checkpoint && bytes >= sizeof(disk::JournalHead) && bytes < kJournalHeadBytes) continue;
+            if (path != checkpoint && bytes >= sizeof(disk::JournalHead) && bytes < kJournalHeadBytes)
+                continue;
             write_all(path, sound.substr(0, bytes));
             const Verification found = t.verify();
             const bool is_clean_cut = path == t.journal(2) && bytes >= t.known.offset;
