@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "disk/journal_support.hpp"
+#include "disk/opener.hpp"
 
 namespace keystile::testing {
 
@@ -87,9 +88,17 @@ TEST(Repair, SaysWhatGoesAndKeepsTheFilesAside) {
     EXPECT_FALSE(t.plan().is_needed);
     EXPECT_FALSE(t.plan().is_unfinished);
     // The history goes on.
-    ASSERT_EQ(t.history.recover(), Status::kOk);
-    ASSERT_EQ(t.history.add_small(1), Status::kOk);
-    EXPECT_EQ(scan(t.path()).records.size(), 1u);
+    const Folder segments;
+    Opener opener;
+    ASSERT_EQ(opener.open(t.path(), segments.path()), Status::kOk);
+    ASSERT_EQ(opener.put("key 1", "again"), Status::kOk);
+    ASSERT_EQ(opener.flush_all(), Status::kOk);
+    opener.leave();
+    const Seen seen = scan(t.path());
+    ASSERT_EQ(seen.records.size(), 1u);
+    EXPECT_GE(seen.records[0].position, plan.next.limit);
+    EXPECT_EQ(seen.records[0].entries[0].version, 1u);
+    EXPECT_GT(seen.end.incarnation, plan.next.incarnation);
 }
 
 // Every byte of heads and records; a prefix is kept, and it is what the scan said.
