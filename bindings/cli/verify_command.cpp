@@ -20,7 +20,7 @@ Exit code 65 if there is any but tails.
 
 Examples:
   keystile verify /var/lib/team
-  keystile verify --json /var/lib/team | jq -r '.damages[] | "\(.path):\(.offset)"')";
+  keystile verify --json /var/lib/team | jq -r '.damages[] | .path')";
 
     const char *
     cost_name(uint32_t cost) {
