@@ -57,7 +57,7 @@ public:
         name_files();
         if (!plan_.is_needed) return Status::kOk;
         if (const Status counted = count_losses(); counted != Status::kOk) return counted;
-        return promise(end);
+        return promise();
     }
 
 private:
@@ -176,7 +176,7 @@ private:
     }
 
     // Above everything that may have been promised. A head that cannot be read promised what its file needed.
-    Status promise(const HistoryEnd&) {
+    Status promise() {
         JournalHead& next = plan_.next;
         next.store_id = survey_.store_id != 0 ? survey_.store_id : survey_.mark.store_id;
         std::uint64_t unknown = 1;  // one that is gone without a trace

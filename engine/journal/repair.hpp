@@ -1,7 +1,7 @@
-// A store that recovery refuses, made one that it takes: the history is cut behind its last sound record, and what it was
-// until there becomes a checkpoint of its own. docs/JOURNAL.md.
+// A store that recovery refuses, made one that it takes: the history is cut behind its last sound record, and what it
+// was until there becomes a checkpoint of its own. docs/JOURNAL.md.
 //
-// R1  Nothing is deleted: every file gets a second name in the folder damaged-NNNNNN, on disk, before the first one goes.
+// R1  Nothing is deleted: every file gets a second name in the folder damaged-NNNNNN, on disk, before the first goes.
 // R2  Until the checkpoint has its name, recovery refuses the store; from then on it takes the repaired one. So whoever
 //     dies in between leaves what a second repair does again, from the same files to the same end.
 // R3  Positions go on above, and incarnations behind, all that any file of the directory may have promised, unreadable

@@ -65,8 +65,8 @@ struct HistoryEnd {
 Status scan_history(const Directory& directory, ScanScope scope, HistoryVisitor& visitor,
                     HistoryEnd* end_out) noexcept;
 
-// For repair: as scan_history(kReplay), but from the newest whole checkpoint at or before `newest` (0: from the history's
-// beginning), and as far as it goes when something behind is missing.
+// For repair: as scan_history(kReplay), but from the newest whole checkpoint at or before `newest` (0: from the
+// history's beginning), and as far as it goes when something behind is missing.
 Status scan_prefix(const Directory& directory, Position newest, HistoryVisitor& visitor,
                    HistoryEnd* end_out) noexcept;
 
