@@ -22,8 +22,7 @@ Examples:
   keystile verify /var/lib/team
   keystile verify --json /var/lib/team | jq -r '.damages[] | .path')";
 
-    const char *
-    cost_name(uint32_t cost) {
+const char* cost_name(uint32_t cost) {
     switch (cost) {
         case KS_DAMAGE_TAIL:
             return "tail";
