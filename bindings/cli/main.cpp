@@ -117,6 +117,7 @@ int run(const CommandLine& line) {
     add_stat_command(app, globals);
     add_check_command(app, globals);
     add_compact_command(app, globals);
+    add_verify_command(app, globals);
     add_swarm_command(app, exit_code);
     for (CLI::App* const command : app.get_subcommands({})) command->group("Commands");
 

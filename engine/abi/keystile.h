@@ -610,6 +610,38 @@ typedef struct ks_check_report {
  * one. */
 KS_API ks_status ks_check(ks_store* store, ks_problem_fn fn, void* user, ks_check_report* report_out);
 
+/* ---- The files of a durable store ---------------------------------------------------------------------- */
+
+/* What damage costs. */
+#define KS_DAMAGE_TAIL 0u  /* above what was known to be on disk: an ordinary torn tail; nobody was told of more */
+#define KS_DAMAGE_SPARE 1u /* below, but recovery does not need it (an older file, a second copy) */
+#define KS_DAMAGE_LOSS 2u  /* below, and needed: acknowledged commits; recovery refuses */
+
+typedef struct ks_damage {
+    const char* path; /* valid in the call only */
+    uint64_t offset;  /* bytes from the file's beginning: where what is not sound begins */
+    const char* what; /* a sentence */
+    uint32_t cost;    /* KS_DAMAGE_... */
+} ks_damage;
+
+typedef void (*ks_damage_fn)(void* user, const ks_damage* damage);
+
+typedef struct ks_verify_report {
+    size_t struct_size; /* in */
+    uint64_t journals, records, entries; /* read and sound */
+    uint64_t checkpoints, checkpoint_entries;
+    uint64_t tails;    /* KS_DAMAGE_TAIL: no problem */
+    uint64_t problems; /* the others */
+    uint64_t last_lsn; /* of the last commit that a recovery would find now; 0: none */
+} ks_verify_report;
+
+/* Read every file of a durable store (url: file:/DIR) and judge it: heads, checksums, order, what the files say of each
+ * other. Changes nothing, takes no lock, may run beside writers. Each damage is told to fn (may be NULL). KS_OK:
+ * nothing but tails. KS_E_JOURNAL_CORRUPT: problems. KS_E_NO_STORE · KS_E_LAYOUT · KS_E_PERMISSION · KS_BUSY (files
+ * came and went all the time) · KS_E_URL (no file: store) · KS_E_STRUCT_SIZE · KS_E_NETWORK_FILE_SYSTEM ·
+ * KS_E_MEMORY · KS_E_SYSTEM. Any thread; report_out may be NULL. */
+KS_API ks_status ks_verify(const char* url, ks_damage_fn fn, void* user, ks_verify_report* report_out);
+
 #ifdef __cplusplus
 }
 #endif

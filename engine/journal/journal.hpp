@@ -14,4 +14,7 @@
 #include "journal/out_buffer.hpp"         // IWYU pragma: export
 #include "journal/record_reader.hpp"      // IWYU pragma: export
 #include "journal/record_writer.hpp"      // IWYU pragma: export
+#include "journal/repair.hpp"             // IWYU pragma: export
 #include "journal/scan.hpp"               // IWYU pragma: export
+#include "journal/survey.hpp"             // IWYU pragma: export
+#include "journal/verify.hpp"             // IWYU pragma: export

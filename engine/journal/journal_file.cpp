@@ -77,7 +77,8 @@ Status JournalFile::open(const Directory& directory, std::uint32_t file, Access 
     Status s = disk_open(directory.path_of(journal_name(file)), access, &journal.file_);
     if (s == Status::kOk) s = disk_read(journal.file_, 0, &head, sizeof head, &bytes);
     if (s != Status::kOk) return s;
-    if (head.magic != kJournalMagic && ((head.magic ^ kJournalMagic) & kAnyVersion) == 0)
+    if (bytes == sizeof head && head.magic != kJournalMagic &&
+        ((head.magic ^ kJournalMagic) & kAnyVersion) == 0)
         return own_fault(Status::kLayout);
     const char* what = bytes == sizeof head ? problem_of(head, file) : "its head is cut off";
     if (what != nullptr) {

@@ -2,6 +2,8 @@
 
 #include <xxhash.h>
 
+#include <cstring>
+
 namespace keystile::engine {
 
 namespace {
@@ -53,6 +55,23 @@ Status read_mark(const Directory& directory, Mark* mark_out) noexcept {
     const Status s = disk_open(directory.path_of(kMarkName), Access::kReadOnly, &file);
     if (s == Status::kNoStore) return own_fault(Status::kNotFound);
     return s == Status::kOk ? read_from(file, mark_out) : s;
+}
+
+Status check_mark_place(const Directory& directory, std::uint64_t place, Damage* damage_out) noexcept {
+    DiskFile file;
+    *damage_out = {};
+    Status s = disk_open(directory.path_of(kMarkName), Access::kReadOnly, &file);
+    if (s == Status::kNoStore) return Status::kOk;
+    disk::Mark bytes{};
+    std::size_t count = 0;
+    if (s == Status::kOk) s = disk_read(file, place * kMarkPlaceBytes, &bytes, sizeof bytes, &count);
+    if (s != Status::kOk) return s;
+    constexpr disk::Mark kNothing{};
+    if (std::memcmp(&bytes, &kNothing, sizeof bytes) == 0)
+        return Status::kOk;  // never written, or not that far
+    if (count != sizeof bytes || !is_valid(bytes))
+        *damage_out = {place * kMarkPlaceBytes, "it is no mark, or its checksum is wrong"};
+    return Status::kOk;
 }
 
 Status write_mark(const Directory& directory, const Mark& mark) noexcept {

@@ -18,5 +18,7 @@ Status read_mark(const Directory& directory, Mark* mark_out) noexcept;
 // Into the other place, and on disk. `mark.sequence` is chosen here. One that says no more than what is there already
 // is not written.
 Status write_mark(const Directory& directory, const Mark& mark) noexcept;
+// One of the two places (0, 1) by itself: is it a mark, or has nothing been written there?
+Status check_mark_place(const Directory& directory, std::uint64_t place, Damage* damage_out) noexcept;
 
 }  // namespace keystile::engine

@@ -138,7 +138,14 @@ private:
 Status scan_history(const Directory& directory, ScanScope scope, HistoryVisitor& visitor,
                     HistoryEnd* end_out) noexcept {
     ScanPlan plan;
-    const Status s = plan_scan(directory, scope, &plan, end_out);
+    const Status s = plan_scan(directory, scope, std::nullopt, &plan, end_out);
+    return s == Status::kOk ? Scan(directory, visitor, plan, *end_out).run() : s;
+}
+
+Status scan_prefix(const Directory& directory, Position newest, HistoryVisitor& visitor,
+                   HistoryEnd* end_out) noexcept {
+    ScanPlan plan;
+    const Status s = plan_scan(directory, ScanScope::kReplay, newest, &plan, end_out);
     return s == Status::kOk ? Scan(directory, visitor, plan, *end_out).run() : s;
 }
 

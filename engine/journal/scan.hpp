@@ -65,6 +65,11 @@ struct HistoryEnd {
 Status scan_history(const Directory& directory, ScanScope scope, HistoryVisitor& visitor,
                     HistoryEnd* end_out) noexcept;
 
+// For repair: as scan_history(kReplay), but from the newest whole checkpoint at or before `newest` (0: from the
+// history's beginning), and as far as it goes when something behind is missing.
+Status scan_prefix(const Directory& directory, Position newest, HistoryVisitor& visitor,
+                   HistoryEnd* end_out) noexcept;
+
 // Before a next file says where this one ends: it is on disk to there. What nobody knew to be is written once more, for
 // a kernel that could not write a page forgets that it could not, and what a scan reads may be in memory alone.
 Status secure_end(const Directory& directory, const HistoryEnd& end) noexcept;

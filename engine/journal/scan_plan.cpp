@@ -10,8 +10,9 @@ constexpr int kTries = 8;  // of a look at a directory in which others make and 
 
 class Planner {
 public:
-    Planner(const Directory& directory, ScanScope scope, ScanPlan& plan, HistoryEnd& end) noexcept
-        : directory_(directory), scope_(scope), plan_(plan), end_(end) {}
+    Planner(const Directory& directory, ScanScope scope, std::optional<Position> newest, ScanPlan& plan,
+            HistoryEnd& end) noexcept
+        : directory_(directory), scope_(scope), newest_(newest), plan_(plan), end_(end) {}
 
     // kBusy: files came or went meanwhile, or are missing.
     Status run() noexcept {
@@ -34,12 +35,15 @@ private:
     // May be so for a moment only.
     Status missing(std::uint32_t file, const char* what) noexcept {
         damaged(journal_name(file), {0, what});
+        plan_.is_cut_short = newest_.has_value();
+        if (plan_.is_cut_short) return Status::kOk;
         return own_fault(Status::kBusy);
     }
 
     Status choose_checkpoint() noexcept {
         const auto& starts = plan_.listing.checkpoints;
         for (std::size_t i = starts.size(); i > 0 && !plan_.checkpoint; --i) {
+            if (newest_ && starts[i - 1] > *newest_) continue;
             CheckpointReader reader;
             Status s = reader.open(directory_, starts[i - 1]);
             if (s == Status::kOk) s = reader.check();
@@ -121,6 +125,7 @@ private:
 
     const Directory& directory_;
     ScanScope scope_;
+    std::optional<Position> newest_;
     ScanPlan& plan_;
     HistoryEnd& end_;
 };
@@ -137,12 +142,12 @@ std::uint64_t ScanPlan::sound_to(std::size_t index, bool* is_end_out) const noex
     return offset;
 }
 
-Status plan_scan(const Directory& directory, ScanScope scope, ScanPlan* plan_out,
-                 HistoryEnd* end_out) noexcept {
+Status plan_scan(const Directory& directory, ScanScope scope, std::optional<Position> newest,
+                 ScanPlan* plan_out, HistoryEnd* end_out) noexcept {
     for (int tries = 0; tries < kTries; ++tries) {
         *plan_out = {};
         *end_out = {};
-        const Status s = Planner(directory, scope, *plan_out, *end_out).run();
+        const Status s = Planner(directory, scope, newest, *plan_out, *end_out).run();
         if (s != Status::kBusy) return s;
     }
     return own_fault(end_out->damage.is_none() ? Status::kBusy : Status::kJournalCorrupt);

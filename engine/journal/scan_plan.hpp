@@ -18,8 +18,8 @@ struct ScanPlan {
     std::uint64_t sound_to(std::size_t index, bool* is_end_out) const noexcept;
 };
 
-// As scan_history().
-Status plan_scan(const Directory& directory, ScanScope scope, ScanPlan* plan_out,
-                 HistoryEnd* end_out) noexcept;
+// As scan_history(), or, if `newest` is given, as scan_prefix().
+Status plan_scan(const Directory& directory, ScanScope scope, std::optional<Position> newest,
+                 ScanPlan* plan_out, HistoryEnd* end_out) noexcept;
 
 }  // namespace keystile::engine

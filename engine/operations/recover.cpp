@@ -7,6 +7,9 @@ namespace keystile::engine {
 
 namespace {
 
+// A file's promise begins at most at the one before, rounded up to a lap.
+static_assert(kPromisePerFileMax >= 2 * kPositionsPromised);
+
 // Puts what the history says into a store that nobody else sees.
 class Rebuild final : public HistoryVisitor {
 public:

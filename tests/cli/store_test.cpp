@@ -74,6 +74,32 @@ TEST_F(CliStore, ADurableStoreIsCompacted) {
     expect_fails({"compact"}, 64, "usage");  // a volatile one
 }
 
+TEST_F(CliStore, ADurableStoreIsVerified) {
+    const std::filesystem::path folder =
+        std::filesystem::temp_directory_path() / ("keystile-cli-verify-" + std::to_string(::getpid()));
+    const std::string url = "file:" + folder.string();
+    ok({"put", "k", "--value", "x", "--create", "--store", (ok({"create", "--store", url}), url)});
+    EXPECT_NE(ok({"verify", folder.string()}).find(" is sound: 1 commits"), std::string::npos);
+    const auto sound = run({"verify", "--json", "--store", url}).json();
+    EXPECT_EQ(sound["status"], "ok");
+    EXPECT_EQ(sound["records"], 1);
+    EXPECT_EQ(sound["damages"].size(), 0u);
+    const std::string journal = (folder / "journal-000001").string();
+    ASSERT_EQ(truncate(journal.c_str(), 40), 0);
+    expect_fails({"verify", folder.string()}, 65, "unusable");
+    const auto damaged = run({"verify", "--json", folder.string()}).json();
+    EXPECT_EQ(damaged["damages"][0]["path"], journal);
+    EXPECT_EQ(damaged["damages"][0]["offset"], 0);
+    EXPECT_EQ(damaged["damages"][0]["cost"], "loss");
+    EXPECT_EQ(damaged["damages"][0]["below_mark"], true);
+    EXPECT_NE(run({"verify", folder.string()}).out.find("loss: " + journal + " at offset 0"),
+              std::string::npos);
+    ok({"destroy", "--store", url});
+    std::filesystem::remove_all(folder);
+    expect_fails({"verify", folder.string()}, 66, "no_store");
+    expect_fails({"verify"}, 64, "usage");  // a volatile one
+}
+
 TEST_F(CliStore, AHealthyStoreChecksClean) {
     ok({"put", "k", "--value", "x", "--create"});
     ok({"claim", "k", "--lease", "1h"});

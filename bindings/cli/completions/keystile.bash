@@ -20,7 +20,7 @@ _keystile() {
         cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words=("${COMP_WORDS[@]}") cword=$COMP_CWORD
     fi
 
-    local commands='create destroy get put del multi snapshot export import claim renew release reclaim watch ls stat check compact swarm'
+    local commands='create destroy get put del multi snapshot export import claim renew release reclaim watch ls stat check compact verify swarm'
     local globals='--store --json --quiet --key-base64 --help'
     local command='' store='' arguments=0 word i
     for ((i = 1; i < cword; i++)); do
@@ -78,6 +78,11 @@ _keystile() {
                     if [[ $cur != -* ]] && ((arguments == 0)); then
                         mapfile -t COMPREPLY < <(_keystile_keys "$store" "$cur")
                         declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$cur"
+                        return
+                    fi ;;
+                verify)
+                    if [[ $cur != -* ]] && ((arguments == 0)); then
+                        mapfile -t COMPREPLY < <(compgen -d -- "$cur")
                         return
                     fi ;;
             esac

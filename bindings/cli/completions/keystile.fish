@@ -1,6 +1,6 @@
 # fish completion of keystile: commands, options, stores of this host, keys of the store in use.
 
-set -l commands create destroy get put del multi snapshot export import claim renew release reclaim watch ls stat check compact swarm
+set -l commands create destroy get put del multi snapshot export import claim renew release reclaim watch ls stat check compact verify swarm
 set -l keyed get put del claim renew release reclaim watch ls snapshot export
 
 function __keystile_stores
@@ -48,6 +48,7 @@ complete -c keystile -n $none -a ls -d 'List keys'
 complete -c keystile -n $none -a stat -d 'Show the store, its counters and who is attached'
 complete -c keystile -n $none -a check -d 'Read the whole store and judge it'
 complete -c keystile -n $none -a compact -d 'Write a checkpoint of a durable store and drop the journal before it'
+complete -c keystile -n $none -a verify -d 'Read every file of a durable store and judge it'
 complete -c keystile -n $none -a swarm -d 'A demonstration with many workers'
 
 complete -c keystile -n "__fish_seen_subcommand_from $keyed" -a '(__keystile_keys)'
@@ -86,3 +87,4 @@ complete -c keystile -n "$in watch" -l value -d 'Print the value, too'
 complete -c keystile -n "$in ls" -s a -l all -d 'Also keys without a value'
 complete -c keystile -n "$in ls" -s k -l keys -d 'Only the keys'
 complete -c keystile -n "$in swarm" -a "(keystile swarm --help 2>/dev/null | string match -ra -- '--[a-z][a-z-]*')"
+complete -c keystile -n "$in verify" -x -a '(__fish_complete_directories)'
