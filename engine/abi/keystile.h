@@ -102,7 +102,7 @@ typedef enum ks_status {
     KS_HELD = 3,      /* someone's live claim: wait, or ask again later */
     KS_NOT_FOUND = 4, /* never written, or deleted; the stamp that creates it is returned all the same */
     KS_TIMEOUT = 5,   /* the time given ran out */
-    KS_LAGGED = 6,    /* reserved: the feed reader was too slow */
+    KS_LAGGED = 6,    /* of a feed: a checkpoint replaced the commits that were asked for */
     KS_TOO_SMALL = 7, /* the buffer is smaller than the value; size_out says how much is needed */
     KS_BUSY = 8,      /* a bounded number of tries was lost to others: ask again */
 
@@ -554,6 +554,52 @@ KS_API ks_status ks_watch(ks_session* session, ks_bytes key, ks_stamp seen, uint
                           ks_stamp* now_out);
 KS_API ks_status ks_watch_k(ks_session* session, ks_key key, ks_stamp seen, uint64_t timeout_ns,
                             ks_stamp* now_out);
+
+/* ---- The feed of a durable store --------------------------------------------------------------------- */
+
+/* Every commit that wrote, once, in the order of their lsn, read from the journal's files: to follow a store, to copy
+ * it, to audit it. A feed shows what is durable, so nothing that it showed is ever taken back, by no loss of power
+ * either; a relaxed commit appears when it is on disk. An lsn is a place, not a moment: what a feed has shown so far is
+ * no snapshot (a commit that only compared is in none of it; use ks_snapshot_prefix).
+ *
+ * It needs no open store and is no participant: it reads only, changes and recovers nothing, delays nobody. The store
+ * may be in use, or nobody may have it open: then it shows what the next opener will find. A feed goes on when the
+ * store is opened again, in another segment too. Where the segment cannot be seen from here (another mount namespace),
+ * commits appear only when a file is full or a process closes the store.
+ * A ks_feed is memory of this process; one thread at a time; not for a forked child (KS_E_FORKED). */
+typedef struct ks_feed ks_feed;
+
+typedef struct ks_feed_entry {
+    ks_bytes key;
+    ks_bytes value; /* of a deletion empty */
+    ks_stamp stamp; /* after the commit */
+    uint32_t is_deleted;
+    uint32_t reserved;
+} ks_feed_entry;
+
+typedef struct ks_feed_commit {
+    uint64_t lsn;
+    uint64_t wall_ns;             /* since 1970, by the committer's clock, some ms coarse: for people */
+    char label[KS_LABEL_SIZE];    /* of the participant that committed */
+    const ks_feed_entry* entries; /* all of it is valid until the next call with this feed */
+    size_t size;
+} ks_feed_commit;
+
+/* From the first commit at or after `from_lsn` (to go on: the last one's lsn + 1); 0: from the oldest there is.
+ * `from_lsn` may lie in the future. *oldest_out (KS_LAGGED only): the oldest lsn that can be asked for.
+ * Answers: KS_OK · KS_LAGGED (a checkpoint replaced the files of `from_lsn`) · KS_BUSY (files come and go) · KS_E_URL
+ * (no file: store) · KS_E_ARGUMENT · KS_E_NO_STORE · KS_E_PERMISSION · KS_E_NETWORK_FILE_SYSTEM · KS_E_LAYOUT ·
+ * KS_E_JOURNAL_CORRUPT · KS_E_MEMORY · KS_E_SYSTEM. */
+KS_API ks_status ks_feed_open(const char* url, uint64_t from_lsn, ks_feed** feed_out, uint64_t* oldest_out);
+
+/* The next commit, waiting for it up to `timeout_ns` (0 = just look; KS_FOREVER). *commit_out is required.
+ * KS_OK · KS_TIMEOUT: that is all for now · KS_LAGGED: a checkpoint removed files that were still to be read;
+ * commit_out->lsn is the oldest lsn there is, open a new feed there and read the keys' values anew · KS_BUSY.
+ * Faults: KS_E_DESTROYED · KS_E_JOURNAL_CORRUPT (ks_last_error() says where) · KS_E_LAYOUT · KS_E_CORRUPT ·
+ * KS_E_PERMISSION · KS_E_MEMORY · KS_E_SYSTEM · KS_E_ARGUMENT · KS_E_HANDLE · KS_E_FORKED. None loses the place. */
+KS_API ks_status ks_feed_next(ks_feed* feed, uint64_t timeout_ns, ks_feed_commit* commit_out);
+/* NULL is fine. */
+KS_API void ks_feed_close(ks_feed* feed);
 
 /* ---- Looking after a store --------------------------------------------------------------------------- */
 
