@@ -13,7 +13,11 @@ ks_status find_or_insert(Session& session, ks_bytes key, shm::Slot** slot_out) n
     if (s == Status::kNotFound) {
         if (store.is_destroyed()) return fault(Status::kDestroyed, "creating a key");
         s = insert_slot(session.lane, bytes, hash, slot_out);
-        // Full, perhaps only of what the dead left.
+        if (s == Status::kFull) {  // perhaps only of what this session keeps for later
+            drop_spares(session.lane);
+            s = insert_slot(session.lane, bytes, hash, slot_out);
+        }
+        // Or of what the dead left.
         if (s == Status::kFull && reap_dead(session.store->segment, store.self, kParticipantsMax) != 0) {
             s = insert_slot(session.lane, bytes, hash, slot_out);
         }

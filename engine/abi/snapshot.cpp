@@ -38,7 +38,7 @@ public:
 
 private:
     alignas(std::max_align_t) std::array<std::byte, kFewKeys * (sizeof(CutKey) + 4 * sizeof(void*))> few_;
-    std::pmr::monotonic_buffer_resource memory_{few_.data(), few_.size()};
+    std::pmr::monotonic_buffer_resource memory_{few_.data(), few_.size(), std::pmr::new_delete_resource()};
 };
 template <class T>
 using ScratchVector = std::pmr::vector<T>;
@@ -48,10 +48,16 @@ using ScratchVector = std::pmr::vector<T>;
 // All that it holds lies in one memory, given out piece by piece and given back as a whole.
 struct ks_snapshot {
     std::uint64_t magic = 0;
-    std::pmr::monotonic_buffer_resource memory;
+    std::pmr::monotonic_buffer_resource memory{std::pmr::new_delete_resource()};  // not the host's default
     std::pmr::vector<Taken> taken{&memory};  // in the order of the caller, or by key
     // Of more than kFewKeys: indices into `taken`, ascending by key.
     std::pmr::vector<std::uint32_t> by_key{&memory};
+
+    void forget() noexcept {
+        taken = std::pmr::vector<Taken>(&memory);
+        by_key = std::pmr::vector<std::uint32_t>(&memory);
+        memory.release();
+    }
 
     void name(Taken& entry, ks_bytes key) {
         void* const place = memory.allocate(key.size, 1);
@@ -80,20 +86,26 @@ void tell_entry(const Taken& taken, ks_snapshot_entry* entry_out) noexcept {
                   taken.value != nullptr ? KS_OK : KS_NOT_FOUND};
 }
 
-// Where the values of a cut go. A value that grows gets twice the room at least, so what it leaves behind is no more
-// than it has.
+// Where the values of a cut go, however often it is taken. A value that grows gets twice the room at least, so what it
+// leaves behind is no more than it has.
 struct Rooms {
     ks_snapshot& snapshot;
     ScratchVector<std::size_t> capacities;
     ScratchVector<CutKey> keys;
 
+    Rooms(ks_snapshot& of, std::size_t count, Scratch& scratch)
+        : snapshot(of), capacities(count, scratch.memory()), keys(count, scratch.memory()) {
+        static char empty;  // where a value without bytes is: nobody writes to it
+        for (CutKey& key : keys) key.value = &empty;
+    }
+
     static void* of(void* user, std::size_t index, std::size_t bytes) noexcept {
-        auto& [snapshot, capacities, keys] = *static_cast<Rooms*>(user);
-        std::size_t& capacity = capacities[index];
-        if (bytes <= capacity) return keys[index].value;
+        auto& self = *static_cast<Rooms*>(user);
+        std::size_t& capacity = self.capacities[index];
+        if (bytes <= capacity) return self.keys[index].value;
         try {
             const std::size_t wanted = std::max(bytes, 2 * capacity);
-            void* const place = snapshot.memory.allocate(wanted, 1);
+            void* const place = self.snapshot.memory.allocate(wanted);
             capacity = wanted;
             return place;
         } catch (const std::bad_alloc&) {
@@ -103,19 +115,12 @@ struct Rooms {
 };
 
 // One cut of these slots into `taken`.
-Status take(Session& session, Scratch& scratch, const ScratchVector<shm::Slot*>& slots,
-            ks_snapshot& snapshot) {
-    Rooms rooms{snapshot, ScratchVector<std::size_t>(slots.size(), scratch.memory()),
-                ScratchVector<CutKey>(slots.size(), scratch.memory())};
-    static char empty;  // where a value without bytes is: nobody writes to it
-    for (std::size_t i = 0; i < slots.size(); ++i) {
-        rooms.keys[i].slot = slots[i];
-        rooms.keys[i].value = &empty;
-    }
+Status take(Session& session, const ScratchVector<shm::Slot*>& slots, Rooms& rooms) {
+    for (std::size_t i = 0; i < slots.size(); ++i) rooms.keys[i].slot = slots[i];
     const Status s = cut(session, rooms.keys.data(), rooms.keys.size(), Rooms::of, &rooms);
     for (std::size_t i = 0; i < slots.size(); ++i) {
         const CutKey& key = rooms.keys[i];
-        Taken& taken = snapshot.taken[i];
+        Taken& taken = rooms.snapshot.taken[i];
         taken.stamp = to_c(session.store->stamp_of(key.clean));
         taken.value = key.has_value ? static_cast<const char*>(key.value) : nullptr;
         taken.value_size = key.has_value ? static_cast<std::uint32_t>(key.size) : 0;
@@ -160,7 +165,13 @@ struct Listing {
             return true;
         }
         const std::string_view bytes(static_cast<const char*>(key.bytes().data), key.size);
-        if (bytes.starts_with(self.prefix)) self.slots.push_back(&slot);
+        if (!bytes.starts_with(self.prefix)) return true;
+        try {
+            self.slots.push_back(&slot);
+        } catch (const std::bad_alloc&) {  // whoever walks throws nothing
+            self.status = Status::kMemory;
+            return false;
+        }
         return true;
     }
     Status run() {
@@ -179,8 +190,10 @@ Status take_prefix(Session& session, std::string_view prefix, ks_snapshot& snaps
     for (int tries = 0; tries < kListingsMax; ++tries) {
         Scratch scratch;
         const ScratchVector<shm::Slot*> slots(listing.slots, scratch.memory());
+        snapshot.forget();  // of the last try
         snapshot.taken.resize(slots.size());
-        if (const Status s = take(session, scratch, slots, snapshot); s != Status::kOk) return s;
+        Rooms rooms(snapshot, slots.size(), scratch);
+        if (const Status s = take(session, slots, rooms); s != Status::kOk) return s;
         if (const Status s = listing.run(); s != Status::kOk) return s;
         if (listing.slots != slots) continue;
         for (std::size_t i = 0; i < slots.size(); ++i) {
@@ -232,16 +245,17 @@ ks_status ks_snapshot_keys(ks_session* session, const ks_bytes* keys, size_t cou
         const Store& store = *inside.store;
         snapshot.taken.resize(count);
         for (size_t i = 0; i < count; ++i) snapshot.name(snapshot.taken[i], keys[i]);
+        Scratch scratch;
+        ScratchVector<shm::Slot*> slots(count, scratch.memory());
+        Rooms rooms(snapshot, count, scratch);
         for (int tries = 0; tries < kListingsMax; ++tries) {
-            Scratch scratch;
-            ScratchVector<shm::Slot*> slots(count, scratch.memory());
             for (size_t i = 0; i < count; ++i) {
                 const KeyBytes key{keys[i].data, keys[i].size};
                 const Status s = find_slot(store.segment, key, hash_of(key, store.hash_seed), &slots[i]);
                 if (s == Status::kNotFound) slots[i] = nullptr;
                 if (s != Status::kOk && s != Status::kNotFound) return s;
             }
-            if (const Status s = take(inside, scratch, slots, snapshot); s != Status::kOk) return s;
+            if (const Status s = take(inside, slots, rooms); s != Status::kOk) return s;
             // A key that had no slot had no value; it counts only if it has none yet.
             bool is_same = true;
             for (size_t i = 0; i < count && is_same; ++i) {
@@ -267,9 +281,7 @@ ks_status ks_snapshot_prefix(ks_session* session, ks_bytes prefix, ks_snapshot**
 void ks_snapshot_close(ks_snapshot* snapshot) {
     if (!is_alive(snapshot)) return;
     snapshot->magic = 0;
-    snapshot->taken = std::pmr::vector<Taken>(&snapshot->memory);
-    snapshot->by_key = std::pmr::vector<std::uint32_t>(&snapshot->memory);
-    snapshot->memory.release();
+    snapshot->forget();
     retire(snapshot);
 }
 

@@ -5,7 +5,8 @@
 //     HELD(fresh id). From exactly the old id, as any free. A death before: the session line names the block.
 //     After: the holding does.
 // B5  A session's descriptor likewise, once its operation is over; the holding names it all the while.
-// A spare is given back when the session closes, and when the next commits keep needing another size.
+// A spare is given back when the session closes, a value when the next commits keep needing another size, a descriptor
+// when the next operation needs a larger one, or the session finds the store full.
 #pragma once
 
 #include "arena/blocks.hpp"
@@ -14,7 +15,7 @@ namespace keystile::engine {
 
 inline constexpr std::uint32_t kSpareMissesMax = 8;
 
-// A larger one is not worth keeping: as many bytes as an operation of 64 keys has.
+// A larger one is not worth keeping: room for an operation of 84 keys.
 inline constexpr std::uint64_t kSpareDescriptorMax = 4096;
 
 inline void drop_spare(Lane& lane, Spare& spare) noexcept {

@@ -45,7 +45,10 @@ Status Draft::write_entry(shm::Entry& entry, MultiKey& key) noexcept {
     const bool is_delete = key.step == MultiStep::kDelete;
     const std::size_t size = is_delete ? 0 : key.size;
     BlockGrant fresh = allocate(lane_, sizeof(shm::Block) + size, entry.fresh);
-    if (fresh.status == Status::kFull) fresh = allocate_larger(lane_, sizeof(shm::Block) + size, entry.fresh);
+    if (fresh.status == Status::kFull) {
+        is_scarce_ = true;
+        fresh = allocate_larger(lane_, sizeof(shm::Block) + size, entry.fresh);
+    }
     if (fresh.status != Status::kOk) {
         poke(entry.fresh, Ref{0});  // the last one that was tried is not ours
         return fresh.status;
@@ -110,7 +113,8 @@ void Draft::recycle(Position p) noexcept {
         free_left(segment, &lane_, entry, CellState::kCommitted);
     }
     const std::uint64_t ctl = with_tag(grant_.ctl, Tag::kPublished);
-    if (descriptor_bytes(count_) <= kSpareDescriptorMax) {
+    const SizeClass size_class = class_at(segment, grant_.ref);
+    if (!is_scarce_ && size_class != kClasses && bytes_of(size_class) <= kSpareDescriptorMax) {
         keep_or_free(lane_, lane_.spare_descriptor, grant_.ref, ctl);
     } else {
         free_descriptor(segment, &lane_, grant_.ref, ctl);

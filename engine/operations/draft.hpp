@@ -35,6 +35,7 @@ private:
     std::size_t count_;
     BlockGrant grant_;
     shm::Descriptor* descriptor_ = nullptr;
+    bool is_scarce_ = false;  // memory: then nothing is kept for later
 };
 
 }  // namespace keystile::engine
