@@ -613,7 +613,8 @@ KS_API ks_status ks_check(ks_store* store, ks_problem_fn fn, void* user, ks_chec
 /* ---- The files of a durable store ---------------------------------------------------------------------- */
 
 /* What damage costs. */
-#define KS_DAMAGE_TAIL 0u  /* above what was known to be on disk: an ordinary torn tail; nobody was told of more */
+#define KS_DAMAGE_TAIL \
+    0u /* above what was known to be on disk: an ordinary torn tail; nobody was told of more */
 #define KS_DAMAGE_SPARE 1u /* below, but recovery does not need it (an older file, a second copy) */
 #define KS_DAMAGE_LOSS 2u  /* below, and needed: acknowledged commits; recovery refuses */
 
@@ -627,7 +628,7 @@ typedef struct ks_damage {
 typedef void (*ks_damage_fn)(void* user, const ks_damage* damage);
 
 typedef struct ks_verify_report {
-    size_t struct_size; /* in */
+    size_t struct_size;                  /* in */
     uint64_t journals, records, entries; /* read and sound */
     uint64_t checkpoints, checkpoint_entries;
     uint64_t tails;    /* KS_DAMAGE_TAIL: no problem */

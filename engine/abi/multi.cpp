@@ -33,11 +33,12 @@ struct ks_multi {
     std::uint64_t magic = 0;
     ks_session* session = nullptr;
     std::vector<Item> items;
-    std::vector<std::uint32_t> places;  // of more than kManyItems: index + 1, an open hash by slot, at most half full
-    std::vector<char> values;           // of the puts, one behind the other
-    std::vector<MultiKey*> order;       // by slot, as the engine wants them
-    ks_status spoilt = KS_OK;           // what the first refused call answered
-    std::string reason;                 // the sentence that told it
+    std::vector<std::uint32_t>
+        places;                // of more than kManyItems: index + 1, an open hash by slot, at most half full
+    std::vector<char> values;  // of the puts, one behind the other
+    std::vector<MultiKey*> order;  // by slot, as the engine wants them
+    ks_status spoilt = KS_OK;      // what the first refused call answered
+    std::string reason;            // the sentence that told it
     bool is_over = false;
     bool is_told = false;  // over, and the keys were compared: their stamps of now are known
 };

@@ -79,7 +79,7 @@ public:
         engine::count(record_->total.value[counter], more);
     }
 
-    Spare spare{.holding = Holding::kOtherValue};           // the value that the last commit replaced
+    Spare spare{.holding = Holding::kOtherValue};             // the value that the last commit replaced
     Spare spare_descriptor{.holding = Holding::kDescriptor};  // of the last operation of several keys
     std::array<Hints, kClasses> hints{};
     std::array<Cursor, kClasses> cursors{};

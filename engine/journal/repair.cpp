@@ -272,7 +272,8 @@ Status keep_aside(const Directory& directory, const RepairPlan& plan) {
     if (s == Status::kExists) s = Status::kOk;
     if (s == Status::kOk) s = directory.sync();
     for (const std::string& name : plan.aside) {
-        if (s == Status::kOk) s = disk_link(directory.path_of(name), folder + "/" + name);
+        if (s == Status::kOk)
+            s = disk_link(directory.path_of(name), std::string(folder).append("/").append(name));
         if (s == Status::kExists) s = Status::kOk;
     }
     return s == Status::kOk ? disk_sync_folder(folder) : s;
