@@ -13,10 +13,10 @@ ks_status find_or_insert(Session& session, ks_bytes key, shm::Slot** slot_out) n
     if (s == Status::kNotFound) {
         if (store.is_destroyed()) return fault(Status::kDestroyed, "creating a key");
         s = insert_slot(session.lane, bytes, hash, slot_out);
-        if (s == Status::kFull) {  // perhaps only of what this session keeps for later
-            drop_spares(session.lane);
+        // Full, perhaps only of what this session keeps for its next transaction. (Not of the spare value, which a
+        // delete may need.)
+        if (s == Status::kFull && drop_spare(session.lane, session.lane.spare_descriptor))
             s = insert_slot(session.lane, bytes, hash, slot_out);
-        }
         // Or of what the dead left.
         if (s == Status::kFull && reap_dead(session.store->segment, store.self, kParticipantsMax) != 0) {
             s = insert_slot(session.lane, bytes, hash, slot_out);

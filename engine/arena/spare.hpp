@@ -18,9 +18,12 @@ inline constexpr std::uint32_t kSpareMissesMax = 8;
 // A larger one is not worth keeping: room for an operation of 84 keys.
 inline constexpr std::uint64_t kSpareDescriptorMax = 4096;
 
-inline void drop_spare(Lane& lane, Spare& spare) noexcept {
-    if (spare.ref != 0) free_exact(lane, spare.ref, spare.ctl);
+// False: there was none.
+inline bool drop_spare(Lane& lane, Spare& spare) noexcept {
+    if (spare.ref == 0) return false;
+    free_exact(lane, spare.ref, spare.ctl);
     spare.ref = 0;
+    return true;
 }
 inline void drop_spares(Lane& lane) noexcept {
     drop_spare(lane, lane.spare);
@@ -43,8 +46,7 @@ inline void drop_spares(Lane& lane) noexcept {
                                                                      bool is_first) noexcept {
     const Spare& spare = lane.spare;
     const bool is_spare_enough = spare.ref != 0 && bytes <= bytes_of(spare.size_class);
-    const bool is_worth_another_look = lane.spare_descriptor.ref != 0;
-    drop_spare(lane, lane.spare_descriptor);
+    const bool is_worth_another_look = drop_spare(lane, lane.spare_descriptor);
     shm::Atomic32& note = lane.note(other_value(spare.holding));
     BlockGrant grant = is_spare_enough ? take_spare(lane) : BlockGrant{0, Status::kFull, 0};
     if (grant.status == Status::kFull && is_worth_another_look) grant = allocate(lane, bytes, note);
@@ -80,9 +82,7 @@ inline BlockGrant allocate_descriptor(Lane& lane, std::uint64_t bytes) noexcept 
         return grant;
     }
     drop_spare(lane, spare);
-    shm::Atomic32& note = lane.note(spare.holding);
-    const BlockGrant grant = allocate(lane, bytes, note);
-    return grant.status == Status::kFull ? allocate_larger(lane, bytes, note) : grant;
+    return allocate(lane, bytes, lane.note(spare.holding));
 }
 
 // A block that was PUBLISHED(`ctl`) while something led to it, and that nothing needs any more: keep it as `spare`, or

@@ -16,6 +16,7 @@ Status Draft::write() noexcept {
     const std::uint64_t bytes = descriptor_bytes(count_) + signature_bytes(*session_.store);
     for (std::size_t i = 0; i < count_; ++i) keys_[i]->fresh = 0;
     grant_ = allocate_descriptor(lane_, bytes);
+    if (grant_.status == Status::kFull) grant_ = allocate_scarce(bytes, lane_.note(Holding::kDescriptor));
     if (grant_.status != Status::kOk) return grant_.status;
     descriptor_ = lane_.segment().at<shm::Descriptor>(grant_.ref, bytes);
     if (descriptor_ == nullptr) return Status::kCorrupt;
@@ -33,6 +34,11 @@ Status Draft::write() noexcept {
     return Status::kOk;
 }
 
+BlockGrant Draft::allocate_scarce(std::uint64_t bytes, shm::Atomic32& note) noexcept {
+    is_scarce_ = true;
+    return allocate_larger(lane_, bytes, note);
+}
+
 // With its block, if it writes one.
 Status Draft::write_entry(shm::Entry& entry, MultiKey& key) noexcept {
     const Judged& judged = key.judged;
@@ -45,10 +51,7 @@ Status Draft::write_entry(shm::Entry& entry, MultiKey& key) noexcept {
     const bool is_delete = key.step == MultiStep::kDelete;
     const std::size_t size = is_delete ? 0 : key.size;
     BlockGrant fresh = allocate(lane_, sizeof(shm::Block) + size, entry.fresh);
-    if (fresh.status == Status::kFull) {
-        is_scarce_ = true;
-        fresh = allocate_larger(lane_, sizeof(shm::Block) + size, entry.fresh);
-    }
+    if (fresh.status == Status::kFull) fresh = allocate_scarce(sizeof(shm::Block) + size, entry.fresh);
     if (fresh.status != Status::kOk) {
         poke(entry.fresh, Ref{0});  // the last one that was tried is not ours
         return fresh.status;
@@ -113,8 +116,7 @@ void Draft::recycle(Position p) noexcept {
         free_left(segment, &lane_, entry, CellState::kCommitted);
     }
     const std::uint64_t ctl = with_tag(grant_.ctl, Tag::kPublished);
-    const SizeClass size_class = class_at(segment, grant_.ref);
-    if (!is_scarce_ && size_class != kClasses && bytes_of(size_class) <= kSpareDescriptorMax) {
+    if (!is_scarce_ && descriptor_bytes(count_) <= kSpareDescriptorMax) {
         keep_or_free(lane_, lane_.spare_descriptor, grant_.ref, ctl);
     } else {
         free_descriptor(segment, &lane_, grant_.ref, ctl);

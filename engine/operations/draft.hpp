@@ -25,6 +25,7 @@ public:
     Status run(Position p) noexcept;
 
 private:
+    BlockGrant allocate_scarce(std::uint64_t bytes, shm::Atomic32& note) noexcept;
     Status write_entry(shm::Entry& entry, MultiKey& key) noexcept;
     bool run_alone(Position p) noexcept;
     void recycle(Position p) noexcept;
