@@ -48,6 +48,19 @@ const char* problem_of(const disk::JournalHead& head, std::uint32_t file) noexce
 
 }  // namespace
 
+const char* problem_after(const JournalHead& before, const JournalHead& head) noexcept {
+    if (head.end_before == 0) return "its head says that no file is before it";
+    return head.incarnation < before.incarnation || head.start < before.start || head.limit < before.limit
+               ? "its head is older than the file before"
+               : nullptr;
+}
+
+const char* problem_of_position(const JournalHead& head, Position last, Position position) noexcept {
+    if (position <= last) return "a record's position is not above the one before";
+    return position < head.start || position >= head.limit ? "a record's position is none of its file's"
+                                                           : nullptr;
+}
+
 Status make_journal(const Directory& directory, const JournalHead& head, std::uint64_t bytes) noexcept {
     DiskFile file;
     const std::string name = journal_name(head.file);

@@ -19,6 +19,11 @@ struct JournalHead {
     std::uint64_t wall_ns = 0;
 };
 
+// What is wrong with a sound head behind that of the file before, nullptr: nothing.
+const char* problem_after(const JournalHead& before, const JournalHead& head) noexcept;
+// What is wrong with a sound record of that position, behind one of position `last` (0: none). nullptr: nothing.
+const char* problem_of_position(const JournalHead& head, Position last, Position position) noexcept;
+
 // Make it, filled with zeros to `bytes`; on disk, its name too. kOk also if somebody else's is there already, whatever
 // it says.
 Status make_journal(const Directory& directory, const JournalHead& head, std::uint64_t bytes) noexcept;

@@ -44,9 +44,9 @@ public:
 
     Status run() {
         if (const Status s = survey(directory_, &survey_); s != Status::kOk) return s;
-        Replay ignored;
+        Blind nobody;
         HistoryEnd end;
-        const Status s = scan_history(directory_, ScanScope::kReplay, ignored, &end);
+        const Status s = scan_history(directory_, ScanScope::kReplay, nobody, &end);
         if (s != Status::kOk && s != Status::kJournalCorrupt) return s;
         plan_.is_needed = s == Status::kJournalCorrupt;
         plan_.damage = end.damage;
@@ -110,8 +110,9 @@ private:
             if (s != Status::kOk && s != Status::kJournalCorrupt) return s;
             const bool is_one_moment = replay.newest_entry < std::max<Position>(end.end.position, 1);
             if (base == bases.front() && base != 0 && !is_one_moment) {
-                mixed = replay;
+                mixed = std::move(replay);
                 mixed_end = end;
+                continue;
             }
             const bool has_begun = base != 0 || end.records != 0;
             if (!is_one_moment || !has_begun || (is_found && end.end.position <= plan_.end.position))

@@ -97,10 +97,8 @@ private:
     const char* problem_of(Finding found, const RecordReader& reader, std::size_t index) const noexcept {
         if (found != Finding::kOne) return nullptr;
         const Position position = reader.record().position;
-        const JournalHead& head = plan_.files[index];
-        if (position <= last_) return "a record's position is not above the one before";
-        if (position < head.start || position >= head.limit)
-            return "a record's position is none of its file's";
+        if (const char* what = problem_of_position(plan_.files[index], last_, position); what != nullptr)
+            return what;
         return index + 1 < plan_.files.size() && position >= plan_.files[index + 1].start
                    ? "a record's position is one of the next file's"
                    : nullptr;

@@ -31,6 +31,8 @@ protected:
     HistoryVisitor& operator=(const HistoryVisitor&) = default;
     ~HistoryVisitor() = default;
 };
+// Whoever only asks for the end.
+struct Blind final : HistoryVisitor {};
 
 enum class ScanScope {
     kReplay,   // the newest whole checkpoint, then the records from its first position on

@@ -105,11 +105,7 @@ private:
                 return "files before it are gone, and no whole checkpoint replaces them";
             return nullptr;
         }
-        const JournalHead& before = plan_.files.back();
-        if (head.end_before == 0) return "its head says that no file is before it";
-        return head.incarnation < before.incarnation || head.start < before.start || head.limit < before.limit
-                   ? "its head is older than the file before"
-                   : nullptr;
+        return problem_after(plan_.files.back(), head);
     }
 
     // Is every file there that something names?

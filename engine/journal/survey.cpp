@@ -50,18 +50,9 @@ SurveyedJournal missing(std::uint32_t file, const char* what) noexcept {
     return journal;
 }
 
-// Does a sound head fit to the nearest sound one before it?
-const char* problem_of(const JournalHead& head, const JournalHead& before) noexcept {
-    if (before.incarnation == 0) return nullptr;
-    if (head.end_before == 0) return "its head says that no file is before it";
-    return head.incarnation < before.incarnation || head.start < before.start || head.limit < before.limit
-               ? "its head is older than the file before"
-               : nullptr;
-}
-
 Status look_at_journals(const Directory& directory, const std::vector<std::uint32_t>& numbers,
                         Survey& survey) {
-    JournalHead before;  // incarnation 0: there is none
+    std::optional<JournalHead> before;  // the nearest sound one
     for (const std::uint32_t number : numbers) {
         // One that is missing stands for all of a gap: their number may be anything.
         if (!survey.journals.empty() && survey.journals.back().file + 1 != number) {
@@ -76,9 +67,11 @@ Status look_at_journals(const Directory& directory, const std::vector<std::uint3
         if (s != Status::kOk && s != Status::kJournalCorrupt) return s;
         if (s == Status::kOk) {
             found.head = journal.head();
-            found.damage = {0, survey.store_id != 0 && found.head.store_id != survey.store_id
-                                   ? "its head is of another store"
-                                   : problem_of(found.head, before)};
+            if (survey.store_id != 0 && found.head.store_id != survey.store_id) {
+                found.damage.what = "its head is of another store";
+            } else if (before) {
+                found.damage.what = problem_after(*before, found.head);
+            }
         }
         survey.journals.push_back(found);
         if (!found.has_head()) continue;
@@ -214,10 +207,8 @@ public:
 
 private:
     const char* problem_of(const RecordReader& reader) const noexcept {
-        const Position position = reader.record().position;
-        if (position <= last_) return "a record's position is not above the one before";
-        if (position < head_.start || position >= head_.limit)
-            return "a record's position is none of its file's";
+        if (const char* what = problem_of_position(head_, last_, reader.record().position); what != nullptr)
+            return what;
         return reader.next_offset() > end_ ? "a record goes on behind the file's end" : nullptr;
     }
 

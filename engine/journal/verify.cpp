@@ -8,8 +8,6 @@ namespace {
 
 constexpr int kTries = 8;  // of a look at a directory in which others make and remove files
 
-struct Nothing final : HistoryVisitor {};
-
 class Verifier {
 public:
     Verifier(const Directory& directory, Verification& verification)
@@ -28,8 +26,8 @@ public:
             is_missing |= journal.is_missing;
             if (const Status s = judge_journal(i); s != Status::kOk) return s;
         }
-        Nothing visitor;
-        out_.recovery_status = scan_history(directory_, ScanScope::kReplay, visitor, &out_.recovery);
+        Blind nobody;
+        out_.recovery_status = scan_history(directory_, ScanScope::kReplay, nobody, &out_.recovery);
         if (out_.recovery_status == Status::kJournalCorrupt) {
             add_refusal();
         } else if (out_.recovery_status != Status::kOk) {
