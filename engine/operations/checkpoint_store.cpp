@@ -89,6 +89,7 @@ Status make_checkpoint(Store& store) noexcept {
     Status s = writer.begin(directory, {header.store_id, header.incarnation, start,
                                         peek(header.position_limit.value), wall_ns()});
     if (s == Status::kOk) s = Walk(store, writer).run();
+    KEYSTILE_CRASH_POINT("operations.checkpoint.before_gate");
     // K2. Behind all that was seen, which was decided before.
     const Position end = ring_tail(segment) + 1;
     if (s == Status::kOk) s = flush(store, end, true);

@@ -90,6 +90,7 @@ Status recover(Directory& directory, const std::string& folder, const SegmentOpt
     if (const Status s = make_segment(directory, folder, file, options, &recovery_out->history);
         s != Status::kOk)
         return s;
+    KEYSTILE_CRASH_POINT("operations.recover.before_place");
     Segment made;
     SegmentOptions existing;
     existing.must_exist = true;

@@ -23,6 +23,7 @@ enum class Gathered { kWritten, kAgain, kCorrupt, kFailed };
 bool cas_cursor(const Segment& segment, JournalPoint from, JournalPoint to) noexcept {
     // order[flush.cursor]: full (locked). Partner: load_cursor of the next flusher. A crash before: he writes the same
     //   bytes again; after: they are there, though perhaps not on disk.
+    KEYSTILE_CRASH_POINT("operations.flush.before_cursor");
     return cas16(&segment.header().cursor, pack(from), pack(to));
 }
 
@@ -45,7 +46,10 @@ void raise_durable(const Segment& segment, JournalPoint to) noexcept {
         if (now.file != to.file || now.position >= to.position) return;
         // order[flush.durable]: full (locked). Partner: load_durable of those who wait and of the recycler. A crash
         //   before: it is on disk and nobody knows; the next flusher syncs again.
-        if (cas16(&segment.header().durable, pack(now), pack(to))) return wake_durable(segment);
+        KEYSTILE_CRASH_POINT("operations.flush.before_durable");
+        if (!cas16(&segment.header().durable, pack(now), pack(to))) continue;
+        KEYSTILE_CRASH_POINT("operations.flush.before_wake");
+        return wake_durable(segment);
     }
 }
 
@@ -55,6 +59,7 @@ bool leave_file(const Segment& segment, JournalPoint durable) noexcept {
     const std::uint64_t end = (durable.offset & kPendingBit) != 0 ? kJournalHeadBytes : durable.offset;
     // order[flush.leave]: full (locked), as flush.durable: from now on no sync of the old file counts. Partner:
     //   load_durable of every flusher. A crash after: whoever flushes next makes the new file.
+    KEYSTILE_CRASH_POINT("operations.flush.before_leave");
     return cas16(&segment.header().durable, pack(durable),
                  pack(JournalPoint{durable.position, durable.file + 1, end | kPendingBit}));
 }

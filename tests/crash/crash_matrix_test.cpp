@@ -69,8 +69,14 @@ INSTANTIATE_TEST_SUITE_P(Operations, CrashMatrix, ::testing::ValuesIn(all_operat
 // Points of operations that make or end a whole store: store_life_test.cpp.
 const std::set<std::string> kOfStoreLife = {"segment.create.before_link", "segment.destroy.before_unlink"};
 
+// Points of a durable store's files: disk/death_test.cpp.
+const std::set<std::string> kOfFiles = {
+    "operations.flush.before_cursor", "operations.flush.before_durable",   "operations.flush.before_leave",
+    "operations.flush.before_wake",   "operations.checkpoint.before_gate", "operations.recover.before_place"};
+
 TEST(CrashPoints, EachOneIsPassedByAnOperationOfTheMatrix) {
     std::set<std::string> passed = kOfStoreLife;
+    passed.insert(kOfFiles.begin(), kOfFiles.end());
     passed.insert(
         "operations.commit.inside_line");  // only with the guard commit.line_order off: guard_test.cpp
     for (const Operation& op : operations())
