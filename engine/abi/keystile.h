@@ -185,6 +185,7 @@ typedef struct ks_owner {
     char label[KS_LABEL_SIZE]; /* of its participant; "(detached)" */
 } ks_owner;
 
+/* In a durable store the lsn is also the version of every key that the commit wrote, of a multi-key one too. */
 typedef struct ks_receipt {
     ks_stamp stamp; /* KS_OK: the new stamp. KS_CONFLICT, KS_FENCED, KS_HELD: the current one */
     uint64_t lsn;   /* KS_OK: the commit's place in the store's history; 0 in a volatile store */
