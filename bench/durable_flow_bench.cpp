@@ -1,5 +1,5 @@
-// A durable store over a while: how fast history goes to disk, what a checkpoint does to those who commit meanwhile, how
-// fast a store comes back. By the clock on the wall. Keys 16 bytes.
+// A durable store over a while: how fast history goes to disk, what a checkpoint does to those who commit meanwhile,
+// how fast a store comes back. By the clock on the wall. Keys 16 bytes.
 //
 //   durable/sustained/V        relaxed commits of V bytes by one thread, until the last is on disk (time = one commit).
 //                              bare: as many bytes of records written to a file over zeros, 1 MiB at a time, and

@@ -185,7 +185,6 @@ typedef struct ks_owner {
     char label[KS_LABEL_SIZE]; /* of its participant; "(detached)" */
 } ks_owner;
 
-/* In a durable store the lsn is also the version of every key that the commit wrote, of a multi-key one too. */
 typedef struct ks_receipt {
     ks_stamp stamp; /* KS_OK: the new stamp. KS_CONFLICT, KS_FENCED, KS_HELD: the current one */
     uint64_t lsn;   /* KS_OK: the commit's place in the store's history; 0 in a volatile store */
@@ -444,7 +443,7 @@ KS_API ks_status ks_multi_commit(ks_multi* multi);
  * Before the commit: KS_OK, and the stamp that is expected, {0,0} if none.
  * After KS_OK, KS_FENCED, KS_CONFLICT, KS_HELD: KS_OK or what stood in the way, and the stamp the key had at the commit
  * (KS_OK of all: its new one). After a fault, and if the transaction was spoilt: the fault of a key that it was one of
- * (KS_E_GRANT, say), KS_OK of the others; and the stamp that was expected. */
+ * (KS_E_GRANT, say), KS_OK of the others; and the stamp that was expected. A new version is a durable store's lsn. */
 typedef struct ks_multi_result {
     ks_bytes key; /* valid until reset or end, as long as the store is open */
     ks_status status;
