@@ -27,7 +27,7 @@ Crash recover(const std::string& url, MemoryFolder& memory, Scoreboard& board) {
     Crash crash;
     crash.recovery_ns = monotonic_ns() - begin_ns;
     crash.journals = files.journals;
-    crash.records = files.records;
+    crash.checkpoints = files.checkpoints;
     uint64_t gone = 0, torn = 0;
     for (uint32_t chunk = 0; chunk < board.receipts().size(); ++chunk) {
         ChunkReceipt& receipt = board.receipts()[chunk];

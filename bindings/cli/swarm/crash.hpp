@@ -12,11 +12,11 @@
 namespace keystile::cli::swarm {
 
 struct Crash {
-    uint64_t finished = 0;               // chunks that were done, as far as anybody lived to say so
-    uint64_t acknowledged = 0;           // of these, known as on disk
-    uint64_t recovered = 0;              // chunks that are done in what the files gave
-    uint64_t again = 0;                  // the other ones of `finished`
-    uint64_t journals = 0, records = 0;  // files and commits that the recovery had to read
+    uint64_t finished = 0;                   // chunks that were done, as far as anybody lived to say so
+    uint64_t acknowledged = 0;               // of these, known as on disk
+    uint64_t recovered = 0;                  // chunks that are done in what the files gave
+    uint64_t again = 0;                      // the other ones of `finished`
+    uint64_t journals = 0, checkpoints = 0;  // files that it was made from
     uint64_t recovery_ns = 0;
 
     std::vector<std::string> complaints;

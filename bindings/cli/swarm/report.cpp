@@ -74,8 +74,8 @@ std::string crash_rows(const Options& options, const Crash& crash) {
                              options.workers));
     lines += row("acknowledged", grouped(crash.acknowledged), "of them known to their workers as on disk");
     lines += row("recovered", grouped(crash.recovered),
-                 fmt::format("of them, by {} commits in {} journal files, in {}", grouped(crash.records),
-                             crash.journals, duration(crash.recovery_ns)));
+                 fmt::format("of them, from {} journal files and {} checkpoints, in {}", crash.journals,
+                             crash.checkpoints, duration(crash.recovery_ns)));
     lines += row("done again", grouped(crash.again), "of them, which had been in memory alone");
     return lines;
 }
@@ -86,7 +86,7 @@ nlohmann::ordered_json json_of(const Crash& crash) {
             {"recovered", crash.recovered},
             {"again", crash.again},
             {"journal_files", crash.journals},
-            {"journal_commits", crash.records},
+            {"checkpoints", crash.checkpoints},
             {"recovery_s", seconds(crash.recovery_ns)}};
 }
 
