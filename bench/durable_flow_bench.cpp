@@ -122,6 +122,12 @@ std::vector<double> time_commits(Committer& committer, const IsOver& is_over) {
     return times;
 }
 
+void make_checkpoint(ks_store* store) {
+    ks_status s = KS_BUSY;
+    while (s == KS_BUSY) s = ks_checkpoint(store);
+    need(s == KS_OK, "ks_checkpoint");
+}
+
 void run_checkpoint(benchmark::State& state, std::uint32_t flags) {
     const Scratch folder = Scratch::on_disk();
     const DurableStore store(folder.path(), 0, kKeys);
@@ -133,7 +139,7 @@ void run_checkpoint(benchmark::State& state, std::uint32_t flags) {
     for (auto _ : state) {
         std::atomic<bool> is_made{false};
         std::thread maker([&] {
-            for (int i = 0; i < kCheckpoints; ++i) need(ks_checkpoint(store.get()) == KS_OK, "ks_checkpoint");
+            for (int i = 0; i < kCheckpoints; ++i) make_checkpoint(store.get());
             is_made.store(true, std::memory_order_relaxed);
         });
         const std::vector<double> times = time_commits(committer, [&](std::size_t count) {

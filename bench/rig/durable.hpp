@@ -91,6 +91,8 @@ public:
         for (std::int64_t i = 0; i < times; ++i) commit();
     }
 
+    std::uint64_t lsn() const noexcept { return receipt_.lsn; }
+
 private:
     ks_session* session_ = nullptr;
     ks_key key_{};
