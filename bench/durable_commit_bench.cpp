@@ -110,7 +110,8 @@ void run_relaxed(benchmark::State& state) {
     const DurableStore store(folder.path());
     pin_to_core(0);
     Committer committer(store.get(), 0, kValueBytes, KS_COMMIT_RELAXED);
-    committer.commit(1);
+    committer.commit(kRelaxedOps);  // from now on the memory is there
+    need(ks_flush(store.get()) == KS_OK, "ks_flush");
     Processor committing, both;
     double commits = 0;
     const auto run = [&] {

@@ -4,9 +4,8 @@
 //   durable/sustained/V        relaxed commits of V bytes by one thread, until the last is on disk (time = one commit).
 //                              bare: as many bytes of records written to a file over zeros, 1 MiB at a time, and
 //                              fdatasync at the end; appended: the same to the end of a new file
-//   durable/checkpoint/relaxed, durable/checkpoint/durable
-//                              commits of 64 bytes while checkpoints of 50,000 keys are made, one after the other
-//                              (ns = the 99.9th percentile of one). quiet: that of as many commits without checkpoints
+//   durable/checkpoint         relaxed commits of 64 bytes to one key while checkpoints of 50,000 keys are made, in turn
+//                              (ns = the 99.9th percentile of one). quiet: that of as many without checkpoints
 //   durable/recovery           opening a store whose segment is gone: 200,000 commits of 64 bytes to 50,000 keys, no
 //                              checkpoint (time = one commit). read: reading the same files, and XXH3 of their bytes
 // Counters: rig/contest.hpp; mb_per_second: of records.
@@ -128,13 +127,13 @@ void make_checkpoint(ks_store* store) {
     need(s == KS_OK, "ks_checkpoint");
 }
 
-void run_checkpoint(benchmark::State& state, std::uint32_t flags) {
+void run_checkpoint(benchmark::State& state) {
     const Scratch folder = Scratch::on_disk();
     const DurableStore store(folder.path(), 0, kKeys);
     {
         const Rounds filled(store.get(), kKeys, kValueBytes, KS_COMMIT_RELAXED);
     }
-    Committer committer(store.get(), kKeys, kValueBytes, flags);
+    Committer committer(store.get(), kKeys, kValueBytes, KS_COMMIT_RELAXED);
     std::vector<double> tails, quiet_tails, ratios;
     for (auto _ : state) {
         std::atomic<bool> is_made{false};
@@ -254,12 +253,7 @@ void run_recovery(benchmark::State& state) {
                                      [=](benchmark::State& state) { run_sustained(state, value_bytes); })
             ->UseRealTime();
     }
-    benchmark::RegisterBenchmark("durable/checkpoint/relaxed", [](benchmark::State& state) {
-        run_checkpoint(state, KS_COMMIT_RELAXED);
-    })->UseRealTime();
-    benchmark::RegisterBenchmark("durable/checkpoint/durable", [](benchmark::State& state) {
-        run_checkpoint(state, KS_COMMIT_DURABLE);
-    })->UseRealTime();
+    benchmark::RegisterBenchmark("durable/checkpoint", run_checkpoint)->UseRealTime();
     benchmark::RegisterBenchmark("durable/recovery", run_recovery)->UseRealTime();
     return true;
 }();
