@@ -4,8 +4,8 @@
 //   durable/sustained/V        relaxed commits of V bytes by one thread, until the last is on disk (time = one commit).
 //                              bare: as many bytes of records written to a file over zeros, 1 MiB at a time, and
 //                              fdatasync at the end; appended: the same to the end of a new file
-//   durable/checkpoint         relaxed commits of 64 bytes to one key while checkpoints of 50,000 keys are made, in turn
-//                              (ns = the 99.9th percentile of one). quiet: that of as many without checkpoints
+//   durable/checkpoint         relaxed commits of 64 bytes to one key while checkpoints of 50,000 keys are made,
+//                              in turn (ns = the 99.9th percentile of one). quiet: that of as many without checkpoints
 //   durable/recovery           opening a store whose segment is gone: 200,000 commits of 64 bytes to 50,000 keys, no
 //                              checkpoint (time = one commit). read: reading the same files, and XXH3 of their bytes
 // Counters: rig/contest.hpp; mb_per_second: of records.
