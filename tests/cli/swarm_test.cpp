@@ -261,6 +261,7 @@ TEST_F(CliDurableSwarm, OnlyANewStoreOfItsOwnIsCrashed) {
     expect_usage({"--crash", "--store", url_, "--unguarded"}, "--unguarded");
     EXPECT_FALSE(std::filesystem::exists(folder_)) << "made, though nothing was done";
 
+    ok({"create", "--store", url_});
     ok({"put", "--store", url_, "plan", "--value", "ship it", "--create"});
     expect_usage({"--crash", "--store", url_}, "already");
     EXPECT_EQ(ok({"get", "--store", url_, "plan"}).substr(0, 7), "ship it");

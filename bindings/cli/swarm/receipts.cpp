@@ -26,7 +26,9 @@ void Receipts::look() {
 void Receipts::settle() {
     if (is_durable_) {
         answer_of(ks_flush(lane_.store()), "ks_flush");
-        look();
+        for (ChunkReceipt& receipt : board_.receipts()) {
+            receipt.acknowledged.set(1);
+        }
     }
 }
 

@@ -22,7 +22,7 @@ public:
     // Which of them are on disk by now. Never waits.
     void look();
 
-    // Waits for the disk: all are acknowledged.
+    // When all chunks are done: waits for the disk, and then all are acknowledged, those of the dead too.
     void settle();
 
 private:

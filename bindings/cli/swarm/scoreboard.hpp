@@ -2,9 +2,10 @@
 // out.
 //
 // Made by the supervisor before it forks (an anonymous shared mapping), so a killed worker's numbers stay
-// readable. Each WorkerScore has one writer, its worker; each ChunkReceipt too, the worker that finished the chunk.
-// All atomics are statistics or advice to the workers, so relaxed is enough: a worker that sees an old number of
-// chunks takes the next one a moment later. What the dead wrote is read after their end was awaited.
+// readable. A WorkerScore has one writer, its worker; a ChunkReceipt the worker that finished the chunk, and in the
+// end whoever sees that all are on disk. All atomics are statistics or advice to the workers, so relaxed is enough: a
+// worker that sees an old number of chunks takes the next one a moment later. What the dead wrote is read after their
+// end was awaited.
 #pragma once
 
 #include <array>
