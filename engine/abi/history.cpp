@@ -28,7 +28,7 @@ ks_status open_to_read(const Place& place, Directory* directory_out) {
     return answer(s, ("opening " + place.folder).c_str());
 }
 
-ks_verify_report to_c(const Verification& verification) noexcept {
+ks_verify_report report_to_c(const Verification& verification) noexcept {
     ks_verify_report report{};
     report.struct_size = sizeof report;
     report.journals = verification.journals;
@@ -55,7 +55,7 @@ ks_status verify(const char* url, ks_damage_fn fn, void* user, ks_verify_report*
                                static_cast<uint32_t>(problem.cost)};
         if (fn != nullptr) fn(user, &damage);
     }
-    if (report_out != nullptr) *report_out = to_c(verification);
+    if (report_out != nullptr) *report_out = report_to_c(verification);
     return verification.is_sound() ? KS_OK : fault(KS_E_JOURNAL_CORRUPT, "%s: its files are damaged", url);
 }
 

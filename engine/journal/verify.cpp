@@ -6,8 +6,6 @@ namespace keystile::engine {
 
 namespace {
 
-constexpr int kTries = 8;  // of a look at a directory in which others make and remove files
-
 class Verifier {
 public:
     Verifier(const Directory& directory, Verification& verification)
@@ -106,7 +104,7 @@ bool Verification::is_sound() const noexcept {
 }
 
 Status verify_history(const Directory& directory, Verification* verification_out) {
-    for (int tries = 0; tries < kTries; ++tries) {
+    for (int tries = 0; tries < kLooksMax; ++tries) {
         *verification_out = {};
         const Status s = Verifier(directory, *verification_out).run();
         if (s != Status::kBusy) return s;

@@ -13,7 +13,7 @@ namespace keystile::engine {
 
 namespace {
 
-constexpr int kTries = 64;                              // of what others may keep undone for a moment
+constexpr int kFinaliseTries = 64;                      // of what others may keep undone for a moment
 constexpr std::uint64_t kJournalBytesMin = 8ull << 20;  // shorter ones are replayed in no time
 
 // K3. Of a file that is not made yet: the end of the one before, where the same history goes on.
@@ -24,7 +24,7 @@ JournalPoint place_on_disk(const JournalPoint& durable) noexcept {
 
 // K1: everything below p is decided, finalised and recycled.
 Status finalise_below(Segment& segment, Position p) noexcept {
-    for (int tries = 0; tries < kTries; ++tries) {
+    for (int tries = 0; tries < kFinaliseTries; ++tries) {
         if (ring_head(segment) + 1 >= p) return Status::kOk;
         recycle_up_to(segment, p - 1);
     }
@@ -96,8 +96,8 @@ Status make_checkpoint(Store& store) noexcept {
     const JournalPoint durable = load_durable(segment);
     if (durable.position < end) return own_fault(Status::kBusy);
     s = writer.finish(place_on_disk(durable));
-    if (s == Status::kNotFound) return Status::kOk;  // others made later ones meanwhile
-    return s == Status::kOk ? remove_superseded(directory) : s;
+    // Others were faster: as good, but they may have died before they removed anything.
+    return s == Status::kOk || s == Status::kExists ? remove_superseded(directory) : s;
 }
 
 Status make_checkpoint_if_due(Store& store) noexcept {
