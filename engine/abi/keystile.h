@@ -443,7 +443,7 @@ KS_API ks_status ks_multi_commit(ks_multi* multi);
  * Before the commit: KS_OK, and the stamp that is expected, {0,0} if none.
  * After KS_OK, KS_FENCED, KS_CONFLICT, KS_HELD: KS_OK or what stood in the way, and the stamp the key had at the commit
  * (KS_OK of all: its new one). After a fault, and if the transaction was spoilt: the fault of a key that it was one of
- * (KS_E_GRANT, say), KS_OK of the others; and the stamp that was expected. */
+ * (KS_E_GRANT, say), KS_OK of the others; and the stamp that was expected. A new version is a durable store's lsn. */
 typedef struct ks_multi_result {
     ks_bytes key; /* valid until reset or end, as long as the store is open */
     ks_status status;

@@ -180,6 +180,101 @@ TEST_F(CliSwarm, TheStoreOfTheEnvironmentIsNotTouched) {
     EXPECT_EQ(ok({"ls"}), "");
 }
 
+// A durable store in a folder of the test's own.
+class CliDurableSwarm : public CliSwarm {
+protected:
+    void SetUp() override {
+        CliSwarm::SetUp();
+        folder_ = testing::TempDir() + "swarm-" + std::to_string(getpid());
+        std::filesystem::remove_all(folder_);
+        url_ = "file:" + folder_;
+    }
+    void TearDown() override {
+        run({"destroy", "--store", url_, "--force"});
+        std::filesystem::remove_all(folder_);
+        CliSwarm::TearDown();
+    }
+
+    void expect_crash_was_survived(const json& result) const {
+        EXPECT_EQ(result["found"], result["expected"]);
+        EXPECT_EQ(result["lost"], 0);
+        EXPECT_EQ(result["doubled"], 0);
+        EXPECT_EQ(result["misplaced"], 0);
+        EXPECT_EQ(result["noted"], result["chunks"]);
+        EXPECT_EQ(result["on_disk"], result["chunks"]);
+        EXPECT_EQ(result["killed"], result["workers"]);
+        const json& crash = result["crash"];
+        EXPECT_GT(crash["finished"], 0);
+        EXPECT_LT(crash["finished"], result["chunks"]);  // it was in the middle
+        EXPECT_LE(crash["acknowledged"], crash["recovered"]);
+        EXPECT_EQ(crash["finished"].get<int64_t>() - crash["recovered"].get<int64_t>(), crash["again"]);
+        EXPECT_GT(crash["journal_files"], 0);
+        EXPECT_GT(crash["recovery_s"], 0.0);
+    }
+
+    std::string folder_, url_;
+};
+
+TEST_F(CliDurableSwarm, AllIsOnDiskInTheEnd) {
+    const json result = swarm(
+        {"--store", url_, "--workers", "3", "--input", hot_text(), "--chunk-bytes", "256", "--kill", "1"});
+    EXPECT_EQ(result["lost"], 0);
+    EXPECT_EQ(result["doubled"], 0);
+    EXPECT_GT(result["chunks"], 50);
+    EXPECT_EQ(result["on_disk"], result["chunks"]);
+    EXPECT_EQ(ok({"get", "--store", url_, "chunk/00000"}).substr(0, 15), "done by worker ");
+}
+
+TEST_F(CliDurableSwarm, WhenEverybodyIsKilledTheRestIsDoneAgainAndNothingTwice) {
+    expect_crash_was_survived(
+        swarm({"--store", url_, "--crash", "--workers", "3", "--input", hot_text(), "--chunk-bytes", "128"}));
+    // The store is whole for whoever comes next, though its memory went with the swarm.
+    EXPECT_EQ(ok({"get", "--store", url_, "notes"}).substr(0, 6), "noted ");
+    EXPECT_EQ(run({"verify", folder_}).exit_code, 0);
+}
+
+TEST_F(CliDurableSwarm, NorWithACommitForEachWord) {
+    expect_crash_was_survived(swarm({"--store", url_, "--crash", "--no-atomic", "--workers", "3", "--input",
+                                     hot_text(), "--chunk-bytes", "256"}));
+}
+
+TEST_F(CliDurableSwarm, ACrashLeavesNothingInMemory) {
+    Running swarm({binary(), "swarm", "--store", url_, "--crash", "--workers", "2", "--input", hot_text(),
+                   "--chunk-bytes", "512"},
+                  environment());
+    std::string table;
+    for (std::string line = swarm.next_line(); table.find("wrong places") == std::string::npos;
+         line = swarm.next_line()) {
+        table += line + "\n";
+    }
+    EXPECT_EQ(swarm.wait(), 0) << table;
+    for (const char* row : {"crashed", "acknowledged", "recovered", "done again", "on disk"}) {
+        EXPECT_NE(table.find(row), std::string::npos) << table;
+    }
+    EXPECT_TRUE(temporary_stores_of(swarm.pid()).empty());
+}
+
+TEST_F(CliDurableSwarm, OnlyANewStoreOfItsOwnIsCrashed) {
+    expect_usage({"--crash"}, "--store file:DIR");
+    expect_usage({"--crash", "--store", store_}, "--store file:DIR");
+    expect_usage({"--crash", "--store", url_, "--kill", "1"}, "--kill");
+    expect_usage({"--crash", "--store", url_, "--unguarded"}, "--unguarded");
+    EXPECT_FALSE(std::filesystem::exists(folder_)) << "made, though nothing was done";
+
+    ok({"create", "--store", url_});
+    ok({"put", "--store", url_, "plan", "--value", "ship it", "--create"});
+    expect_usage({"--crash", "--store", url_}, "already");
+    EXPECT_EQ(ok({"get", "--store", url_, "plan"}).substr(0, 7), "ship it");
+}
+
+TEST_F(CliDurableSwarm, AFolderThatHoldsSomethingElseIsRefused) {
+    std::filesystem::create_directory(folder_);
+    std::ofstream(folder_ + "/letter") << "dear";
+    expect_usage({"--store", url_}, "something else");
+    expect_usage({"--store", url_, "--crash"}, "something else");
+    EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
+}
+
 TEST_F(CliSwarm, WhatCannotBeDoneIsRefused) {
     const std::string text = hot_text();
     expect_usage({"--workers", "4", "--stop", "4"}, "--stop");

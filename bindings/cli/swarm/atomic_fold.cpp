@@ -30,7 +30,7 @@ AtomicFold::AtomicFold(const HandoutContext& context, const Scoreboard& board, c
       buffer_(kFoldCapacity, '\0'),
       random_(static_cast<uint32_t>(options.seed) + context.worker) {}
 
-bool AtomicFold::fold(const ChunkWork& work, ClaimHandout& claim) {
+std::optional<uint64_t> AtomicFold::fold(const ChunkWork& work, ClaimHandout& claim) {
     is_ours_ = true;
     for (uint32_t losses = 0;; ++losses) {
         if (losses != 0) {
@@ -49,11 +49,11 @@ bool AtomicFold::fold(const ChunkWork& work, ClaimHandout& claim) {
         switch (commit()) {
             case KS_OK:
                 context_.score.zombie_writes.add(is_ours_ ? 0 : 1);
-                return true;
+                return told_of_claim().stamp.version;
             case KS_FENCED:
-                if (is_claim_lost()) {
+                if (told_of_claim().status == KS_FENCED) {
                     context_.score.fenced.add();
-                    return false;
+                    return std::nullopt;
                 }
                 break;  // somebody owned one of the words since we read it
             case KS_CONFLICT:
@@ -93,7 +93,7 @@ bool AtomicFold::fill(const ChunkWork& work, ClaimHandout& claim) {
     options.struct_size = sizeof options;
     options.flags = KS_COMMIT_RELEASE;
     options.grant = &claim.grant();
-    put(claim.key(), done_value(context_.worker, work.count), &options);  // the last: see is_claim_lost()
+    put(claim.key(), done_value(context_.worker, work.count), &options);  // the last: see told_of_claim()
     return true;
 }
 
@@ -130,10 +130,10 @@ ks_status AtomicFold::commit() {
     return status;
 }
 
-bool AtomicFold::is_claim_lost() const {
+ks_multi_result AtomicFold::told_of_claim() const {
     ks_multi_result told{};
     answer_of(ks_multi_item(multi_.get(), ks_multi_size(multi_.get()) - 1, &told), "ks_multi_item");
-    return told.status == KS_FENCED;
+    return told;
 }
 
 void AtomicFold::await_held() const {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -30,8 +31,9 @@ class AtomicFold {
 public:
     AtomicFold(const HandoutContext& context, const Scoreboard& board, const Options& options);
 
-    // Tries until it is done; false: the claim was taken away, and nothing was written.
-    bool fold(const ChunkWork& work, ClaimHandout& claim);
+    // Tries until it is done: the commit's place in a durable store's history. Nothing: the claim was taken away, and
+    // nothing was written.
+    std::optional<uint64_t> fold(const ChunkWork& work, ClaimHandout& claim);
 
 private:
     struct End {
@@ -42,7 +44,7 @@ private:
     bool read(std::string_view key);
     void put(std::string_view key, std::string_view value, const ks_commit_options* options);
     ks_status commit();
-    bool is_claim_lost() const;
+    ks_multi_result told_of_claim() const;
     void await_held() const;
     void pause(uint32_t losses);
 

@@ -38,7 +38,7 @@ Take ClaimHandout::take(uint32_t chunk, uint64_t wait_ns) {
 
 // For people who look into the store, and for the supervisor: now we know that the claim is ours.
 bool ClaimHandout::write_taken() {
-    return commit_under_claim(taken_value(context_.worker), 0);
+    return commit_under_claim(taken_value(context_.worker), 0).has_value();
 }
 
 bool ClaimHandout::is_done(std::string_view key) {
@@ -56,12 +56,12 @@ bool ClaimHandout::renew_if_due() {
     return answer_of(status, "ks_renew") != KS_FENCED;
 }
 
-bool ClaimHandout::finish(uint64_t words) {
+std::optional<uint64_t> ClaimHandout::finish(uint64_t words) {
     return commit_under_claim(done_value(context_.worker, words), KS_COMMIT_RELEASE);
 }
 
-// False: told KS_FENCED.
-bool ClaimHandout::commit_under_claim(const std::string& value, uint32_t flags) {
+// The commit's lsn. Nothing: told KS_FENCED.
+std::optional<uint64_t> ClaimHandout::commit_under_claim(const std::string& value, uint32_t flags) {
     ks_commit_options options{};
     options.struct_size = sizeof options;
     options.flags = flags;
@@ -71,10 +71,10 @@ bool ClaimHandout::commit_under_claim(const std::string& value, uint32_t flags) 
         switch (context_.ledger.commit(key_, seen_, value, &options, receipt)) {
             case KS_OK:
                 seen_ = receipt.stamp;
-                return true;
+                return receipt.lsn;
             case KS_FENCED:
                 context_.score.fenced.add();
-                return false;
+                return std::nullopt;
             case KS_CONFLICT:  // only we may write while the claim is ours
                 throw Failure(ExitCode::unusable, key_ + " was written under our claim");
             default:  // KS_BUSY: ask again

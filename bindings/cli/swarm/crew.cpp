@@ -131,6 +131,17 @@ bool Crew::kill(uint32_t number) {
     return false;
 }
 
+void Crew::kill_all() {
+    for (const Member& member : members_) {
+        if (member.condition == Condition::running || member.condition == Condition::frozen) {
+            ::kill(member.pid, SIGKILL);  // ours until we wait for it, as in freeze()
+        }
+    }
+    for (uint32_t number = 0; number < size(); ++number) {
+        kill(number);
+    }
+}
+
 uint32_t Crew::count(Condition condition) const {
     uint32_t found = 0;
     for (const Member& member : members_) {

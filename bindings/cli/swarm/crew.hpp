@@ -32,6 +32,7 @@ public:
     std::vector<uint32_t> freeze(const std::vector<uint32_t>& numbers);
     void wake(uint32_t number);  // SIGCONT
     bool kill(uint32_t number);  // SIGKILL, and waits for the death; false: it had ended already
+    void kill_all();             // SIGKILL to all of them at once, then waits for the deaths
 
     uint32_t size() const { return static_cast<uint32_t>(members_.size()); }
     Condition condition(uint32_t number) const { return members_[number].condition; }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "swarm/swarm_options.hpp"
@@ -19,6 +20,7 @@ struct Deed {
 struct Plan {
     std::vector<Deed> stops;  // the next one last
     std::vector<Deed> kills;
+    std::optional<uint32_t> crash_at;  // chunks done: then everybody is killed
 };
 
 Plan make_plan(const Options& options, uint32_t chunks);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "swarm/ledger.hpp"
@@ -26,8 +27,9 @@ public:
     // more.
     virtual bool renew_if_due() = 0;
 
-    // Marks the taken chunk done and gives it back. False: it is not ours any more, and nothing was written.
-    virtual bool finish(uint64_t words) = 0;
+    // Marks the taken chunk done and gives it back: the commit's lsn. Nothing: it is not ours any more, and nothing was
+    // written.
+    virtual std::optional<uint64_t> finish(uint64_t words) = 0;
 };
 
 struct HandoutContext {
@@ -43,7 +45,7 @@ public:
     explicit ClaimHandout(const HandoutContext& context) : context_(context) {}
     Take take(uint32_t chunk, uint64_t wait_ns) override;
     bool renew_if_due() override;
-    bool finish(uint64_t words) override;
+    std::optional<uint64_t> finish(uint64_t words) override;
 
     // Of the taken chunk: for who finishes it in a commit of his own.
     const std::string& key() const { return key_; }
@@ -52,7 +54,7 @@ public:
 private:
     bool is_done(std::string_view key);
     bool write_taken();
-    bool commit_under_claim(const std::string& value, uint32_t flags);
+    std::optional<uint64_t> commit_under_claim(const std::string& value, uint32_t flags);
 
     HandoutContext context_;
     std::string key_;
@@ -67,7 +69,7 @@ public:
     explicit PlainHandout(const HandoutContext& context) : context_(context) {}
     Take take(uint32_t chunk, uint64_t wait_ns) override;
     bool renew_if_due() override;
-    bool finish(uint64_t words) override;
+    std::optional<uint64_t> finish(uint64_t words) override;
 
 private:
     void write_taken();

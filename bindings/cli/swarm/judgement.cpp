@@ -24,12 +24,13 @@ void add_up(const Scoreboard& board, Outcome& outcome) {
 }
 
 void complain_about_workers(const Evidence& evidence, std::vector<std::string>& complaints) {
-    for (uint32_t number = 0; number < evidence.crew.size(); ++number) {
-        if (evidence.saboteur.was_stopped(number) && !evidence.saboteur.was_told_fenced(number)) {
+    const Saboteur& saboteur = evidence.shift.saboteur();
+    for (uint32_t number = 0; number < evidence.shift.crew().size(); ++number) {
+        if (saboteur.was_stopped(number) && !saboteur.was_told_fenced(number)) {
             complaints.push_back(
                 fmt::format("worker {} lost its chunk while it was stopped and was not told FENCED", number));
         }
-        if (const uint64_t writes = evidence.board.workers()[number].zombie_writes.get(); writes != 0) {
+        if (const uint64_t writes = evidence.job.board.workers()[number].zombie_writes.get(); writes != 0) {
             complaints.push_back(
                 fmt::format("worker {} wrote {} times under a claim it had lost", number, writes));
         }
@@ -55,25 +56,38 @@ void complain_about_store(const Audit& audit, uint64_t chunks, std::vector<std::
 }  // namespace
 
 Outcome judge(Evidence evidence) {
-    const Saboteur& saboteur = evidence.saboteur;
+    const Saboteur& saboteur = evidence.shift.saboteur();
+    const Options& options = evidence.job.options;
     Outcome outcome;
-    outcome.stopped = evidence.options.stops - saboteur.stops_left();
-    outcome.killed = evidence.options.kills - saboteur.kills_left();
+    outcome.chunks = evidence.job.chunks.size();
+    outcome.stopped = options.stops - saboteur.stops_left();
+    outcome.killed = options.kills - saboteur.kills_left() + (options.is_crash ? options.workers : 0);
+    for (const ChunkReceipt& receipt : evidence.job.board.receipts()) {
+        outcome.on_disk += receipt.acknowledged.get();
+    }
     if (saboteur.stops_left() != 0 || saboteur.kills_left() != 0) {
         throw Failure(
             ExitCode::usage,
             fmt::format("the text was done after {} of {} stops and {} of {} kills: use more text or a "
                         "smaller --chunk-bytes",
-                        outcome.stopped, evidence.options.stops, outcome.killed, evidence.options.kills));
+                        outcome.stopped, options.stops, outcome.killed, options.kills));
     }
-    if (!evidence.options.is_unguarded) {
+    if (!options.is_unguarded) {
         complain_about_workers(evidence, outcome.complaints);
-        complain_about_store(evidence.audit, evidence.chunks, outcome.complaints);
+        complain_about_store(evidence.audit, outcome.chunks, outcome.complaints);
+        if (is_durable(evidence.job.url) && outcome.on_disk != outcome.chunks) {
+            outcome.complaints.push_back(
+                fmt::format("{} chunks are not known to be on disk", outcome.chunks - outcome.on_disk));
+        }
     }
-    add_up(evidence.board, outcome);
-    outcome.chunks = evidence.chunks;
+    if (evidence.crash) {
+        outcome.complaints.insert(outcome.complaints.end(), evidence.crash->complaints.begin(),
+                                  evidence.crash->complaints.end());
+    }
+    add_up(evidence.job.board, outcome);
+    outcome.crash = std::move(evidence.crash);
     outcome.elapsed_ns = evidence.elapsed_ns;
-    outcome.events = saboteur.events();
+    outcome.events = std::move(evidence.events);
     outcome.audit = std::move(evidence.audit);
     return outcome;
 }

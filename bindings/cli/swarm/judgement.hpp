@@ -1,20 +1,17 @@
 // Adds up what the workers counted, and says what must not be.
 #pragma once
 
-#include "swarm/crew.hpp"
 #include "swarm/run.hpp"
-#include "swarm/saboteur.hpp"
-#include "swarm/scoreboard.hpp"
+#include "swarm/shift.hpp"
 
 namespace keystile::cli::swarm {
 
 struct Evidence {
-    const Options& options;
-    uint64_t chunks;
-    const Scoreboard& board;
-    const Crew& crew;
-    const Saboteur& saboteur;
+    const Job& job;
+    const Shift& shift;  // the last one
     Audit audit;
+    std::optional<Crash> crash;
+    std::vector<std::string> events;
     uint64_t elapsed_ns;
 };
 

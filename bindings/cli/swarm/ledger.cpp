@@ -46,11 +46,12 @@ bool Ledger::try_commit(std::string_view key, ks_stamp seen, std::string_view va
     }
 }
 
-void Ledger::overwrite(std::string_view key, std::string_view value) {
+uint64_t Ledger::overwrite(std::string_view key, std::string_view value) {
     ks_receipt receipt{};
     while (commit(key, lane_.stamp_of(key), value, nullptr, receipt) != KS_OK) {
         // Somebody wrote in this very moment: write over that too.
     }
+    return receipt.lsn;
 }
 
 ks_status Ledger::commit(std::string_view key, ks_stamp seen, std::string_view value,

@@ -24,8 +24,8 @@ public:
     // `recompute` changes the value in place and answers true, or false if there is nothing to write.
     void update(std::string_view key, const std::function<bool(std::string&)>& recompute);
 
-    // Writes over whatever is there.
-    void overwrite(std::string_view key, std::string_view value);
+    // Writes over whatever is there. The commit's lsn.
+    uint64_t overwrite(std::string_view key, std::string_view value);
 
     // One ks_commit: timed (CLOCK_MONOTONIC around the call, whatever it answers), and counted if it was
     // done.

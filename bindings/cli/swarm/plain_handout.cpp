@@ -33,9 +33,8 @@ bool PlainHandout::renew_if_due() {
     return true;  // nobody tells
 }
 
-bool PlainHandout::finish(uint64_t words) {
-    context_.ledger.overwrite(key_, done_value(context_.worker, words));
-    return true;
+std::optional<uint64_t> PlainHandout::finish(uint64_t words) {
+    return context_.ledger.overwrite(key_, done_value(context_.worker, words));
 }
 
 }  // namespace keystile::cli::swarm

@@ -58,10 +58,36 @@ std::string heading(const Options& options, const Text& text, const Outcome& out
     lines +=
         fmt::format("text: {}, {} bytes, {} chunks · seed {} · lease {}", files, grouped(text.bytes.size()),
                     grouped(outcome.chunks), options.seed, duration(options.lease_ns));
+    if (is_durable(options.store_url)) {
+        lines += fmt::format("\nstore: {}, a commit is on disk a moment later", options.store_url);
+    }
     if (options.think_ns != 0) {
         lines += fmt::format(" · think {} between read and write", duration(options.think_ns));
     }
     return lines + "\n\n";
+}
+
+std::string crash_rows(const Options& options, const Crash& crash) {
+    std::string lines;
+    lines += row("crashed", grouped(crash.finished),
+                 fmt::format("chunks done, then all {} workers were killed and their memory was gone",
+                             options.workers));
+    lines += row("acknowledged", grouped(crash.acknowledged), "of them known to their workers as on disk");
+    lines += row("recovered", grouped(crash.recovered),
+                 fmt::format("of them, from {} journal files and {} checkpoints, in {}", crash.journals,
+                             crash.checkpoints, duration(crash.recovery_ns)));
+    lines += row("done again", grouped(crash.again), "of them, which had been in memory alone");
+    return lines;
+}
+
+nlohmann::ordered_json json_of(const Crash& crash) {
+    return {{"finished", crash.finished},
+            {"acknowledged", crash.acknowledged},
+            {"recovered", crash.recovered},
+            {"again", crash.again},
+            {"journal_files", crash.journals},
+            {"checkpoints", crash.checkpoints},
+            {"recovery_s", seconds(crash.recovery_ns)}};
 }
 
 std::string verdict(const Options& options, const Outcome& outcome) {
@@ -74,7 +100,11 @@ std::string verdict(const Options& options, const Outcome& outcome) {
     }
     const Audit& audit = outcome.audit;
     if (!options.is_unguarded) {
-        return "Nothing is lost, nothing is counted twice, every word stands where it is listed.\n";
+        lines = "Nothing is lost, nothing is counted twice, every word stands where it is listed.\n";
+        if (outcome.crash) {
+            lines += "All that was acknowledged as on disk came back, and of what was not a prefix.\n";
+        }
+        return lines;
     }
     return fmt::format(
         "Lost: {} words and {} of {} notes, and no worker was told. A late write takes with it\n"
@@ -108,6 +138,9 @@ std::string table_of(const Options& options, const Text& text, const Outcome& ou
                  is_told ? "commits of who had lost his chunk" : "nobody is told");
     lines += row("stopped", grouped(outcome.stopped), "SIGSTOP until the chunk was taken over");
     lines += row("killed", grouped(outcome.killed), "SIGKILL");
+    if (outcome.crash) {
+        lines += crash_rows(options, *outcome.crash);
+    }
     lines += row("redone", grouped(outcome.already_in), "words found counted already, left alone");
     lines += row("p50", duration(outcome.p50_ns),
                  fmt::format("of one {}, by clock_gettime around it",
@@ -115,6 +148,10 @@ std::string table_of(const Options& options, const Text& text, const Outcome& ou
     lines += row("p99", duration(outcome.p99_ns));
     lines += row("p99.9", duration(outcome.p999_ns));
     lines += row("notes", grouped(audit.noted), fmt::format("of {} chunks", grouped(outcome.chunks)));
+    if (is_durable(options.store_url)) {
+        lines +=
+            row("on disk", grouped(outcome.on_disk), fmt::format("of {} chunks", grouped(outcome.chunks)));
+    }
     lines += row("lost updates", grouped(audit.lost), percent_of(audit.lost, audit.expected));
     lines += row("double counts", grouped(audit.doubled));
     lines += row("wrong places", grouped(audit.misplaced));
@@ -123,7 +160,7 @@ std::string table_of(const Options& options, const Text& text, const Outcome& ou
 
 std::string json_of(const Options& options, const Outcome& outcome, std::string_view status) {
     const Audit& audit = outcome.audit;
-    const nlohmann::ordered_json json = {
+    nlohmann::ordered_json json = {
         {"status", status},
         {"expected", audit.expected},
         {"found", audit.found},
@@ -151,6 +188,12 @@ std::string json_of(const Options& options, const Outcome& outcome, std::string_
         {"events", outcome.events},
         {"wrong", outcome.complaints},
     };
+    if (is_durable(options.store_url)) {
+        json["on_disk"] = outcome.on_disk;
+    }
+    if (outcome.crash) {
+        json["crash"] = json_of(*outcome.crash);
+    }
     return json.dump() + "\n";
 }
 

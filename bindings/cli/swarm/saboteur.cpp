@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace keystile::cli::swarm {
 namespace {
@@ -13,14 +14,14 @@ constexpr uint64_t kLookNsMax = 100'000'000;  // an idle worker looks for chunks
 
 }  // namespace
 
-Saboteur::Saboteur(const Options& options, uint32_t chunks, Crew& crew, Scoreboard& board,
+Saboteur::Saboteur(Plan plan, const Options& options, uint32_t chunks, Crew& crew, Scoreboard& board,
                    const Lookout& lookout)
     : crew_(crew),
       board_(board),
       lookout_(lookout),
       chunks_(chunks),
       is_unguarded_(options.is_unguarded),
-      plan_(make_plan(options, chunks)),
+      plan_(std::move(plan)),
       victims_(crew.size()) {}
 
 void Saboteur::step(bool is_idle) {
@@ -32,6 +33,9 @@ void Saboteur::step(bool is_idle) {
     }
     if (is_due(plan_.kills, is_idle) && try_kill(plan_.kills.back())) {
         plan_.kills.pop_back();
+    }
+    if (plan_.crash_at && is_due(*plan_.crash_at, is_idle)) {
+        crash();
     }
     board_.open_up_to(std::max(board_.open_chunks(), gate()));
 }
@@ -54,9 +58,8 @@ void Saboteur::look_after(uint32_t number) {
                     number, victim.hold.chunk, frozen_ms));
 }
 
-bool Saboteur::is_due(const std::vector<Deed>& deeds, bool is_idle) const {
-    return !deeds.empty() && board_.open_chunks() != 0 &&
-           (is_idle || board_.chunks_done() >= deeds.back().due_at);
+bool Saboteur::is_due(uint32_t due_at, bool is_idle) const {
+    return board_.open_chunks() != 0 && (is_idle || board_.chunks_done() >= due_at);
 }
 
 // How many chunks to hand out for now. The last ones wait for the deeds that come late: a stop needs one to be met
@@ -65,11 +68,12 @@ uint32_t Saboteur::gate() const {
     const uint32_t no_deed = chunks_;
     const uint32_t next_stop = plan_.stops.empty() ? no_deed : plan_.stops.back().due_at;
     const uint32_t next_kill = plan_.kills.empty() ? no_deed : plan_.kills.back().due_at;
+    const uint32_t crash = plan_.crash_at.value_or(no_deed);
     const uint32_t margin = std::max(kMargin, 2 * crew_.size());
     // A stop under way may prove void, and be made again.
     const uint32_t stops_to_come = stops_left() + crew_.count(Condition::frozen);
-    const uint32_t kept_back = stops_to_come + (plan_.kills.empty() ? 0 : 1);
-    return std::min(std::min(next_stop, next_kill) + margin, chunks_ - kept_back);
+    const uint32_t kept_back = stops_to_come + (plan_.kills.empty() && !plan_.crash_at ? 0 : 1);
+    return std::min(std::min({next_stop, next_kill, crash}) + margin, chunks_ - kept_back);
 }
 
 // Stops all for a moment, looks who holds what, and lets go all but the victim.
@@ -138,6 +142,14 @@ bool Saboteur::try_kill(const Deed& deed) {
         }
     }
     return false;
+}
+
+void Saboteur::crash() {
+    crew_.kill_all();
+    plan_.crash_at.reset();
+    events_.push_back(fmt::format(
+        "all {} workers were killed at once, each with the thread that brings commits to the disk",
+        crew_.size()));
 }
 
 bool Saboteur::was_told_fenced(uint32_t number) const {

@@ -1,4 +1,4 @@
-// Stops and kills workers, as planned.
+// Stops and kills workers, or kills all of them at once, as planned.
 //
 // A stop: SIGSTOP a worker that holds a chunk, leave it frozen until somebody else took the chunk from it, then
 // SIGCONT. A kill: SIGKILL, whatever the worker is doing. Each worker is stopped at most once, and one worker
@@ -27,7 +27,8 @@ namespace keystile::cli::swarm {
 
 class Saboteur {
 public:
-    Saboteur(const Options& options, uint32_t chunks, Crew& crew, Scoreboard& board, const Lookout& lookout);
+    Saboteur(Plan plan, const Options& options, uint32_t chunks, Crew& crew, Scoreboard& board,
+             const Lookout& lookout);
 
     // Does what is due, wakes who has lost his chunk, hands out chunks up to the next deed. `is_idle`: none of the
     // chunks handed out is left to do. Call it once before the start.
@@ -51,13 +52,17 @@ private:
     };
 
     void look_after(uint32_t number);
-    bool is_due(const std::vector<Deed>& deeds, bool is_idle) const;
+    bool is_due(uint32_t due_at, bool is_idle) const;
+    bool is_due(const std::vector<Deed>& deeds, bool is_idle) const {
+        return !deeds.empty() && is_due(deeds.back().due_at, is_idle);
+    }
     uint32_t gate() const;
     bool try_stop(const Deed& deed, bool is_idle);
     void hand_out_one();
     std::optional<uint32_t> choose_victim(const std::vector<uint32_t>& frozen, const Deed& deed);
     bool try_kill(const Deed& deed);
     bool can_kill(uint32_t number) const;
+    void crash();
 
     Crew& crew_;
     Scoreboard& board_;

@@ -2,8 +2,10 @@
 // out.
 //
 // Made by the supervisor before it forks (an anonymous shared mapping), so a killed worker's numbers stay
-// readable. Each WorkerScore has one writer, its worker. All atomics are statistics or advice to the workers, so
-// relaxed is enough: a worker that sees an old number of chunks takes the next one a moment later.
+// readable. A WorkerScore has one writer, its worker; a ChunkReceipt the worker that finished the chunk, and in the
+// end whoever sees that all are on disk. All atomics are statistics or advice to the workers, so relaxed is enough: a
+// worker that sees an old number of chunks takes the next one a moment later. What the dead wrote is read after their
+// end was awaited.
 #pragma once
 
 #include <array>
@@ -19,7 +21,8 @@ namespace keystile::cli::swarm {
 class Counter {
 public:
     uint64_t get() const noexcept { return count_.load(std::memory_order_relaxed); }
-    void add(uint64_t more = 1) noexcept { count_.store(get() + more, std::memory_order_relaxed); }
+    void add(uint64_t more = 1) noexcept { set(get() + more); }
+    void set(uint64_t count) noexcept { count_.store(count, std::memory_order_relaxed); }
 
 private:
     std::atomic<uint64_t> count_{0};
@@ -39,15 +42,25 @@ struct alignas(128) WorkerScore {  // two cache lines: workers do not slow each 
     std::array<char, 256> fault{};  // why the worker gave up, written before it exits
 };
 
+// What is known of a chunk of a durable store.
+struct ChunkReceipt {
+    Counter lsn;           // of the commit that finished it; 0: nobody has, or nobody lived to say so
+    Counter acknowledged;  // 1: it is known to be on disk
+};
+
 class Scoreboard {
 public:
-    explicit Scoreboard(uint32_t workers);
+    Scoreboard(uint32_t workers, size_t chunks);
     ~Scoreboard();
     Scoreboard(const Scoreboard&) = delete;
     Scoreboard& operator=(const Scoreboard&) = delete;
 
     std::span<WorkerScore> workers() const { return workers_; }
+    std::span<ChunkReceipt> receipts() const { return receipts_; }
     uint64_t chunks_done() const;
+
+    // All workers are dead, and so many chunks are done.
+    void restart(uint64_t chunks_done);
 
     // Advice to the workers. Chunks from open_chunks() on are not handed out yet; slow motion is a nap after
     // each word.
@@ -66,6 +79,8 @@ private:
     size_t bytes_ = 0;
     Control* control_ = nullptr;
     std::span<WorkerScore> workers_;
+    std::span<ChunkReceipt> receipts_;
+    uint64_t done_before_ = 0;  // the restart
 };
 
 }  // namespace keystile::cli::swarm

@@ -3,8 +3,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <exception>
+#include <filesystem>
 
 #include "swarm/failure.hpp"
 
@@ -39,11 +43,14 @@ int visit_entry(void* user, const ks_entry* entry) {
 
 }  // namespace
 
-Lane::Lane(const std::string& url, uint32_t flags, const std::string& label) : buffer_(kLaneCapacity) {
+Lane::Lane(const std::string& url, uint32_t flags, const std::string& label,
+           const std::string& segment_folder)
+    : buffer_(kLaneCapacity) {
     ks_open_options options{};
     options.struct_size = sizeof options;
     options.flags = flags;
     options.label = label.c_str();
+    options.segment_folder = segment_folder.empty() ? nullptr : segment_folder.c_str();
     answer_of(ks_open(url.c_str(), &options, &store_), "ks_open");
     if (const ks_status status = ks_session_open(store_, &session_); status != KS_OK) {
         ks_close(store_);
@@ -91,6 +98,23 @@ TemporaryStore::TemporaryStore(uint64_t seed)
 
 TemporaryStore::~TemporaryStore() {
     ks_destroy(url_.c_str(), KS_DESTROY_FORCE);
+}
+
+MemoryFolder::MemoryFolder() : path_(fmt::format("/dev/shm/keystile.swarm-{}-XXXXXX", getpid())) {
+    if (mkdtemp(path_.data()) == nullptr) {
+        throw Failure(ExitCode::fault, fmt::format("{}: {}", path_, std::strerror(errno)));
+    }
+}
+
+MemoryFolder::~MemoryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+}
+
+void MemoryFolder::lose() {
+    for (const auto& entry : std::filesystem::directory_iterator(path_)) {
+        std::filesystem::remove(entry.path());
+    }
 }
 
 uint64_t monotonic_ns() {

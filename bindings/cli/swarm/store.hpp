@@ -17,7 +17,9 @@ inline ks_bytes bytes_of(std::string_view text) {
 
 class Lane {
 public:
-    Lane(const std::string& url, uint32_t flags, const std::string& label);
+    // `segment_folder`: where a durable store's segment is made, should there be none.
+    Lane(const std::string& url, uint32_t flags, const std::string& label,
+         const std::string& segment_folder = {});
     ~Lane();
     Lane(const Lane&) = delete;
     Lane& operator=(const Lane&) = delete;
@@ -49,6 +51,26 @@ public:
 
 private:
     std::string url_;
+};
+
+inline bool is_durable(std::string_view url) {
+    return url.starts_with("file:");
+}
+
+// A folder in memory for the segment of a durable store: our own, so that it can be taken away as a reboot takes it.
+// Gone with this object however that ends; a store whose segment lay here is made from its files by its next opener.
+class MemoryFolder {
+public:
+    MemoryFolder();
+    ~MemoryFolder();
+    MemoryFolder(const MemoryFolder&) = delete;
+    MemoryFolder& operator=(const MemoryFolder&) = delete;
+
+    const std::string& path() const { return path_; }
+    void lose();  // all that is in it; nobody may have it open
+
+private:
+    std::string path_;
 };
 
 uint64_t monotonic_ns();  // CLOCK_MONOTONIC: durations

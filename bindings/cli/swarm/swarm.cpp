@@ -9,6 +9,7 @@
 #include <random>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "options.hpp"
 #include "output.hpp"
@@ -16,6 +17,7 @@
 #include "swarm/failure.hpp"
 #include "swarm/report.hpp"
 #include "swarm/run.hpp"
+#include "swarm/store.hpp"
 
 namespace keystile::cli {
 namespace {
@@ -28,18 +30,25 @@ constexpr const char* kSwarmFooter =
 note, its done-mark and the end of its claim are one atomic commit. With --no-atomic each word
 is a commit, and says which chunks are counted in it. At the end all is compared with a serial
 count; the exit code is 65 if anything is lost, counted twice, or a stopped worker was not told
-FENCED.
+FENCED, or if a crash undid what a worker had been told is on disk.
+
+A crash kills all workers at a random moment, each with the thread that brings its commits to the
+disk, and removes the shared memory, as a reboot does. Then the store is made again from its
+files, a new crew does what is not done in it, and the report says what had been acknowledged,
+what came back and what had to be done again.
 
 Examples:
   keystile swarm --workers 4 --stop 2 --kill 2
   keystile swarm --unguarded --think 20us
+  keystile swarm --store file:/tmp/swarm --crash
   keystile swarm --input *.txt --json)";
 
 constexpr uint64_t kAny = UINT64_MAX;
 
 struct Arguments {
     std::optional<uint64_t> workers, stops, kills, chunk_bytes, lease_ns, think_ns, seed;
-    bool is_atomic = false, is_word_by_word = false, is_unguarded = false, is_json = false, is_quiet = false;
+    bool is_atomic = false, is_word_by_word = false, is_unguarded = false, is_crash = false, is_json = false,
+         is_quiet = false;
     std::string store;
     std::vector<std::string> inputs;
 };
@@ -58,6 +67,23 @@ void require_a_survivor(const char* name, uint32_t count, uint32_t workers) {
     if (count >= workers) {
         throw swarm::Failure(ExitCode::usage, fmt::format("{} {} of {} workers: at least one must go on",
                                                           name, count, workers));
+    }
+}
+
+void require_a_store_to_crash(const Arguments& arguments) {
+    if (!swarm::is_durable(arguments.store)) {
+        throw swarm::Failure(
+            ExitCode::usage,
+            fmt::format("--crash needs a durable store, --store file:DIR: {} ends with its memory",
+                        arguments.store.empty() ? "a temporary one" : arguments.store));
+    }
+    const std::pair<const char*, bool> others[] = {{"--stop", arguments.stops.value_or(0) != 0},
+                                                   {"--kill", arguments.kills.value_or(0) != 0},
+                                                   {"--unguarded", arguments.is_unguarded}};
+    for (const auto& [name, is_given] : others) {
+        if (is_given) {
+            throw swarm::Failure(ExitCode::usage, fmt::format("--crash and {} exclude one another", name));
+        }
     }
 }
 
@@ -83,7 +109,11 @@ Options options_of(const Arguments& arguments) {
                              fmt::format("--atomic and {} exclude one another",
                                          arguments.is_unguarded ? "--unguarded" : "--no-atomic"));
     }
+    if (arguments.is_crash) {
+        require_a_store_to_crash(arguments);
+    }
     options.is_unguarded = arguments.is_unguarded;
+    options.is_crash = arguments.is_crash;
     options.is_atomic = !arguments.is_word_by_word && !arguments.is_unguarded;
     options.is_json = arguments.is_json;
     options.is_quiet = arguments.is_quiet;
@@ -133,6 +163,8 @@ void add_swarm_command(CLI::App& app, ExitCode& exit_code) {
                "Freeze so many workers while they hold a chunk, wake them later");
     add_number(command, "--kill", arguments->kills,
                "Kill so many workers, at random moments; none is replaced");
+    command->add_flag("--crash", arguments->is_crash,
+                      "Kill everybody once and take their memory away, recover, go on (--store file:DIR)");
     command->add_flag("--atomic", arguments->is_atomic, "A chunk is one atomic commit [the default]");
     command->add_flag("--no-atomic", arguments->is_word_by_word,
                       "Each word of a chunk is a commit of its own");
@@ -140,7 +172,8 @@ void add_swarm_command(CLI::App& app, ExitCode& exit_code) {
                       "Plain read-then-write, to show what that loses; exit 0");
     command->add_option("--input", arguments->inputs, "Text files [two novels by Jane Austen]")
         ->type_name("FILE");
-    command->add_option("--store", arguments->store, "Use this store and leave it [a temporary one]")
+    command
+        ->add_option("--store", arguments->store, "Use this store and leave it [a temporary one in memory]")
         ->type_name("URL");
     add_size(command, "--chunk-bytes", arguments->chunk_bytes,
              "Bytes of text in a chunk [1/800 of it, 1K at least]");

@@ -15,6 +15,7 @@ struct Options {
     uint32_t workers = 0;
     uint32_t stops = 0;         // workers to freeze while they hold a chunk; each is woken again
     uint32_t kills = 0;         // workers to kill; nobody replaces them
+    bool is_crash = false;      // kill everybody once, take their memory away, recover, go on
     uint64_t chunk_bytes = 0;   // 0 = an eight-hundredth of the text, at least 1 KiB
     uint64_t lease_ns = 0;      // of the claim on a chunk, renewed while the worker folds it
     uint64_t think_ns = 0;      // slept between reading a value and writing it: a model at work

@@ -47,12 +47,15 @@ Worker::Worker(uint32_t number, const std::string& url, const Options& options, 
       plain_({lane_, ledger_, score_, number, options.lease_ns}),
       handout_(options.is_unguarded ? static_cast<Handout&>(plain_) : claims_),
       atomic_({lane_, ledger_, score_, number, options.lease_ns}, board, options),
+      receipts_(lane_, board, is_durable(url)),
       is_done_(chunks.size()) {}
 
 void Worker::run() {
     while (const std::optional<uint32_t> chunk = take_next()) {
         is_done_[*chunk] = fold(*chunk);
+        receipts_.look();
     }
+    receipts_.settle();
 }
 
 // The first chunk that can be had; waits while there is none; nothing when all chunks are done.
@@ -93,12 +96,16 @@ bool Worker::fold(uint32_t chunk) {
         count += word.offsets.size();
     }
     const ChunkWork work{chunk, begin, words, count, note_about(number_, chunk, words, count)};
-    const bool is_finished = options_.is_atomic ? atomic_.fold(work, claims_) : fold_word_by_word(work);
-    score_.chunks.add(is_finished ? 1 : 0);
-    return is_finished;
+    const std::optional<uint64_t> lsn =
+        options_.is_atomic ? atomic_.fold(work, claims_) : fold_word_by_word(work);
+    if (lsn) {
+        receipts_.keep(chunk, *lsn);
+        score_.chunks.add();
+    }
+    return lsn.has_value();
 }
 
-bool Worker::fold_word_by_word(const ChunkWork& work) {
+std::optional<uint64_t> Worker::fold_word_by_word(const ChunkWork& work) {
     bool is_ours = true;
     for (const WordPlaces& word : work.words) {
         ledger_.update(word_key(word.word), [&](std::string& value) {
@@ -121,11 +128,11 @@ bool Worker::fold_word_by_word(const ChunkWork& work) {
         ledger_.update(kNotesKey, [&](std::string& value) { return add_note(value, work.chunk, work.note); });
     }
     // Tried even if we know that the claim is lost: this commit is the one that must be refused.
-    const bool is_finished = handout_.finish(work.count);
-    if (is_finished && !is_ours) {
+    const std::optional<uint64_t> lsn = handout_.finish(work.count);
+    if (lsn && !is_ours) {
         score_.zombie_writes.add();
     }
-    return is_finished;
+    return lsn;
 }
 
 int work(uint32_t number, const std::string& url, const Options& options, const Text& text,

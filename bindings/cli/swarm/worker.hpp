@@ -12,6 +12,7 @@
 
 #include "swarm/atomic_fold.hpp"
 #include "swarm/handout.hpp"
+#include "swarm/receipts.hpp"
 #include "swarm/text.hpp"
 
 namespace keystile::cli::swarm {
@@ -27,7 +28,7 @@ private:
     std::optional<uint32_t> take_next();
     bool try_take(uint32_t chunk, uint64_t wait_ns);
     bool fold(uint32_t chunk);
-    bool fold_word_by_word(const ChunkWork& work);
+    std::optional<uint64_t> fold_word_by_word(const ChunkWork& work);
 
     uint32_t number_;
     std::string_view text_;
@@ -41,6 +42,7 @@ private:
     PlainHandout plain_;
     Handout& handout_;  // one of the two
     AtomicFold atomic_;
+    Receipts receipts_;
     std::vector<bool> is_done_;  // chunks we know to be done
     uint32_t first_open_ = 0;    // all before are done
 };
