@@ -35,6 +35,9 @@ std::string prefix_of(unsigned lane);
 std::vector<std::string> keys_of(unsigned lane);
 std::string token_key_of(unsigned lane);  // claimed, never written
 
+// How far a state's number may be above that of its newest value: the last two commits wrote a value and deleted it.
+constexpr std::uint64_t kUnseenMax = 2;
+
 class History {
 public:
     explicit History(unsigned lane) : lane_(lane) {}

@@ -93,7 +93,7 @@ private:
         const std::string name = "lane " + text(lane);
         const std::uint64_t newest = seen.lsn.empty() ? 0 : seen.lsn.rbegin()->first;
         if (newest > kUnreportedMax) return finding(name + " has a number that cannot be");
-        const std::int64_t number = History(lane).find(seen.state, newest + 1);
+        const std::int64_t number = History(lane).find(seen.state, newest + kUnseenMax);
         if (number < 0) return finding(name + " is in no state of its history");
         found_.push_back(static_cast<std::uint64_t>(number));
         if (found_.back() < told.durable) {

@@ -65,7 +65,7 @@ private:
             return finding(std::string("a read answers ") + ks_status_name(s));
         if (!seen.wrong.empty()) return finding(seen.wrong);
         const std::uint64_t newest = seen.lsn.empty() ? 0 : seen.lsn.rbegin()->first;
-        *number_out = history_.find(seen.state, std::min(most, newest + 1));
+        *number_out = history_.find(seen.state, std::min(most, newest + kUnseenMax));
         return *number_out >= 0 ? kDone
                                 : finding("lane " + std::to_string(lane_) + " is in no state of its history");
     }
@@ -128,7 +128,10 @@ private:
 
 int write(const Options& options) {
     Report report;
-    if (!report.open(options.report)) return finding("the report cannot be opened");
+    bool has_report = false;
+    for (int tries = 0; tries < options.tries && !has_report; ++tries)
+        has_report = report.open(options.report);
+    if (!has_report) return kGaveUp;
     ks_store* store = nullptr;
     for (int tries = 0; store == nullptr; ++tries) {
         const ks_status s = open(options, &store);
