@@ -101,7 +101,7 @@ class Tester:
         command = ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "384",
                    "-nographic", "-no-reboot", "-nodefaults", "-serial", "stdio",
                    "-kernel", self.kernel, "-initrd", self.initramfs,
-                   "-append", f'console=ttyS0 quiet panic=-1 "power={arguments}"',
+                   "-append", f'console=ttyS0 quiet panic=-1 no_timer_check "power={arguments}"',
                    "-blockdev", f"driver=file,filename={used},node-name=disk",
                    "-blockdev", f"driver=file,filename={log},node-name=log",
                    "-blockdev", "driver=blklogwrites,node-name=logged,file=disk,log=log",
