@@ -6,7 +6,8 @@
             goes at the end, or at a later call
     mutants programs without one of their syncs, or that try a failed one again: each must be found
 
-each in the lives that strace_faults.py knows (there n counts the calls of one, here of all).
+each in these lives of a store: `first` it is made, `second` it is recovered from a first life; then two writers are in
+it, as threads of one process (`crowd`) or as two processes (`two`), beside the library's flushers.
 """
 
 import argparse
@@ -23,7 +24,13 @@ import time
 
 import power
 
-LIVES = {"first": [], "second": [], "crowd": ["--lanes", "2", "--flusher"]}
+# By name: the arguments of each writer.
+LIVES = {
+    "first": [[]],
+    "second": [[]],
+    "crowd": [["--lanes", "2", "--flusher"]],
+    "two": [["--flusher"], ["--flusher", "--first-lane", "1"]],
+}
 COMMITS = 16
 MUTANTS = {"early_report": "cut", "no_data_sync": "cut", "no_file_sync": "cut", "no_folder_sync": "cut",
            "retried_sync": "lie"}
@@ -84,13 +91,13 @@ class Tester:
         with ForgetfulFs(self.options.file_system, folder, faults) as fs:
             if why := fs.wait_mounted():
                 return 0, 0, f"no mount: {why}", 0
-            done = place.write("--commits", COMMITS, "--mutant", mutant, *LIVES[life])
+            done = place.write_together(LIVES[life], "--commits", COMMITS, "--mutant", mutant)
         allowed = {power.DONE, power.GAVE_UP} if "--cut-at" in faults else {power.DONE}
         wrong = None if done.returncode in allowed else f"the writer ends with {done.returncode}: {done.stdout.strip()}"
         if wrong is None and not kept:
             place.store = fs.left
             place.reboot()
-            wrong = place.verify(*LIVES[life][:2])
+            wrong = place.verify("--lanes", 2)
         if wrong is not None and mutant == "none":
             wrong = f"{name} {life} {faults}: {wrong}\n  kept in {power.keep(folder, self.options.kept / name)}"
         durable = place.durable()

@@ -15,10 +15,13 @@ int main(int argc, char** argv) {
         command->add_option("folder", options.folder, "the store's directory, absolute")->required();
         command->add_option("--segments", options.segments, "where its segment lies")->required();
         command->add_option("--report", options.report, "a file, or a block device")->required();
-        command->add_option("--lanes", options.lanes, "threads, each with keys of its own")
+        command
+            ->add_option("--lanes", options.lanes,
+                         "threads, or those of all processes; each has keys of its own")
             ->capture_default_str();
     }
     writing->add_option("--commits", options.commits, "of each lane")->capture_default_str();
+    writing->add_option("--first-lane", options.first_lane, "beside other processes")->capture_default_str();
     writing->add_flag("--flusher", options.has_flusher, "with the library's flusher thread");
     writing->add_option_function<std::string>("--mutant", [](const std::string& name) {
         if (!parse_mutant(name, &mutant)) throw CLI::ValidationError("--mutant", "there is no " + name);

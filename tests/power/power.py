@@ -1,5 +1,6 @@
 """What the tests of this folder share: a place with a store in it, its writer and its verifier."""
 
+import concurrent.futures
 import pathlib
 import shutil
 import subprocess
@@ -30,6 +31,12 @@ class Place:
 
     def write(self, *arguments, under=(), timeout=120):
         return run([*under, *self.command("write", *arguments)], timeout)
+
+    def write_together(self, processes, *arguments, timeout=120):
+        """One writer for each list of arguments; the one whose end was the worst."""
+        with concurrent.futures.ThreadPoolExecutor(len(processes)) as pool:
+            ends = list(pool.map(lambda own: self.write(*own, *arguments, timeout=timeout), processes))
+        return max(ends, key=lambda done: abs(done.returncode))
 
     def verify(self, *arguments):
         """None, or what is wrong."""

@@ -15,7 +15,8 @@ struct Options {
     std::string folder;    // the store's directory
     std::string segments;  // where its segment lies
     std::string report;
-    unsigned lanes = 1;
+    unsigned lanes = 1;  // of this process, or (verify) at least there
+    unsigned first_lane = 0;
     std::uint64_t commits = 48;  // of each lane
     bool has_flusher = false;    // the library's own thread
     int tries = 6;               // of a call that failed

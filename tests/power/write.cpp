@@ -142,9 +142,11 @@ int write(const Options& options) {
     }
     std::vector<int> codes(options.lanes, kDone);
     std::vector<std::thread> threads;
-    for (unsigned lane = 1; lane < options.lanes; ++lane)
-        threads.emplace_back([&, lane] { codes[lane] = Lane(options, store, report, lane).run(); });
-    codes[0] = Lane(options, store, report, 0).run();
+    const auto run = [&](unsigned i) {
+        codes[i] = Lane(options, store, report, options.first_lane + i).run();
+    };
+    for (unsigned i = 1; i < options.lanes; ++i) threads.emplace_back(run, i);
+    run(0);
     for (std::thread& thread : threads) thread.join();
     ks_close(store);
     return *std::max_element(codes.begin(), codes.end());
