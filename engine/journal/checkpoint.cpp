@@ -69,11 +69,8 @@ Status CheckpointWriter::finish(const JournalPoint& durable) noexcept {
     if (s == Status::kOk) s = out_->drain();
     if (s == Status::kOk) s = disk_sync(file_);
     if (s != Status::kOk) return s;
-    s = disk_rename(file_.path(), directory_->path_of(checkpoint_name(head_.start.position)));
-    if (s == Status::kNoStore) return own_fault(Status::kNotFound);
-    if (s != Status::kOk) return s;
     is_finished_ = true;
-    return Status::kOk;
+    return directory_->link_hidden(file_, checkpoint_name(head_.start.position));
 }
 
 namespace {

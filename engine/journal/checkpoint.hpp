@@ -1,7 +1,8 @@
-// A checkpoint, written: under a hidden name, then renamed, so that what has its name is whole.
+// A checkpoint, written: under a hidden name, then linked to its own, so that what has its name is whole.
 //
-// Two who make the same one at a time are both right; the second to finish replaces the first. A death leaves a hidden
-// file, which remove_superseded() or the next recovery takes away.
+// Of two who make one of the same position at a time both are right, and the first to finish counts: the other's may
+// begin in an earlier file (one that failed before anything in it counted), and that may be gone by now. A death leaves
+// a hidden file, which remove_superseded() or the next recovery takes away.
 #pragma once
 
 #include <memory>
@@ -32,7 +33,8 @@ public:
     Status entry(const EntryHead& head, const void* key) noexcept;
     OutBuffer& out() noexcept { return *out_; }
     // On disk, and then the name; that is on disk before anything goes that it replaces. `durable`: on disk now, and
-    // of all that the entries contain nothing is at or above it. kNotFound: it was superseded meanwhile.
+    // of all that the entries contain nothing is at or above it. kExists: there is one of this position, or there are
+    // later ones.
     Status finish(const JournalPoint& durable) noexcept;
 
     std::uint64_t entries() const noexcept { return entries_; }

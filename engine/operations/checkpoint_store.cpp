@@ -96,8 +96,8 @@ Status make_checkpoint(Store& store) noexcept {
     const JournalPoint durable = load_durable(segment);
     if (durable.position < end) return own_fault(Status::kBusy);
     s = writer.finish(place_on_disk(durable));
-    if (s == Status::kNotFound) return Status::kOk;  // others made later ones meanwhile
-    return s == Status::kOk ? remove_superseded(directory) : s;
+    // Others were faster: as good, but they may have died before they removed anything.
+    return s == Status::kOk || s == Status::kExists ? remove_superseded(directory) : s;
 }
 
 Status make_checkpoint_if_due(Store& store) noexcept {

@@ -81,7 +81,12 @@ JournalPoint not_behind(const JournalPoint& durable, const JournalPoint& place) 
 // The file that durable names exists, the cursor is in it, and it is open here.
 Status enter_file(Store& store, JournalPoint durable, JournalPoint cursor) noexcept {
     Writer& writer = *store.writer;
-    if (cursor.file == durable.file) return writer.enter(store.segment, durable.file);
+    if (cursor.file == durable.file) {
+        const Status s = writer.enter(store.segment, durable.file);
+        // Whoever is late may look for a file that was left, and removed since.
+        const bool is_of_old = s == Status::kNoStore && load_durable(store.segment).file != durable.file;
+        return is_of_old ? Status::kOk : s;
+    }
     // A look at durable that was of old: the cursor's file only goes up (H1).
     if (cursor.file > durable.file) return Status::kOk;
     if (const Status s = make_file(writer.directory(), store.segment, durable); s != Status::kOk) return s;

@@ -23,8 +23,8 @@
 (*   the first one: what is copied is a function of these cells. Anybody   *)
 (*   decides, so a flusher finds them decided. It may end at any position: *)
 (*   so a death in the midst of a write is a write of less;                *)
-(* - a hidden file is made, filled and synced unseen: then it is linked;   *)
-(*   a checkpoint is written and synced unseen: then it is renamed;        *)
+(* - a hidden file is made, filled and synced unseen: then it is linked,   *)
+(*   unless its name is taken; a checkpoint as well;                       *)
 (* - opening a journal file with the folder's sync; a mark with its sync;  *)
 (* - in a recovery, nobody else is there: the scan; writing its end again  *)
 (*   with its sync;                                                        *)
@@ -404,9 +404,10 @@ Gate(m) ==
 
 Name(m) ==
   /\ Making(m, "name")
-  /\ LET x == mk[m] IN
-     cks' = {c \in cks : c.start.pos # x.start.pos}
-            \cup {[start |-> x.start, ents |-> x.ents, limit |-> x.limit, seen |-> x.seen]}
+  /\ LET x == mk[m]
+         named == {c \in cks : c.start.pos = x.start.pos}
+         new == [start |-> x.start, ents |-> x.ents, limit |-> x.limit, seen |-> x.seen] IN
+     cks' = IF named = {} THEN cks \cup {new} ELSE IF Broken("name_replaced") THEN (cks \ named) \cup {new} ELSE cks
   /\ SetMaker(m, [NoMaker EXCEPT !.pc = IF Broken("listed_after_sync") THEN "sync" ELSE "list"])
   /\ UNCHANGED <<names, diskNames, diskCks, made, MakeRest>>
 

@@ -90,10 +90,10 @@ TEST(Checkpoint, WithAValueOfAnotherLengthIsRefused) {
     EXPECT_EQ(writer.finish({6, 1, 4096}), Status::kCorrupt);
 }
 
-TEST(Checkpoint, IsReplacedByOneOfTheSamePosition) {
+TEST(Checkpoint, IsNotReplacedByOneOfTheSamePosition) {
     Checkpointed t;
-    ASSERT_EQ(t.history.checkpoint({7, 1, 4096}, {}), Status::kOk);
     ASSERT_EQ(t.history.checkpoint({7, 1, 4096}, kEntries), Status::kOk);
+    ASSERT_EQ(t.history.checkpoint({7, 1, 4096}, {}), Status::kExists);
     Status status;
     CheckpointReader reader;
     EXPECT_TRUE(t.read(7, &status, reader) == kEntries);
@@ -282,7 +282,7 @@ TEST(Superseded, CheckpointThatIsStillBeingWrittenIsToldSo) {
     ASSERT_EQ(t.history.checkpoint({4, 1, 4096}, {}), Status::kOk);
     ASSERT_EQ(t.history.checkpoint({5, 1, 4096}, {}), Status::kOk);
     ASSERT_EQ(remove_superseded(t.history.directory()), Status::kOk);
-    EXPECT_EQ(writer.finish({6, 1, 4096}), Status::kNotFound);
+    EXPECT_EQ(writer.finish({6, 1, 4096}), Status::kExists);
 }
 
 // A checkpoint that got its name after the folder's sync may lose it with the power, and what it replaces with it.

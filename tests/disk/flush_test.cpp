@@ -192,6 +192,88 @@ TEST_F(FlushTest, ACursorNeverGoesBackToAFileThatWasLeft) {
     EXPECT_EQ(one.cursor().file, after.file);
 }
 
+TEST_F(FlushTest, WhoIsLateForAFileThatWasRemovedGoesOnInTheNext) {
+    Opener& one = open();
+    Opener& two = open();
+    const std::uint32_t file = one.durable().file;
+    ASSERT_EQ(one.put("k", "1"), Status::kOk);
+    ASSERT_EQ(one.flush_all(), Status::kOk);
+    ASSERT_EQ(one.put("k", "2"), Status::kOk);
+    bool is_stopped = false, is_failing = false;
+    answer = [&](const Call& c) {
+        if (c.call == DiskCall::kSyncData && c.file == file && is_failing) return EIO;
+        if (c.call != DiskCall::kOpen || c.file != file || is_stopped) return 0;
+        is_stopped = is_failing =
+            true;  // two, about to open it: now the file fails, and checkpoints let it go
+        EXPECT_NE(one.flush_all(), Status::kOk);
+        is_failing = false;
+        for (int i = 0; i < 3; ++i) {
+            EXPECT_EQ(one.put("k", "3"), Status::kOk);
+            EXPECT_EQ(make_checkpoint(one.store), Status::kOk);
+        }
+        return 0;
+    };
+    EXPECT_EQ(two.flush_all(), Status::kOk);
+    EXPECT_TRUE(is_stopped);
+    EXPECT_FALSE(std::filesystem::exists(folder_.path() + "/" + journal_name(file)));
+    EXPECT_EQ(two.durable().position, two.end());
+}
+
+TEST_F(FlushTest, AFileThatIsGoneAlthoughItIsInUseIsToldAtOnce) {
+    Opener& one = open();
+    Opener& two = open();
+    ASSERT_EQ(one.put("k", "1"), Status::kOk);
+    std::filesystem::remove(folder_.path() + "/" + journal_name(one.durable().file));
+    int opened = 0;
+    answer = [&](const Call& c) { return c.call == DiskCall::kOpen ? ++opened, 0 : 0; };
+    EXPECT_EQ(two.flush_all(), Status::kNoStore);
+    EXPECT_EQ(opened, 1);
+}
+
+// A file that fails before anything in it counts is left without a step of the position.
+TEST_F(FlushTest, ACheckpointNamesAFileThatIsThereAlthoughAnotherOfItsPositionBeganEarlier) {
+    Opener& one = open();
+    Opener& two = open();
+    const std::uint32_t file = one.durable().file;
+    const auto fail = [&](std::uint32_t failing) {
+        answer = [failing](const Call& c) {
+            return c.call == DiskCall::kSyncData && c.file == failing ? EIO : 0;
+        };
+        EXPECT_NE(one.flush_all(), Status::kOk);
+        answer = nullptr;
+    };
+    ASSERT_EQ(one.put("k", "1"), Status::kOk);
+    ASSERT_EQ(make_checkpoint(one.store), Status::kOk);
+    ASSERT_EQ(one.put("k", "2"), Status::kOk);
+    fail(file);
+    // A slow maker begins here, in `file`.
+    const JournalPoint pending = one.durable();
+    CheckpointWriter slow;
+    const CheckpointHead head{one.store.segment.header().store_id,
+                              1,
+                              {pending.position, pending.file - 1, pending.offset & ~kPendingBit},
+                              peek(one.store.segment.header().position_limit.value),
+                              1};
+    Directory directory;
+    ASSERT_EQ(Directory::open(folder_.path(), {}, &directory), Status::kOk);
+    ASSERT_EQ(slow.begin(directory, head), Status::kOk);
+    fail(file + 1);
+    // A fast one at the same position, in the next file; a second one, and what is before goes.
+    ASSERT_EQ(make_checkpoint(two.store), Status::kOk);
+    ASSERT_EQ(one.durable().file, file + 2);
+    ASSERT_EQ(one.put("k", "3"), Status::kOk);
+    ASSERT_EQ(make_checkpoint(two.store), Status::kOk);
+    EXPECT_EQ(slow.finish(one.durable()), Status::kExists);
+    DirectoryListing listing;
+    ASSERT_EQ(directory.list(&listing), Status::kOk);
+    EXPECT_EQ(listing.journals.front(), file + 1);
+    for (const Position start : listing.checkpoints) {
+        CheckpointReader reader;
+        ASSERT_EQ(reader.open(directory, start), Status::kOk);
+        EXPECT_GE(reader.head().start.file, listing.journals.front()) << start;
+    }
+}
+
 }  // namespace
 
 }  // namespace keystile::testing
