@@ -21,6 +21,7 @@ bool is_promised(ks_status s) {
         case KS_E_FULL:
         case KS_E_MEMORY:
         case KS_E_JOURNAL:
+        case KS_E_DIRECTORY_IN_USE:  // of two who open it at once, one of whom fails
             return true;
         default:
             return false;
