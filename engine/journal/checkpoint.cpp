@@ -121,22 +121,24 @@ Status remove_superseded(const Directory& directory) noexcept {
     if (s == Status::kOk) s = find_kept(directory, listing.checkpoints, &kept);
     if (s != Status::kOk || kept.count < 2) return s;
 
-    std::vector<std::string> names;
+    const auto remove = [&](const std::string& name) {
+        const Status removed = disk_unlink(directory.path_of(name));
+        return removed == Status::kNoStore ? Status::kOk : removed;  // gone: others do the same
+    };
     for (const Position start : listing.checkpoints) {
-        if (start < kept.oldest.start.position) names.push_back(checkpoint_name(start));
-    }
-    for (const std::uint32_t file :
-         listing.journals) {  // ascending: what is left has no gap, wherever we die
-        if (file < kept.oldest.start.file) names.push_back(journal_name(file));
+        if (s == Status::kOk && start < kept.oldest.start.position) s = remove(checkpoint_name(start));
     }
     for (const std::string& hidden : listing.half_made) {
-        if (is_overtaken(hidden, listing, kept)) names.push_back(hidden);
+        if (s == Status::kOk && is_overtaken(hidden, listing, kept)) s = remove(hidden);
     }
-    for (const std::string& name : names) {
-        s = disk_unlink(directory.path_of(name));
-        if (s != Status::kOk && s != Status::kNoStore) return s;  // gone: others do the same
+    // Ascending, and each gone for good before the next goes: what is left has no gap, wherever we die and whenever the
+    // power goes.
+    for (const std::uint32_t file : listing.journals) {
+        if (s != Status::kOk || file >= kept.oldest.start.file) break;
+        s = remove(journal_name(file));
+        if (s == Status::kOk) s = directory.sync();
     }
-    return Status::kOk;
+    return s;
 }
 
 }  // namespace keystile::engine

@@ -18,12 +18,14 @@ constexpr std::uint64_t kInUseWaitNs = 2'000'000'000;      // openers hold the s
 constexpr auto kPause = std::chrono::milliseconds(2);
 
 // One directory, one name: what an earlier incarnation left under it is replaced.
-std::string segment_name(const struct stat& directory) {
+Status segment_name(const Directory& directory, std::string* name_out) {
+    struct stat found{};
+    if (::stat(directory.path().c_str(), &found) != 0) return status_of_errno(errno);
     char name[64];
-    std::snprintf(name, sizeof name, "keystile.file-%llx-%llx",
-                  static_cast<unsigned long long>(directory.st_dev),
-                  static_cast<unsigned long long>(directory.st_ino));
-    return name;
+    std::snprintf(name, sizeof name, "keystile.file-%llx-%llx", static_cast<unsigned long long>(found.st_dev),
+                  static_cast<unsigned long long>(found.st_ino));
+    *name_out = name;
+    return Status::kOk;
 }
 
 // Nothing of a store is there.
@@ -49,10 +51,12 @@ Status remove_history(const Directory& directory) {
     return s == Status::kOk ? directory.sync() : s;
 }
 
-// The file that the directory names, if it is of this boot and still that file.
-bool is_reachable(const SegmentPlace& place) noexcept {
+// The file that the directory names, if it is of this boot, still that file, and has this directory's name: a copy of a
+// directory names the segment of what it was copied from.
+bool is_reachable(const SegmentPlace& place, const std::string& name) noexcept {
     struct stat found{};
     return place.boot_id[0] == self().boot_id[0] && place.boot_id[1] == self().boot_id[1] &&
+           std::string_view(place.path).substr(place.path.rfind('/') + 1) == name &&
            ::stat(place.path.c_str(), &found) == 0 && found.st_dev == place.device &&
            found.st_ino == place.inode;
 }
@@ -80,13 +84,10 @@ Status name_segment(Directory& directory, const std::string& path, const Segment
 }
 
 // Under the exclusive lock: nobody has the store open.
-Status recover(Directory& directory, const std::string& folder, const SegmentOptions& options,
-               Recovery* recovery_out) {
+Status recover(Directory& directory, const std::string& folder, const std::string& file,
+               const SegmentOptions& options, Recovery* recovery_out) {
     recovery_out->was_needed = true;
     if (const Status s = directory.remove_half_made(); s != Status::kOk) return s;
-    struct stat found{};
-    if (::stat(directory.path().c_str(), &found) != 0) return status_of_errno(errno);
-    const std::string file = segment_name(found);
     if (const Status s = make_segment(directory, folder, file, options, &recovery_out->history);
         s != Status::kOk)
         return s;
@@ -101,12 +102,14 @@ Status recover(Directory& directory, const std::string& folder, const SegmentOpt
 // The directory's place, with the shared lock held, and with a segment behind it.
 Status find_or_make_segment(Directory& directory, const std::string& folder, const SegmentOptions& options,
                             SegmentPlace* place_out, Recovery* recovery_out) {
+    std::string file;
+    if (const Status s = segment_name(directory, &file); s != Status::kOk) return s;
     const Deadline deadline(kInUseWaitNs);
     for (;;) {  // bounded by the deadline
         if (const Status s = lock(directory, LockKind::kShared, kRecoveryWaitNs); s != Status::kOk) return s;
         std::optional<SegmentPlace> place;
         if (const Status s = directory.read_place(&place); s != Status::kOk) return s;
-        if (place && is_reachable(*place)) {
+        if (place && is_reachable(*place, file)) {
             *place_out = *place;
             return Status::kOk;
         }
@@ -118,8 +121,9 @@ Status find_or_make_segment(Directory& directory, const std::string& folder, con
         if (locked == Status::kOk) {
             // Somebody may have been faster.
             if (const Status s = directory.read_place(&place); s != Status::kOk) return s;
-            if (!place || !is_reachable(*place)) {
-                if (const Status s = recover(directory, folder, options, recovery_out); s != Status::kOk)
+            if (!place || !is_reachable(*place, file)) {
+                if (const Status s = recover(directory, folder, file, options, recovery_out);
+                    s != Status::kOk)
                     return s;
             }
         } else if (locked != Status::kBusy) {
@@ -200,7 +204,9 @@ Status destroy_durable_store(const std::string& path) {
     if (locked != Status::kOk) return locked == Status::kBusy ? own_fault(Status::kInUse) : locked;
     std::optional<SegmentPlace> place;
     if (const Status s = directory.read_place(&place); s != Status::kOk) return s;
-    if (place && is_reachable(*place)) remove_file(place->path);
+    std::string file;
+    if (const Status s = segment_name(directory, &file); s != Status::kOk) return s;
+    if (place && is_reachable(*place, file)) remove_file(place->path);
     return remove_history(directory);
 }
 

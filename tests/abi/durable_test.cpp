@@ -115,6 +115,30 @@ TEST_F(DurableTest, WhatWasCommittedComesBackWithoutItsSegment) {
     EXPECT_EQ(receipt.lsn, receipt.stamp.version);
 }
 
+TEST_F(DurableTest, ACopyOfTheFolderIsAStoreOfItsOwn) {
+    ASSERT_EQ(open(), KS_OK) << ks_last_error();
+    ASSERT_EQ(put("a", "1", KS_COMMIT_DURABLE), KS_OK);
+    close();  // its segment stays, and the copied `lock` names it too
+    const fs::path original = folder_;
+    const fs::path copy = original.string() + "-copy";
+    fs::remove_all(copy);
+    fs::copy(original, copy);
+    folder_ = copy;
+    url_ = "file:" + copy.string();
+    ASSERT_EQ(open(), KS_OK) << ks_last_error();
+    EXPECT_EQ(get("a"), "1");
+    ASSERT_EQ(put("a", "2", KS_COMMIT_DURABLE), KS_OK);
+    close();
+    const std::string copy_url = url_;
+    folder_ = original;
+    url_ = "file:" + original.string();
+    ASSERT_EQ(open(), KS_OK) << ks_last_error();
+    EXPECT_EQ(get("a"), "1");
+    EXPECT_EQ(ks_destroy(copy_url.c_str(), 0), KS_OK) << ks_last_error();
+    EXPECT_EQ(put("a", "3", KS_COMMIT_DURABLE), KS_OK) << "the copy's end was the original's";
+    fs::remove_all(copy);
+}
+
 TEST_F(DurableTest, ReadersBringItBackToo) {
     ASSERT_EQ(open(), KS_OK) << ks_last_error();
     ASSERT_EQ(put("a", "1"), KS_OK);

@@ -300,6 +300,31 @@ TEST(Superseded, IsJudgedByNamesThatAreOnDisk) {
     EXPECT_EQ(calls, (std::vector<DiskCall>{DiskCall::kList, DiskCall::kSyncFolder}));
 }
 
+// A loss of power keeps any of the removals since the folder's last sync: of two, the second alone would be a gap.
+TEST(Superseded, EachJournalFileIsGoneForGoodBeforeTheNextGoes) {
+    const Folder folder;
+    TestHistory history(folder.path());
+    for (int i = 0; i < 3; ++i) {
+        ASSERT_EQ(history.next_file(), Status::kOk);
+        ASSERT_EQ(history.add_small(1), Status::kOk);
+    }
+    const JournalPoint start = history.at();
+    ASSERT_EQ(history.checkpoint(start, {}), Status::kOk);
+    ASSERT_EQ(history.add_small(1), Status::kOk);
+    ASSERT_EQ(history.checkpoint(history.at(), {}), Status::kOk);
+    static std::vector<std::string> calls;
+    calls.clear();
+    checked::on_disk = [](DiskStep& step) {
+        const std::string path = step.path;
+        if (step.call == DiskCall::kUnlink) calls.push_back(path.substr(path.rfind('/') + 1));
+        if (step.call == DiskCall::kSyncFolder) calls.push_back("sync");
+        return 0;
+    };
+    EXPECT_EQ(remove_superseded(history.directory()), Status::kOk);
+    checked::on_disk = nullptr;
+    EXPECT_EQ(calls, (std::vector<std::string>{"sync", "journal-000001", "sync", "journal-000002", "sync"}));
+}
+
 }  // namespace
 
 }  // namespace keystile::testing
