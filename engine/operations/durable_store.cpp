@@ -49,7 +49,7 @@ Status remove_history(const Directory& directory) {
     return s == Status::kOk ? directory.sync() : s;
 }
 
-// The file that the directory names, if it is of this boot and still that file.
+// Of this boot, and still that file?
 bool is_reachable(const SegmentPlace& place) noexcept {
     struct stat found{};
     return place.boot_id[0] == self().boot_id[0] && place.boot_id[1] == self().boot_id[1] &&
@@ -65,6 +65,15 @@ Status lock(Directory& directory, LockKind kind, std::uint64_t wait_ns) noexcept
         // tidy-allow(sleep): a file lock has no event that could be awaited
         std::this_thread::sleep_for(kPause);
     }
+}
+
+// Nobody else has it open, or can.
+Status open_alone(const std::string& path, Directory* directory_out) {
+    DirectoryOptions options;
+    options.must_exist = true;
+    if (const Status s = Directory::open(path, options, directory_out); s != Status::kOk) return s;
+    const Status locked = lock(*directory_out, LockKind::kExclusive, 0);
+    return locked == Status::kBusy ? own_fault(Status::kInUse) : locked;
 }
 
 Status name_segment(Directory& directory, const std::string& path, const Segment& segment) noexcept {
@@ -104,8 +113,8 @@ Status find_or_make_segment(Directory& directory, const std::string& folder, con
     for (;;) {  // bounded by the deadline
         if (const Status s = lock(directory, LockKind::kShared, kRecoveryWaitNs); s != Status::kOk) return s;
         std::optional<SegmentPlace> place;
-        if (const Status s = directory.read_place(&place); s != Status::kOk) return s;
-        if (place && is_reachable(*place)) {
+        if (const Status s = find_segment(directory, &place); s != Status::kOk) return s;
+        if (place) {
             *place_out = *place;
             return Status::kOk;
         }
@@ -116,8 +125,8 @@ Status find_or_make_segment(Directory& directory, const std::string& folder, con
         const Status locked = directory.try_lock(LockKind::kExclusive);
         if (locked == Status::kOk) {
             // Somebody may have been faster.
-            if (const Status s = directory.read_place(&place); s != Status::kOk) return s;
-            if (!place || !is_reachable(*place)) {
+            if (const Status s = find_segment(directory, &place); s != Status::kOk) return s;
+            if (!place) {
                 if (const Status s = recover(directory, folder, options, recovery_out); s != Status::kOk)
                     return s;
             }
@@ -190,17 +199,35 @@ Status open_durable_store(const std::string& path, const std::string& segment_fo
     return Status::kOk;
 }
 
+Status find_segment(const Directory& directory, std::optional<SegmentPlace>* place_out) noexcept {
+    const Status s = directory.read_place(place_out);
+    if (s == Status::kOk && *place_out && !is_reachable(**place_out)) place_out->reset();
+    return s;
+}
+
 Status destroy_durable_store(const std::string& path) {
-    DirectoryOptions options;
-    options.must_exist = true;
     Directory directory;
-    if (const Status s = Directory::open(path, options, &directory); s != Status::kOk) return s;
-    const Status locked = lock(directory, LockKind::kExclusive, 0);
-    if (locked != Status::kOk) return locked == Status::kBusy ? own_fault(Status::kInUse) : locked;
     std::optional<SegmentPlace> place;
-    if (const Status s = directory.read_place(&place); s != Status::kOk) return s;
-    if (place && is_reachable(*place)) remove_file(place->path);
+    Status s = open_alone(path, &directory);
+    if (s == Status::kOk) s = find_segment(directory, &place);
+    if (s != Status::kOk) return s;
+    if (place) remove_file(place->path);
     return remove_history(directory);
+}
+
+Status plan_store_repair(const std::string& path, StoreRepair* repair_out) {
+    Status s = open_alone(path, &repair_out->directory);
+    if (s == Status::kOk) s = find_segment(repair_out->directory, &repair_out->segment);
+    return s == Status::kOk ? plan_repair(repair_out->directory, &repair_out->plan) : s;
+}
+
+Status do_store_repair(StoreRepair& repair) {
+    // First: whoever dies in between leaves a damaged store, which the next repair finds as this one did.
+    if (repair.plan.is_needed && repair.segment) {
+        const Status s = remove_file(repair.segment->path);
+        if (s != Status::kOk && s != Status::kNoStore) return s;
+    }
+    return do_repair(repair.directory, std::move(repair.plan));
 }
 
 }  // namespace keystile::engine
