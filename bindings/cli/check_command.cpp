@@ -9,7 +9,7 @@
 namespace keystile::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kCheckExamples =
     R"(Reads the whole store and changes nothing; runs beside writers. Problems, one a line, and
 exit code 65 if there are any.
 
@@ -63,7 +63,7 @@ void check(const Globals& globals) {
 
 void add_check_command(CLI::App& app, const Globals& globals) {
     CLI::App* const command = app.add_subcommand("check", "Read the whole store and judge it");
-    command->footer(kExamples);
+    command->footer(kCheckExamples);
     command->callback([&globals] { check(globals); });
 }
 

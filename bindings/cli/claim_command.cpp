@@ -12,7 +12,7 @@
 namespace keystile::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kClaimExamples =
     R"(While a key is claimed nobody else can write it (they get "held"). The claim is held by
 whoever has its token, which is printed; give it to put, del, renew and release as --claim
 TOKEN. It ends with release, or may be taken by anyone once its lease is over.
@@ -128,7 +128,7 @@ void add_claim_command(CLI::App& app, const Globals& globals, const std::vector<
     add_duration(command, "--wait", options->wait_ns, "Wait this long for someone else's claim to end [0]");
     add_duration(command, "--grace", options->grace_ns,
                  "With CMD: from SIGTERM to SIGKILL when the claim is lost [10s]");
-    command->footer(kExamples);
+    command->footer(kClaimExamples);
     command->callback(
         [&globals, options, &cmd, &exit_status] { claim(globals, *options, cmd, exit_status); });
 }

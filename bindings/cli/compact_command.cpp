@@ -7,7 +7,7 @@
 namespace keystile::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kCompactExamples =
     R"(Writes every key of a durable store into a checkpoint, beside writers, and removes the journal
 files that no recovery needs any more. The two newest checkpoints are kept, and the journal from
 the older one on. A store that is in use does this by itself from time to time.
@@ -32,7 +32,7 @@ void compact(const Globals& globals) {
 void add_compact_command(CLI::App& app, const Globals& globals) {
     CLI::App* const command =
         app.add_subcommand("compact", "Write a checkpoint of a durable store and drop the journal before it");
-    command->footer(kExamples);
+    command->footer(kCompactExamples);
     command->callback([&globals] { compact(globals); });
 }
 

@@ -5,7 +5,7 @@
 namespace keystile::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kDeleteExamples =
     R"(A delete is a commit of "no value": the version goes on growing. Say what was seen, one of:
   --version N --epoch N   a stamp from `get --stamp`
   --claim TOKEN           nobody else can write while the claim holds
@@ -53,7 +53,7 @@ void add_delete_command(CLI::App& app, const Globals& globals) {
     CLI::App* const command = app.add_subcommand("del", "Delete a key's value");
     const auto options = std::make_shared<WriteOptions>();
     options->add_to(command);
-    command->footer(kExamples);
+    command->footer(kDeleteExamples);
     command->callback([&globals, options] { erase(globals, *options); });
 }
 

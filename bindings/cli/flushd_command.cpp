@@ -12,7 +12,7 @@
 namespace keystile::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kFlushdExamples =
     R"(Brings to disk what all processes of a durable store commit, and makes checkpoints when they are
 due: for programs that open it with KS_OPEN_NO_FLUSHER. Nobody depends on it: whoever waits for
 the disk, or finds the ring full, flushes by himself. Two of them do each other no harm.
@@ -24,10 +24,10 @@ Examples:
   keystile flushd /var/lib/team
   keystile flushd --interval 1ms --store file:/var/lib/team)";
 
-constexpr uint64_t kIntervalDefault = 5'000'000, kIntervalMax = 3600'000'000'000;
+constexpr uint64_t kFlushIntervalDefault = 5'000'000, kFlushIntervalMax = 3600'000'000'000;
 constexpr uint64_t kCheckpointNs =
-    1'000'000'000;                            // how often it looks whether one is due: a list of the folder
-constexpr uint64_t kRetryNs = 1'000'000'000;  // each retry of a sync that failed begins a new file
+    1'000'000'000;  // how often it looks whether one is due: a list of the folder
+constexpr uint64_t kFlushRetryNs = 1'000'000'000;  // each retry of a sync that failed begins a new file
 
 struct FlushdOptions {
     std::string folder;
@@ -36,9 +36,9 @@ struct FlushdOptions {
 };
 
 // One thing that is done over and over; what is new about it is told.
-class Task {
+class FlushTask {
 public:
-    Task(const Globals& globals, std::string url, const char* name)
+    FlushTask(const Globals& globals, std::string url, const char* name)
         : globals_(globals), url_(std::move(url)), name_(name) {}
 
     // False: the system said no, to be tried again.
@@ -90,8 +90,8 @@ bool await_end(const sigset_t& signals, uint64_t wait_ns) {
 
 void flushd(const Globals& globals, const FlushdOptions& options) {
     const std::string url = durable_url(globals, options.folder);
-    const uint64_t interval_ns = options.interval_ns.value_or(kIntervalDefault);
-    if (interval_ns == 0 || interval_ns > kIntervalMax)
+    const uint64_t interval_ns = options.interval_ns.value_or(kFlushIntervalDefault);
+    if (interval_ns == 0 || interval_ns > kFlushIntervalMax)
         throw Failure{ExitCode::usage, "--interval is more than 0 and at most 1h"};
     // Before there is anything to flush at the end.
     const sigset_t signals = end_signals();
@@ -105,7 +105,7 @@ void flushd(const Globals& globals, const FlushdOptions& options) {
     print_result(globals, Json{{"store", url}, {"event", "flushing"}, {"interval_ns", interval_ns}},
                  globals.quiet ? "" : fmt::format("flushing {} every {}", url, duration_text(interval_ns)));
 
-    Task flushing(globals, url, "flushing"), checkpoints(globals, url, "making checkpoints");
+    FlushTask flushing(globals, url, "flushing"), checkpoints(globals, url, "making checkpoints");
     uint64_t next_checkpoint = options.has_no_checkpoints ? KS_FOREVER : now_ns();
     for (;;) {
         const bool is_well = flushing.note(ks_flush(store.get()));
@@ -113,7 +113,7 @@ void flushd(const Globals& globals, const FlushdOptions& options) {
             checkpoints.note(ks_checkpoint_if_due(store.get()));
             next_checkpoint = now_ns() + kCheckpointNs;
         }
-        if (await_end(signals, is_well ? interval_ns : std::max(interval_ns, kRetryNs))) break;
+        if (await_end(signals, is_well ? interval_ns : std::max(interval_ns, kFlushRetryNs))) break;
     }
     if (const ks_status status = ks_flush(store.get()); status != KS_OK) throw fault(status, url);
     print_result(globals, Json{{"store", url}, {"event", "ended"}}, "");
@@ -129,7 +129,7 @@ void add_flushd_command(CLI::App& app, const Globals& globals) {
     add_duration(command, "--interval", options->interval_ns,
                  "How long a commit may wait for the disk [5ms]");
     command->add_flag("--no-checkpoints", options->has_no_checkpoints, "Leave them to others");
-    command->footer(kExamples);
+    command->footer(kFlushdExamples);
     command->callback([&globals, options] { flushd(globals, *options); });
 }
 

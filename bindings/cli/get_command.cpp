@@ -9,7 +9,7 @@
 namespace keystile::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kGetExamples =
     R"(The value goes to standard output as it is; on a terminal a line end is added if it has
 none. --stamp writes one line `version=N epoch=N` to standard error (a terminal always gets
 it), also when the key has no value: that stamp creates it.
@@ -64,7 +64,7 @@ void add_get_command(CLI::App& app, const Globals& globals) {
     const auto options = std::make_shared<GetOptions>();
     add_key_argument(command, options->key);
     command->add_flag("--stamp", options->wants_stamp, "Print `version=N epoch=N` to standard error");
-    command->footer(kExamples);
+    command->footer(kGetExamples);
     command->callback([&globals, options] { get(globals, *options); });
 }
 

@@ -12,7 +12,7 @@
 namespace keystile::cli {
 namespace {
 
-constexpr const char* kForm =
+constexpr const char* kImportForm =
     R"(Reads what `export` writes, one JSON object a line: {"key":KEY,"value":VALUE}, each a string
 or {"base64":TEXT}. Nothing is overwritten unless you say so:
   (neither)     a key that has a value already: exit code 10, nothing is written
@@ -34,7 +34,7 @@ struct ImportOptions {
     std::optional<uint64_t> wait_ns;
 };
 
-struct Entry {
+struct Imported {
     size_t line;
     std::string key;
     std::string value;
@@ -48,11 +48,11 @@ struct Progress {
     Json json() const { return Json{{"imported", written}, {"skipped", skipped}, {"commits", commits}}; }
 };
 
-std::vector<Entry> read_entries(const std::string& file) {
-    std::vector<Entry> entries;
+std::vector<Imported> read_entries(const std::string& file) {
+    std::vector<Imported> entries;
     std::unordered_map<std::string, size_t> lines;
     for_each_json_line(file, [&](JsonLine& line) {
-        Entry entry{line.number(), line.key("key"), line.value("value")};
+        Imported entry{line.number(), line.key("key"), line.value("value")};
         line.end();
         const auto [before, is_new] = lines.try_emplace(entry.key, entry.line);
         if (!is_new)
@@ -64,13 +64,13 @@ std::vector<Entry> read_entries(const std::string& file) {
 
 class Import {
 public:
-    Import(ks_session* session, const ImportOptions& options, std::span<const Entry> entries)
+    Import(ks_session* session, const ImportOptions& options, std::span<const Imported> entries)
         : session_(session),
           options_(options),
           entries_(entries),
           loop_{session, [this](const std::string& key) { return lines_.at(key); }, kTriesDefault,
                 options.wait_ns.value_or(0)} {
-        for (const Entry& entry : entries_) lines_[entry.key] = entry.line;
+        for (const Imported& entry : entries_) lines_[entry.key] = entry.line;
     }
 
     Import(const Import&) = delete;  // loop_ looks at lines_
@@ -78,8 +78,9 @@ public:
 
     Progress run() try {
         if (!options_.if_absent && !options_.replace) refuse_present();
-        for (std::span<const Entry> rest = entries_; !rest.empty();) {
-            const std::span<const Entry> batch = rest.first(std::min<size_t>(rest.size(), KS_MULTI_KEYS_MAX));
+        for (std::span<const Imported> rest = entries_; !rest.empty();) {
+            const std::span<const Imported> batch =
+                rest.first(std::min<size_t>(rest.size(), KS_MULTI_KEYS_MAX));
             write(batch);
             rest = rest.subspan(batch.size());
         }
@@ -97,7 +98,7 @@ private:
     // All of them, before the first commit: what can be refused is refused while nothing is written.
     void refuse_present() const {
         MultiOutcome outcome{KS_CONFLICT, {}};
-        for (const Entry& entry : entries_) {
+        for (const Imported& entry : entries_) {
             const Read seen = read_stamp(session_, entry.key);
             if (seen.is_found) outcome.keys.push_back({entry.key, KS_CONFLICT, seen.stamp});
         }
@@ -105,9 +106,9 @@ private:
     }
 
     // Names the keys to the engine; how many of them have no need to be written.
-    size_t fill(ks_multi* multi, std::span<const Entry> batch) const {
+    size_t fill(ks_multi* multi, std::span<const Imported> batch) const {
         size_t skipped = 0;
-        for (const Entry& entry : batch) {
+        for (const Imported& entry : batch) {
             const ks_bytes key = bytes_of(entry.key);
             if (!options_.replace) {
                 const Read seen = read_stamp(session_, entry.key);
@@ -123,7 +124,7 @@ private:
         return skipped;
     }
 
-    void write(std::span<const Entry> batch) {
+    void write(std::span<const Imported> batch) {
         size_t skipped = 0;
         // A key that came up in between is looked at again: it is skipped then, or refused.
         const MultiOutcome outcome = loop_.run([&](ks_multi* multi) { skipped = fill(multi, batch); },
@@ -143,13 +144,13 @@ private:
         return failure;
     }
 
-    static void require(ks_status status, const Entry& entry) {
+    static void require(ks_status status, const Imported& entry) {
         if (status != KS_OK) throw at_line(entry.line, fault(status, escaped(entry.key)));
     }
 
     ks_session* session_;
     const ImportOptions& options_;
-    std::span<const Entry> entries_;
+    std::span<const Imported> entries_;
     std::unordered_map<std::string, size_t> lines_;
     MultiLoop loop_;
     Progress progress_;
@@ -160,7 +161,7 @@ void import_lines(const Globals& globals, const ImportOptions& options) {
         throw Failure{ExitCode::usage, "--if-absent and --replace exclude one another"};
     }
     require_url(globals.store);
-    const std::vector<Entry> entries = read_entries(options.file);
+    const std::vector<Imported> entries = read_entries(options.file);
     Store store = Store::attach(globals.store, "import");
     const Progress done = Import(store.session(), options, entries).run();
     std::string line = fmt::format("imported {} keys", done.written);
@@ -181,7 +182,7 @@ void add_import_command(CLI::App& app, const Globals& globals) {
     command->add_flag("--if-absent", options->if_absent, "Leave keys that have a value as they are");
     command->add_flag("--replace", options->replace, "Overwrite keys that have a value");
     add_duration(command, "--wait", options->wait_ns, "Wait this long for someone else's claim to end [0]");
-    command->footer(kForm);
+    command->footer(kImportForm);
     command->callback([&globals, options] { import_lines(globals, *options); });
 }
 

@@ -16,10 +16,10 @@
 namespace keystile::cli {
 namespace {
 
-constexpr size_t kShownMax = 40;  // bytes of a stranger's word in a message
+constexpr size_t kWordShownMax = 40;  // bytes of a stranger's word in a message
 
-std::string shown(std::string_view name) {
-    return escaped(name.substr(0, kShownMax)) + (name.size() > kShownMax ? "..." : "");
+std::string shown_word(std::string_view name) {
+    return escaped(name.substr(0, kWordShownMax)) + (name.size() > kWordShownMax ? "..." : "");
 }
 
 // The parser keeps the last of two members of one name; we keep neither.
@@ -38,7 +38,7 @@ public:
             case Json::parse_event_t::key:
                 if (const auto& name = parsed.get_ref<const std::string&>();
                     !names_.back().insert(name).second) {
-                    throw line_failure(line_, fmt::format("\"{}\" stands in it twice", shown(name)));
+                    throw line_failure(line_, fmt::format("\"{}\" stands in it twice", shown_word(name)));
                 }
                 break;
             default:
@@ -154,7 +154,7 @@ std::optional<ks_stamp> JsonLine::stamp() {
 
 void JsonLine::end() const {
     for (const auto& [name, ignored] : object_.items()) {
-        if (!taken_.contains(name)) fail(fmt::format("\"{}\" has no meaning here", shown(name)));
+        if (!taken_.contains(name)) fail(fmt::format("\"{}\" has no meaning here", shown_word(name)));
     }
 }
 

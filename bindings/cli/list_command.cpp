@@ -11,7 +11,7 @@
 namespace keystile::cli {
 namespace {
 
-constexpr const char* kExamples = R"(Examples:
+constexpr const char* kListExamples = R"(Examples:
   keystile ls
   keystile ls jobs/ --all
   keystile ls jobs/ --json | jq -r '.keys[] | select(.owner) | .key')";
@@ -22,13 +22,13 @@ struct ListOptions {
     bool keys_only = false;
 };
 
-struct Entry {
+struct Listed {
     std::string key;
     ks_entry facts;  // its key points nowhere: valid during the callback only
 };
 
 int collect(void* user, const ks_entry* entry) {
-    auto& entries = *static_cast<std::vector<Entry>*>(user);
+    auto& entries = *static_cast<std::vector<Listed>*>(user);
     entries.push_back({{static_cast<const char*>(entry->key.data), entry->key.size}, *entry});
     // The stamp of a key that was never written is zero whatever happened to it: show the claim's epoch.
     if (entry->stamp.version == 0 && entry->is_claimed != 0)
@@ -36,7 +36,7 @@ int collect(void* user, const ks_entry* entry) {
     return 0;
 }
 
-Json entry_json(const Entry& entry) {
+Json entry_json(const Listed& entry) {
     Json object;
     add_key(object, entry.key);
     add_stamp(object, entry.facts.stamp);
@@ -46,7 +46,7 @@ Json entry_json(const Entry& entry) {
     return object;
 }
 
-void print_table(const std::vector<Entry>& entries) {
+void print_table(const std::vector<Listed>& entries) {
     if (entries.empty()) return;
     Table table({"KEY", "VERSION", "EPOCH", "SIZE", "CLAIMED BY"}, {1, 2, 3});
     for (const auto& [key, facts] : entries) {
@@ -63,19 +63,19 @@ void print_table(const std::vector<Entry>& entries) {
 void list(const Globals& globals, const ListOptions& options) {
     const std::string prefix = key_of(globals, options.prefix);
     Store store = Store::inspect(globals.store);
-    std::vector<Entry> entries;
+    std::vector<Listed> entries;
     const ks_status status =
         ks_list(store.session(), bytes_of(prefix), options.all ? KS_LIST_ALL : 0u, collect, &entries);
     if (status != KS_OK) throw fault(status, globals.store);
-    std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.key < b.key; });
+    std::sort(entries.begin(), entries.end(), [](const Listed& a, const Listed& b) { return a.key < b.key; });
 
     if (globals.json) {
         Json members{{"keys", Json::array()}};
-        for (const Entry& entry : entries) members["keys"].push_back(entry_json(entry));
+        for (const Listed& entry : entries) members["keys"].push_back(entry_json(entry));
         return print_result(globals, members, "");
     }
     if (!options.keys_only) return print_table(entries);
-    for (const Entry& entry : entries) print_bytes(escaped(entry.key) + "\n");
+    for (const Listed& entry : entries) print_bytes(escaped(entry.key) + "\n");
     flush_output();
 }
 
@@ -88,7 +88,7 @@ void add_list_command(CLI::App& app, const Globals& globals) {
     command->add_flag("-a,--all", options->all,
                       "Also keys without a value: deleted, or claimed and never written");
     command->add_flag("-k,--keys", options->keys_only, "Only the keys, one a line, unusual bytes as \\xNN");
-    command->footer(kExamples);
+    command->footer(kListExamples);
     command->callback([&globals, options] { list(globals, *options); });
 }
 

@@ -142,12 +142,7 @@ int run(const CommandLine& line) {
     return exit_code == ExitCode::ok ? exit_status : static_cast<int>(exit_code);
 }
 
-}  // namespace
-}  // namespace keystile::cli
-
-int main(int argc, char** argv) {
-    using namespace keystile::cli;
-    const CommandLine line = split(argc, argv);
+int run_and_tell(const CommandLine& line) {
     const auto fail = [&line](const Failure& failure) {
         const bool is_json = std::find(line.words.begin(), line.words.end(), "--json") != line.words.end();
         try {
@@ -164,5 +159,17 @@ int main(int argc, char** argv) {
         return fail(failure);
     } catch (const std::exception& error) {
         return fail({ExitCode::fault, error.what()});
+    }
+}
+
+}  // namespace
+}  // namespace keystile::cli
+
+int main(int argc, char** argv) {
+    using namespace keystile::cli;
+    try {
+        return run_and_tell(split(argc, argv));
+    } catch (...) {  // no memory even to tell what happened
+        return static_cast<int>(ExitCode::fault);
     }
 }

@@ -12,7 +12,7 @@
 namespace keystile::cli {
 namespace {
 
-constexpr const char* kForm =
+constexpr const char* kMultiForm =
     R"(Reads one JSON object a line, and does all of it in one atomic commit, or nothing:
   {"put":KEY,"value":VALUE}      {"delete":KEY}
       further members: "version":N,"epoch":N (the stamp it must still be at; without it,
@@ -164,7 +164,7 @@ void add_multi_command(CLI::App& app, const Globals& globals) {
     add_number(command, "--tries", options->tries,
                "Give up (exit code 15) after losing N tries, of keys without a stamp [1000]");
     add_duration(command, "--wait", options->wait_ns, "Wait this long for someone else's claim to end [0]");
-    command->footer(kForm);
+    command->footer(kMultiForm);
     command->callback([&globals, options] { multi(globals, *options); });
 }
 

@@ -11,9 +11,7 @@
 namespace keystile::cli {
 namespace {
 
-constexpr uint64_t kLatestNs = 1'000'000;      // so much later than the lease it is surely over
-constexpr uint64_t kLivenessNs = 200'000'000;  // an owner's death wakes nobody: look this often
-constexpr size_t kNamedMax = 10;               // keys in a message for people
+constexpr size_t kNamedMax = 10;  // keys in a message for people
 
 struct EndMulti {
     void operator()(ks_multi* multi) const { ks_multi_end(multi); }

@@ -15,7 +15,7 @@
 namespace keystile::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kPutExamples =
     R"(The value comes from --value, --file, or standard input. Say what it was computed from, one of:
   --version N --epoch N   a stamp from `get --stamp`: nobody's change is overwritten unseen
   --update CMD            read, run CMD, commit, again if someone was faster: the whole loop
@@ -149,7 +149,7 @@ void add_put_command(CLI::App& app, const Globals& globals) {
     command->add_option("--update", options->update, "Compute the value by CMD from the old one")
         ->type_name("CMD");
     command->add_flag("--create", options->create, "The key was never written");
-    command->footer(kExamples);
+    command->footer(kPutExamples);
     command->callback([&globals, options] { put(globals, *options); });
 }
 

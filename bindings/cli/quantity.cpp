@@ -12,7 +12,7 @@ namespace keystile::cli {
 namespace {
 
 using Unit = std::pair<std::string_view, uint64_t>;
-constexpr uint64_t kSecond = 1'000'000'000, kMinute = 60 * kSecond, kHour = 60 * kMinute, kDay = 24 * kHour;
+constexpr uint64_t kMinute = 60 * kSecond, kHour = 60 * kMinute, kDay = 24 * kHour;
 constexpr Unit kDurations[] = {{"ns", 1},      {"us", 1000}, {"ms", 1'000'000}, {"s", kSecond},
                                {"m", kMinute}, {"h", kHour}, {"d", kDay}};
 constexpr Unit kSizes[] = {{"", 1},         {"B", 1},          {"K", 1u << 10},   {"M", 1u << 20},

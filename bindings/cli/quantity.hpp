@@ -8,6 +8,8 @@
 
 namespace keystile::cli {
 
+inline constexpr uint64_t kMillisecond = 1'000'000, kSecond = 1'000 * kMillisecond;  // in ns
+
 // Decimal digits only, no sign, no overflow.
 std::optional<uint64_t> parse_number(std::string_view text);
 

@@ -8,7 +8,7 @@
 namespace keystile::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kRecoverExamples =
     R"(After a reboot, or when a store's segment is gone, whoever opens the store first makes a new
 one from the files. This does it now, and says what was found: nobody has to wait for it later.
 With --dry-run it says what would be found, reads every file and changes nothing; it may run
@@ -19,7 +19,7 @@ Examples:
   keystile recover /var/lib/team
   keystile recover --json /var/lib/team | jq .last_lsn)";
 
-Json members_of(const std::string& url, const ks_recovery& recovery) {
+Json recovery_members(const std::string& url, const ks_recovery& recovery) {
     Json members{{"store", url},
                  {"needed", recovery.is_needed != 0},
                  {"incarnation", recovery.incarnation},
@@ -48,14 +48,14 @@ std::string found_text(const ks_recovery& recovery) {
     return text;
 }
 
-void look(const Globals& globals, const std::string& url) {
+void look_at_recovery(const Globals& globals, const std::string& url) {
     Damages damages;
     ks_verify_report report{};
     report.struct_size = sizeof report;
     const ks_status status = ks_verify(url.c_str(), Damages::collect, &damages, &report);
     if (status != KS_OK && report.problems == 0) throw fault(status, url);
     const ks_recovery& recovery = report.recovery;
-    Json members = members_of(url, recovery);
+    Json members = recovery_members(url, recovery);
     members["dry_run"] = true;
     members["journals"] = report.journals;
     members["checkpoints"] = report.checkpoints;
@@ -90,7 +90,7 @@ void recover(const Globals& globals, const std::string& url) {
         return print_result(globals, Json{{"store", url}, {"needed", false}},
                             fmt::format("{} needs no recovery: it is in memory", url));
     }
-    print_result(globals, members_of(url, recovery),
+    print_result(globals, recovery_members(url, recovery),
                  fmt::format("{} is recovered: {}", url, found_text(recovery)));
 }
 
@@ -103,10 +103,10 @@ void add_recover_command(CLI::App& app, const Globals& globals) {
     const auto is_dry = std::make_shared<bool>(false);
     add_folder_argument(command, *folder);
     command->add_flag("--dry-run", *is_dry, "Change nothing, only say what would be found");
-    command->footer(kExamples);
+    command->footer(kRecoverExamples);
     command->callback([&globals, folder, is_dry] {
         const std::string url = durable_url(globals, *folder);
-        *is_dry ? look(globals, url) : recover(globals, url);
+        *is_dry ? look_at_recovery(globals, url) : recover(globals, url);
     });
 }
 

@@ -9,7 +9,7 @@
 namespace keystile::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kRepairExamples =
     R"(For a durable store that recovery refuses: cuts its history behind the last sound commit. Says
 first what is kept and what is lost, and changes nothing without --yes. Nothing is deleted: the
 files that are replaced go into the folder damaged-NNNNNN in the store's.
@@ -64,7 +64,7 @@ const char* need_name(uint32_t need) {
     }
 }
 
-Json members_of(const std::string& url, const ks_repair_report& report, const Losses& losses) {
+Json repair_members(const std::string& url, const ks_repair_report& report, const Losses& losses) {
     Json members{{"store", url}, {"need", need_name(report.need)}, {"done", report.is_done != 0}};
     if (report.need == KS_REPAIR_NOT_NEEDED) return members;
     members.update(Json{{"files", report.files}, {"folder", report.folder}});
@@ -122,7 +122,7 @@ void repair(const Globals& globals, const RepairOptions& options) {
     const ks_status status = ks_repair(url.c_str(), flags, collect_damage, collect_key, &losses, &report);
     if (status != KS_OK) throw refused(status, url);
 
-    Json members = members_of(url, report, losses);
+    Json members = repair_members(url, report, losses);
     if (report.need == KS_REPAIR_NOT_NEEDED)
         return print_result(globals, members, fmt::format("{} needs no repair", url));
     if (report.need == KS_REPAIR_NEEDED) print_losses(globals, report, losses);
@@ -151,7 +151,7 @@ void add_repair_command(CLI::App& app, const Globals& globals) {
     command->add_flag("--yes", options->is_wanted, "Do it; without it only what would be lost is told");
     command->add_flag("--drop-segment", options->drops_segment,
                       "Give up the segment in memory and the commits that only it has");
-    command->footer(kExamples);
+    command->footer(kRepairExamples);
     command->callback([&globals, options] { repair(globals, *options); });
 }
 

@@ -13,12 +13,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "quantity.hpp"
 #include "text.hpp"
 
 namespace keystile::cli {
 namespace {
-
-constexpr uint64_t kSecond = 1'000'000'000;
 
 // What this process waits for, blocked before the command starts so that none is missed.
 constexpr int kAwaited[] = {SIGCHLD, SIGALRM, SIGINT, SIGTERM, SIGHUP, SIGQUIT};

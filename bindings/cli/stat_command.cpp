@@ -13,7 +13,7 @@
 namespace keystile::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kStatExamples =
     R"(Counters count since the store was created; those of a participant, of its open sessions.
 
 Examples:
@@ -106,7 +106,7 @@ void stat(const Globals& globals) {
 
 void add_stat_command(CLI::App& app, const Globals& globals) {
     CLI::App* const command = app.add_subcommand("stat", "Show the store, its counters and who is attached");
-    command->footer(kExamples);
+    command->footer(kStatExamples);
     command->callback([&globals] { stat(globals); });
 }
 

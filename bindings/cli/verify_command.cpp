@@ -8,7 +8,7 @@
 namespace keystile::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kVerifyExamples =
     R"(Reads every file of a durable store and changes nothing; may run beside writers. Each damage,
 one a line, with file and offset:
   loss   below what was known to be on disk: acknowledged commits; the store cannot be recovered
@@ -59,7 +59,7 @@ void add_verify_command(CLI::App& app, const Globals& globals) {
     CLI::App* const command = app.add_subcommand("verify", "Read every file of a durable store and judge it");
     const auto folder = std::make_shared<std::string>();
     add_folder_argument(command, *folder);
-    command->footer(kExamples);
+    command->footer(kVerifyExamples);
     command->callback([&globals, folder] { verify(globals, *folder); });
 }
 

@@ -8,7 +8,7 @@
 namespace keystile::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kWatchExamples =
     R"(One line a change: what happened and the stamp after it. Changes in quick succession may be
 seen as one. Ends after --count changes (exit code 0), when --timeout is over (exit code 14),
 or when the store is destroyed (exit code 65).
@@ -100,7 +100,7 @@ void add_watch_command(CLI::App& app, const Globals& globals) {
     command->add_flag("--once", options->once, "End after the first change")->excludes(count);
     add_duration(command, "--timeout", options->timeout_ns, "End after this time [forever]");
     command->add_flag("--value", options->wants_value, "Print the value, too");
-    command->footer(kExamples);
+    command->footer(kWatchExamples);
     command->callback([&globals, options] { watch(globals, *options); });
 }
 

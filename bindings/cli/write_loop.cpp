@@ -10,9 +10,6 @@
 namespace keystile::cli {
 namespace {
 
-constexpr uint64_t kLatestNs = 1'000'000;      // so much later than the lease it is surely over
-constexpr uint64_t kLivenessNs = 200'000'000;  // an owner's death wakes nobody: look this often
-
 bool is_claimed(ks_stamp stamp) {
     return stamp.epoch % 2 != 0;
 }

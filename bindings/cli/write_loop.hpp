@@ -9,7 +9,9 @@
 
 namespace keystile::cli {
 
-constexpr uint64_t kTriesDefault = 1000;
+inline constexpr uint64_t kTriesDefault = 1000;
+inline constexpr uint64_t kLatestNs = 1'000'000;      // so much later than the lease it is surely over
+inline constexpr uint64_t kLivenessNs = 200'000'000;  // an owner's death wakes nobody: look this often
 
 struct WriteLoop {
     ks_session* session;

@@ -9,7 +9,7 @@ using namespace keystile::engine::abi;
 
 namespace {
 
-ks_counters to_c(const CounterValues& values) noexcept {
+ks_counters counters_to_c(const CounterValues& values) noexcept {
     const auto* v = values.value;
     return {v[shm::kCommits],  v[shm::kConflicts], v[shm::kFencings], v[shm::kHelds], v[shm::kClaims],
             v[shm::kReleases], v[shm::kReclaims],  v[shm::kRetries],  v[shm::kBytes]};
@@ -49,7 +49,7 @@ bool participant_one(void* user, const ParticipantInfo& info) {
     out.is_self = info.is_self ? 1 : 0;
     out.sessions = info.sessions;
     std::strncpy(out.label, info.label.c_str(), KS_LABEL_SIZE - 1);
-    out.counters = to_c(info.counters);
+    out.counters = counters_to_c(info.counters);
     return call.fn(call.user, &out) == 0;
 }
 
@@ -72,7 +72,7 @@ ks_status ks_stat(ks_store* store, ks_stats* stats_out) {
     if (const Status s = stat(*store->store, &stats); s != Status::kOk)
         return fault(s, "reading the store's numbers");
     *stats_out = {sizeof(ks_stats), stats.store_id,     stats.keys,     stats.bytes_reserved,
-                  stats.bytes_used, stats.participants, stats.sessions, to_c(stats.total)};
+                  stats.bytes_used, stats.participants, stats.sessions, counters_to_c(stats.total)};
     return KS_OK;
 }
 

@@ -12,7 +12,7 @@
 using namespace keystile::engine;
 using namespace keystile::engine::abi;
 
-namespace {
+namespace keystile::engine::abi {
 
 struct Item {
     explicit Item(shm::Slot& slot) noexcept { key.slot = &slot; }
@@ -27,7 +27,7 @@ struct Item {
 // Up to so many keys are looked through one after the other.
 constexpr std::size_t kManyItems = 16;
 
-}  // namespace
+}  // namespace keystile::engine::abi
 
 struct ks_multi {
     std::uint64_t magic = 0;

@@ -14,7 +14,7 @@
 using namespace keystile::engine;
 using namespace keystile::engine::abi;
 
-namespace {
+namespace keystile::engine::abi {
 
 constexpr int kListingsMax = 16;  // tries to find the same keys before and after a cut
 
@@ -43,7 +43,7 @@ private:
 template <class T>
 using ScratchVector = std::pmr::vector<T>;
 
-}  // namespace
+}  // namespace keystile::engine::abi
 
 // All that it holds lies in one memory, given out piece by piece and given back as a whole.
 struct ks_snapshot {

@@ -6,7 +6,6 @@ namespace keystile::engine {
 
 namespace {
 
-constexpr std::uint64_t kAnyVersion = ~(0xFFull << 48);  // a magic without its seventh byte
 constexpr std::size_t kEndWords = 3;
 
 const char* problem_of(const disk::CheckpointHead& head, Position start) noexcept {

@@ -30,7 +30,8 @@ constexpr std::uint64_t magic_of(const char (&text)[8]) noexcept {
 inline constexpr std::uint64_t kJournalMagic = magic_of("KSJRNL1");
 inline constexpr std::uint64_t kCheckpointMagic = magic_of("KSCKPT1");
 inline constexpr std::uint64_t kMarkMagic = magic_of("KSMARK1");
-inline constexpr std::uint32_t kRecordMagic = 0x4352534Bu;  // "KSRC"
+inline constexpr std::uint64_t kAnyVersion = ~(0xFFull << 48);  // a magic without its seventh byte
+inline constexpr std::uint32_t kRecordMagic = 0x4352534Bu;      // "KSRC"
 
 // What an entry says beside its value.
 enum EntryFlag : std::uint32_t { kEntryDeleted = 1, kEntryEpochMoved = 2 };

@@ -12,7 +12,6 @@ namespace keystile::engine {
 namespace {
 
 constexpr std::size_t kFillBytes = 1 << 20;
-constexpr std::uint64_t kAnyVersion = ~(0xFFull << 48);  // a magic without its seventh byte
 
 disk::JournalHead bytes_of(const JournalHead& head) noexcept {
     disk::JournalHead bytes{kJournalMagic,   head.store_id, head.incarnation, head.file, head.start,

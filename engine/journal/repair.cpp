@@ -72,9 +72,9 @@ private:
     CheckpointWriter& writer_;
 };
 
-class Planner {
+class RepairPlanner {
 public:
-    Planner(const Directory& directory, RepairPlan& plan) : directory_(directory), plan_(plan) {}
+    RepairPlanner(const Directory& directory, RepairPlan& plan) : directory_(directory), plan_(plan) {}
 
     Status run() {
         if (const Status s = survey(directory_, &survey_); s != Status::kOk) return s;
@@ -322,7 +322,7 @@ Status keep_aside(const Directory& directory, const RepairPlan& plan) {
 
 Status plan_repair(const Directory& directory, RepairPlan* plan_out) {
     *plan_out = {};
-    return Planner(directory, *plan_out).run();
+    return RepairPlanner(directory, *plan_out).run();
 }
 
 Status do_repair(const Directory& directory, RepairPlan plan) {

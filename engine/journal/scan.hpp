@@ -13,6 +13,8 @@
 
 namespace keystile::engine {
 
+inline constexpr int kLooksMax = 8;  // at a directory in which others make and remove files
+
 // What is not kOk ends the scan.
 class HistoryVisitor {
 public:

@@ -8,12 +8,10 @@ namespace keystile::engine {
 
 namespace {
 
-constexpr int kTries = 8;  // of a look at a directory in which others make and remove files
-
-class Planner {
+class ScanPlanner {
 public:
-    Planner(const Directory& directory, ScanScope scope, std::optional<Position> newest, ScanPlan& plan,
-            HistoryEnd& end) noexcept
+    ScanPlanner(const Directory& directory, ScanScope scope, std::optional<Position> newest, ScanPlan& plan,
+                HistoryEnd& end) noexcept
         : directory_(directory), scope_(scope), newest_(newest), plan_(plan), end_(end) {}
 
     // kBusy: files came or went meanwhile, or are missing.
@@ -141,10 +139,10 @@ std::uint64_t ScanPlan::sound_to(std::size_t index, bool* is_end_out) const noex
 
 Status plan_scan(const Directory& directory, ScanScope scope, std::optional<Position> newest,
                  ScanPlan* plan_out, HistoryEnd* end_out) noexcept {
-    for (int tries = 0; tries < kTries; ++tries) {
+    for (int tries = 0; tries < kLooksMax; ++tries) {
         *plan_out = {};
         *end_out = {};
-        const Status s = Planner(directory, scope, newest, *plan_out, *end_out).run();
+        const Status s = ScanPlanner(directory, scope, newest, *plan_out, *end_out).run();
         if (s != Status::kBusy) return s;
     }
     return own_fault(end_out->damage.is_none() ? Status::kBusy : Status::kJournalCorrupt);

@@ -6,8 +6,6 @@ namespace keystile::engine {
 
 namespace {
 
-constexpr int kTries = 8;  // of a look at a directory in which others make and remove files
-
 class Verifier {
 public:
     Verifier(const Directory& directory, Verification& verification)
@@ -110,7 +108,7 @@ bool Verification::is_sound() const noexcept {
 
 Status verify_history(const Directory& directory, Verification* verification_out) {
     bool has_seen_all = false;
-    for (int tries = 0; tries < kTries; ++tries) {
+    for (int tries = 0; tries < kLooksMax; ++tries) {
         *verification_out = {};
         Verifier verifier(directory, *verification_out);
         const Status s = verifier.run();

@@ -12,7 +12,7 @@ constexpr std::uint64_t kBacklogMax = 64;
 constexpr int kRecyclesMax = 4;
 // Turns for a place in the ring. Each makes progress, ours or another's; after so many the ring is damaged. Turns in
 // which nothing could be recycled are dearer.
-constexpr int kTurnsMax = 1 << 18;
+constexpr int kPlaceTurnsMax = 1 << 18;
 constexpr int kTurnInVain = 1 << 10;
 
 }  // namespace
@@ -31,13 +31,13 @@ Status publish_operation(Session& session, const BlockGrant& written, Position r
     auto* head = segment.at<shm::BlockHead>(written.ref);
     if (head == nullptr) return Status::kCorrupt;
     Position p = reserved;
-    for (int turns = 0; turns < kTurnsMax;
+    for (int turns = 0; turns < kPlaceTurnsMax;
          ++turns) {  // another only if the cell was skipped while we were slow
         if (p == 0) p = reserve_position(segment);
         if (p == 0) return Status::kExhausted;
         RingCell cell = load_cell(segment, p);
         // Full: each turn decides or frees something, or brings it to disk.
-        for (; cell.lap() < lap_of(segment, p) && turns < kTurnsMax; ++turns) {
+        for (; cell.lap() < lap_of(segment, p) && turns < kPlaceTurnsMax; ++turns) {
             if (!recycle_next(segment, &lane, true)) {
                 turns += kTurnInVain;
                 if (const Status s = flush_all(*session.store); s != Status::kOk) return s;

@@ -13,7 +13,7 @@ namespace keystile::engine {
 
 namespace {
 
-constexpr int kTries = 64;                              // of what others may keep undone for a moment
+constexpr int kFinaliseTries = 64;                      // of what others may keep undone for a moment
 constexpr std::uint64_t kJournalBytesMin = 8ull << 20;  // shorter ones are replayed in no time
 
 // K3, and in a file that can be read: so a checkpoint mends a store whose files are damaged, whichever they are. A file
@@ -24,14 +24,14 @@ JournalPoint place_on_disk(const Store& store) noexcept {
         const bool is_pending = (durable.offset & kPendingBit) != 0;
         if (is_pending && make_file(store.writer->directory(), store.segment, durable) != Status::kOk)
             return {durable.position, durable.file - 1, durable.offset & ~kPendingBit};
-        if (tries < kTries && leave_lost_file(store, durable.file)) continue;
+        if (tries < kFinaliseTries && leave_lost_file(store, durable.file)) continue;
         return {durable.position, durable.file, is_pending ? kJournalHeadBytes : durable.offset};
     }
 }
 
 // K1: everything below p is decided, finalised and recycled.
 Status finalise_below(Segment& segment, Position p) noexcept {
-    for (int tries = 0; tries < kTries; ++tries) {
+    for (int tries = 0; tries < kFinaliseTries; ++tries) {
         if (ring_head(segment) + 1 >= p) return Status::kOk;
         recycle_up_to(segment, p - 1);
     }

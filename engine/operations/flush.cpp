@@ -4,6 +4,7 @@
 #include <new>
 
 #include "operations/resolve.hpp"
+#include "operations/watch.hpp"
 #include "operations/writer.hpp"
 
 namespace keystile::engine {
@@ -12,8 +13,7 @@ namespace {
 
 constexpr std::uint64_t kLeaseUs =
     20'000;  // longer than most fdatasyncs; a dead flusher costs no more than this
-constexpr std::uint64_t kSleepNsMax = 100'000'000;
-constexpr int kTurnsMax = 1 << 16;  // each moves the cursor, or sees that another did
+constexpr int kFlushTurnsMax = 1 << 16;  // each moves the cursor, or sees that another did
 constexpr std::uint32_t kDurableWaiter = 1;
 constexpr std::uint32_t kDurableStep = 2;
 
@@ -96,7 +96,7 @@ Status enter_file(Store& store, JournalPoint durable, JournalPoint cursor) noexc
 
 // One operation's state when the flusher comes to it: decided, or (kBusy) not yet there, or (kConflict) gone.
 Status settle_position(const Segment& segment, Position p, RingCell* cell_out) noexcept {
-    for (int turns = 0; turns < kTurnsMax; ++turns) {
+    for (int turns = 0; turns < kFlushTurnsMax; ++turns) {
         const RingCell cell = load_cell(segment, p);
         *cell_out = cell;
         if (cell.lap() != lap_of(segment, p))
@@ -140,7 +140,7 @@ Status note_failure(const Segment& segment, Status s) noexcept {
 Status flush_turns(Store& store, Position end, bool is_synced) noexcept {
     const Segment& segment = store.segment;
     Writer& writer = *store.writer;
-    for (int turns = 0; turns < kTurnsMax; ++turns) {
+    for (int turns = 0; turns < kFlushTurnsMax; ++turns) {
         const JournalPoint durable = load_durable(segment);
         const JournalPoint cursor = load_cursor(segment);
         if (durable.position >= end || (!is_synced && cursor.position >= end && cursor.file == durable.file))

@@ -8,7 +8,7 @@ namespace {
 constexpr int kDepthMax = 32;
 // Each turn decides an operation or finds another in its way. So many without an end: words or cells are damaged, and
 // wait for each other.
-constexpr int kTurnsMax = 1 << 12;
+constexpr int kResolveTurnsMax = 1 << 12;
 constexpr int kDecidesMax = 16;  // after so many times so many turns it is damage
 
 struct Frame {
@@ -162,7 +162,7 @@ void decide(const Segment& segment, Position p) noexcept {
     int depth = 1;
     stack[0] = {p, 0};
     // Lock-free: each turn takes an operation further, or to its end.
-    for (int turns = 0; depth != 0 && turns < kTurnsMax; ++turns) {
+    for (int turns = 0; depth != 0 && turns < kResolveTurnsMax; ++turns) {
         const Position blocker = advance_operation(segment, &stack[depth - 1]);
         if (blocker == 0) {
             --depth;

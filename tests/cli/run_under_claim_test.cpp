@@ -33,8 +33,8 @@ TEST_F(CliRun, TheExitCodeIsThatOfCmd) {
     EXPECT_EQ(run({"claim", "k", "--", "/"}).exit_code, 126);
     EXPECT_EQ(run({"claim", "k", "--"}).exit_code, 64);
     EXPECT_FALSE(is_claimed());
-    const auto json = run({"claim", "k", "--json", "--", "sh", "-c", "echo noise; exit 7"}).json();
-    EXPECT_EQ(json["cmd_exit_code"], 7);
+    const auto answer = run({"claim", "k", "--json", "--", "sh", "-c", "echo noise; exit 7"}).json();
+    EXPECT_EQ(answer["cmd_exit_code"], 7);
 }
 
 TEST_F(CliRun, WordsOfCmdAreItsOwn) {

@@ -103,11 +103,11 @@ TEST_F(CliStore, ADurableStoreIsVerified) {
 TEST_F(CliStore, AHealthyStoreChecksClean) {
     ok({"put", "k", "--value", "x", "--create"});
     ok({"claim", "k", "--lease", "1h"});
-    const auto json = run({"check", "--json"}).json();
-    EXPECT_EQ(json["status"], "ok");
-    EXPECT_EQ(json["keys"], 1);
-    EXPECT_EQ(json["claimed"], 1);
-    EXPECT_EQ(json["problems"].size(), 0u);
+    const auto answer = run({"check", "--json"}).json();
+    EXPECT_EQ(answer["status"], "ok");
+    EXPECT_EQ(answer["keys"], 1);
+    EXPECT_EQ(answer["claimed"], 1);
+    EXPECT_EQ(answer["problems"].size(), 0u);
     EXPECT_NE(ok({"check"}).find("consistent"), std::string::npos);
 }
 

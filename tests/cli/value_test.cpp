@@ -51,9 +51,9 @@ TEST_F(CliValue, GetAsJsonCarriesValueAndStamp) {
 
 TEST_F(CliValue, KeysOfAnyBytesAreShownEscapedAndTakenAsBase64) {
     ok({"put", "a\xff", "--value", "1", "--create"});
-    const auto json = run({"get", "a\xff", "--json"}).json();
-    EXPECT_EQ(json["key"], "Yf8=");
-    EXPECT_EQ(json["key_encoding"], "base64");
+    const auto answer = run({"get", "a\xff", "--json"}).json();
+    EXPECT_EQ(answer["key"], "Yf8=");
+    EXPECT_EQ(answer["key_encoding"], "base64");
     EXPECT_EQ(ok({"get", "--key-base64", "Yf8="}), "1");
     EXPECT_EQ(ok({"ls", "--keys"}), "a\\xff\n");
     expect_fails({"get", "--key-base64", "Yf8"}, 64, "usage");
@@ -65,10 +65,10 @@ TEST_F(CliValue, AStampIsGoodForOneCommit) {
     ok({"put", "k", "--value", "1", "--create"});
     EXPECT_EQ(ok({"put", "k", "--value", "2", "--version", "1", "--epoch", epoch(0)}), stamp(2, 0) + "\n");
     expect_fails({"put", "k", "--value", "3", "--version", "1", "--epoch", epoch(0)}, 10, "conflict");
-    const auto json =
+    const auto answer =
         run({"put", "k", "--value", "3", "--version", "1", "--epoch", epoch(0), "--json"}).json();
-    EXPECT_EQ(json["version"], 2);
-    EXPECT_EQ(json["epoch"], epoch_of(0));
+    EXPECT_EQ(answer["version"], 2);
+    EXPECT_EQ(answer["epoch"], epoch_of(0));
     expect_fails({"put", "k", "--value", "3", "--create"}, 10, "conflict");
     EXPECT_EQ(ok({"get", "k"}), "2");
 }

@@ -23,12 +23,12 @@ TEST_F(CliWatch, EveryKindOfChangeHasItsLine) {
 
 TEST_F(CliWatch, AChangeSinceTheStampIsSeenAtOnce) {
     ok({"put", "k", "--value", "x", "--create"});
-    const auto json =
+    const auto answer =
         run({"watch", "k", "--version", "0", "--epoch", "0", "--once", "--value", "--json"}).json();
-    EXPECT_EQ(json["event"], "put");
-    EXPECT_EQ(json["value"], "x");
-    EXPECT_EQ(json["version"], 1);
-    EXPECT_EQ(json["claimed"], false);
+    EXPECT_EQ(answer["event"], "put");
+    EXPECT_EQ(answer["value"], "x");
+    EXPECT_EQ(answer["version"], 1);
+    EXPECT_EQ(answer["claimed"], false);
 }
 
 TEST_F(CliWatch, NothingHappensUntilTheTimeIsOver) {
@@ -74,13 +74,13 @@ TEST_F(CliLook, StatCountsAndNamesParticipants) {
     run({"put", "k", "--value", "abc", "--create"});
     Running watcher({binary(), "watch", "k", "--version", "0", "--epoch", "0"}, environment());
     watcher.next_line();  // it is attached now
-    const auto json = run({"stat", "--json"}).json();
-    EXPECT_EQ(json["total"]["commits"], 1);
-    EXPECT_EQ(json["total"]["conflicts"], 1);
-    EXPECT_EQ(json["keys"], 1);
-    ASSERT_EQ(json["participants"].size(), 1u);
-    EXPECT_EQ(json["participants"][0]["label"], "keystile watch");
-    EXPECT_EQ(json["participants"][0]["alive"], true);
+    const auto answer = run({"stat", "--json"}).json();
+    EXPECT_EQ(answer["total"]["commits"], 1);
+    EXPECT_EQ(answer["total"]["conflicts"], 1);
+    EXPECT_EQ(answer["keys"], 1);
+    ASSERT_EQ(answer["participants"].size(), 1u);
+    EXPECT_EQ(answer["participants"][0]["label"], "keystile watch");
+    EXPECT_EQ(answer["participants"][0]["alive"], true);
     const std::string human = ok({"stat"});
     EXPECT_NE(human.find("keystile watch"), std::string::npos) << human;
     EXPECT_NE(human.find("commits       1"), std::string::npos) << human;

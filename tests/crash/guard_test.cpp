@@ -17,7 +17,7 @@ namespace {
 constexpr char kOverwrite[] = "Overwrite";
 constexpr char kBeforePublish[] = "operations.commit.before_publish";
 constexpr char kBeforeCas[] = "operations.commit.before_cas";
-constexpr char kAfterCas[] = "operations.commit.after_cas";
+constexpr char kAfterCommitCas[] = "operations.commit.after_cas";
 
 // ---- Scenarios ------------------------------------------------------------------------------------------
 
@@ -186,7 +186,7 @@ bool a_slow_winner_does_not_take_back_what_was_reaped() {
     const auto loser =
         other(store, {{kBeforeCas, 1, SIGSTOP}}, [](const Attached& at) { return put(at, "k", "l"); });
     HOLDS(loser->await_stop());
-    const auto winner = other(store, {{kAfterCas, 1, SIGSTOP}}, [](const Attached& at) {
+    const auto winner = other(store, {{kAfterCommitCas, 1, SIGSTOP}}, [](const Attached& at) {
         if (put(at, "k", "w") != KS_OK) return 1;
         return put(at, "k", "again") == KS_OK && put(at, "own", "w") == KS_OK ? 0 : 2;
     });
@@ -214,7 +214,7 @@ bool a_block_two_lines_name_is_reaped_all_the_same() {
         other(store, {{kBeforeCas, 1, SIGSTOP}}, [](const Attached& at) { return put(at, "k", "l"); });
     HOLDS(loser->await_stop());
     const auto winner =
-        other(store, {{kAfterCas, 1, SIGKILL}}, [](const Attached& at) { return put(at, "k", "w"); });
+        other(store, {{kAfterCommitCas, 1, SIGKILL}}, [](const Attached& at) { return put(at, "k", "w"); });
     HOLDS(winner->await_end() == 128 + SIGKILL);
     {
         const Attached reaper(store.url());
@@ -307,14 +307,14 @@ constexpr Guard kGuardsOfWords[] = {
     {"commit.epoch", a_zombie_is_fenced},
     {"commit.old_id", the_dead_do_not_free_a_stranger_s_block},
     {"commit.line_order", a_half_written_line_frees_nothing},
-    {"commit.publish_first", cell<kOverwrite, kAfterCas>},
+    {"commit.publish_first", cell<kOverwrite, kAfterCommitCas>},
     {"claim.ticket", a_stranger_s_grant_is_no_ticket},
     {"claim.record_grows", a_late_bid_does_not_unseat_the_owner},
     {"claim.mark", a_renewed_claim_is_not_reclaimed},
     {"claim.mark_stops_renewal", a_renewed_claim_is_not_reclaimed},
     {"reaper.death_proven", a_stopped_process_keeps_its_memory},
     {"reaper.session", cell<kOverwrite, kBeforePublish>},
-    {"reaper.reachable", cell<kOverwrite, kAfterCas>},
+    {"reaper.reachable", cell<kOverwrite, kAfterCommitCas>},
     {"reaper.of_the_dead", what_the_living_have_is_not_reaped},
     {"reaper.same_owner", a_slow_reaper_leaves_the_next_owner_alone},
     {"reaper.line_reachable", cell<kOverwrite, kBeforeCas>},

@@ -369,7 +369,7 @@ std::string survive_both(ks_session* session) {
            std::to_string(other.version) + "\n";
 }
 
-class Step : public ::testing::TestWithParam<Call> {};
+class InstructionStep : public ::testing::TestWithParam<Call> {};
 
 // One store, one victim, its death, the survivor. n = SIZE_MAX: record the path instead.
 std::string run(const Call& call, Path* path, std::size_t n, bool* is_there_out) {
@@ -410,7 +410,7 @@ std::string run(const Call& call, Path* path, std::size_t n, bool* is_there_out)
     return wrong;
 }
 
-TEST_P(Step, DeathAfterAnyInstructionIsSurvived) {
+TEST_P(InstructionStep, DeathAfterAnyInstructionIsSurvived) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     GTEST_SKIP() << "a sanitizer's own instructions are none of ours";
 #endif
@@ -446,7 +446,7 @@ TEST_P(Step, DeathAfterAnyInstructionIsSurvived) {
         << "the path is not the same in each run: deaths where they were not meant to be";
 }
 
-INSTANTIATE_TEST_SUITE_P(Calls, Step, ::testing::ValuesIn(kCalls),
+INSTANTIATE_TEST_SUITE_P(Calls, InstructionStep, ::testing::ValuesIn(kCalls),
                          [](const auto& test) { return std::string(test.param.name); });
 
 }  // namespace

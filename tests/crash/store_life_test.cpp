@@ -14,7 +14,7 @@ namespace keystile::testing {
 
 namespace {
 
-ks_status put(ks_session* session, std::string_view key, std::string_view value) {
+ks_status put_once(ks_session* session, std::string_view key, std::string_view value) {
     ks_stamp seen{};
     (void)ks_get(session, bytes(key), nullptr, 0, nullptr, &seen);
     return ks_commit(session, bytes(key), seen, bytes(value), nullptr, nullptr);
@@ -24,7 +24,7 @@ int open_and_put(const TestStore& store) {
     ks_store* opened = nullptr;
     ks_session* session = nullptr;
     if (const ks_status s = open_small(store.url(), 0, &opened); s != KS_OK) return 2;
-    if (ks_session_open(opened, &session) != KS_OK || put(session, "k", "v") != KS_OK) return 3;
+    if (ks_session_open(opened, &session) != KS_OK || put_once(session, "k", "v") != KS_OK) return 3;
     ks_close(opened);
     return 0;
 }

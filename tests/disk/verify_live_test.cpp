@@ -12,7 +12,7 @@ namespace {
 
 using namespace engine;
 
-constexpr int kLooks = 12, kTries = 4 * kLooks;
+constexpr int kLiveLooks = 12, kLiveTries = 4 * kLiveLooks;
 
 std::string text_of(const Verification& found) {
     std::string text;
@@ -69,7 +69,7 @@ TEST(VerifyLive, BesideWritersAndCheckpointsNothingIsWrong) {
               Status::kOk);
     int verified = 0;
     std::uint32_t first_file = 0, last_file = 0;
-    for (int i = 0; i < kTries && verified < kLooks; ++i) {
+    for (int i = 0; i < kLiveTries && verified < kLiveLooks; ++i) {
         Verification found;
         const Status s = verify_history(directory, &found);
         ASSERT_TRUE(s == Status::kOk || s == Status::kBusy) << static_cast<int>(s);
@@ -81,7 +81,7 @@ TEST(VerifyLive, BesideWritersAndCheckpointsNothingIsWrong) {
         last_file = found.recovery.file;
     }
     for (const auto& child : children) EXPECT_EQ(child->kill(), 128 + SIGKILL);
-    EXPECT_EQ(verified, kLooks);
+    EXPECT_EQ(verified, kLiveLooks);
     EXPECT_GT(last_file, first_file) << "no file was rolled: the test saw nothing";
     Verification after;
     ASSERT_EQ(verify_history(directory, &after), Status::kOk);

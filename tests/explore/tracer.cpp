@@ -29,8 +29,8 @@ json event(const char* what, int process) {
 }
 
 const char* name_of(Tag tag) {
-    constexpr std::array kNames{"FREE", "HELD", "PUBLISHED", "FIXED"};
-    return kNames.at(static_cast<std::size_t>(tag));
+    constexpr std::array kTagNames{"FREE", "HELD", "PUBLISHED", "FIXED"};
+    return kTagNames.at(static_cast<std::size_t>(tag));
 }
 
 }  // namespace

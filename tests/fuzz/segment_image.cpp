@@ -42,15 +42,15 @@ constexpr std::uint64_t kHour = 3'600'000'000'000u;
         if (!(condition)) give_up(#condition); \
     } while (false)
 
-ks_bytes bytes_of(const std::string& text) {
+ks_bytes view_of(const std::string& text) {
     return {text.data(), text.size()};
 }
 
 void put(ks_session* session, const std::string& key, std::size_t size) {
     ks_stamp seen{};
-    (void)ks_get(session, bytes_of(key), nullptr, 0, nullptr, &seen);
+    (void)ks_get(session, view_of(key), nullptr, 0, nullptr, &seen);
     const std::string value(size, 'v');
-    NEED(ks_commit(session, bytes_of(key), seen, bytes_of(value), nullptr, nullptr) == KS_OK);
+    NEED(ks_commit(session, view_of(key), seen, view_of(value), nullptr, nullptr) == KS_OK);
 }
 
 std::vector<std::string> make_keys() {
@@ -90,7 +90,7 @@ void put_both(ks_session* session, const std::string& first, const std::string& 
     ks_multi* multi = nullptr;
     if (ks_multi_begin(session, &multi) != KS_OK) return;
     for (const std::string* key : {&first, &second})
-        (void)ks_multi_put(multi, bytes_of(*key), bytes_of("both"), nullptr);
+        (void)ks_multi_put(multi, view_of(*key), view_of("both"), nullptr);
     (void)ks_multi_commit(multi);
     ks_multi_end(multi);
 }
@@ -112,7 +112,7 @@ void leave_corpses(const std::string& url, const std::vector<std::string>& keys)
         {"slots.claim.after_bid",
          [&](ks_session* s) {
              ks_grant grant;
-             (void)ks_claim(s, bytes_of(keys[5]), nullptr, &grant, nullptr);
+             (void)ks_claim(s, view_of(keys[5]), nullptr, &grant, nullptr);
          }},
         {"operations.decide.after_mark", [&](ks_session* s) { put_both(s, keys[18], keys[19]); }},
         {"operations.decide.before_mark", [&](ks_session* s) { put_both(s, keys[16], keys[17]); }},
@@ -122,7 +122,7 @@ void leave_corpses(const std::string& url, const std::vector<std::string>& keys)
          [&](ks_session* s) {
              ks_grant grant;
              for (std::size_t i = 6; i < 12; ++i)
-                 (void)ks_claim(s, bytes_of(keys[i]), nullptr, &grant, nullptr);
+                 (void)ks_claim(s, view_of(keys[i]), nullptr, &grant, nullptr);
          }},
     };
     std::function<void(std::size_t)> nest = [&](std::size_t i) {
@@ -174,8 +174,8 @@ void SegmentImage::fill() {
     put(session, keys_[13], 300'000);
     for (std::size_t i = 20; i < 30; ++i) {
         ks_stamp seen{};
-        (void)ks_get(session, bytes_of(keys_[i]), nullptr, 0, nullptr, &seen);
-        NEED(ks_delete(session, bytes_of(keys_[i]), seen, nullptr, nullptr) == KS_OK);
+        (void)ks_get(session, view_of(keys_[i]), nullptr, 0, nullptr, &seen);
+        NEED(ks_delete(session, view_of(keys_[i]), seen, nullptr, nullptr) == KS_OK);
     }
     ks_claim_options detached{};
     detached.struct_size = sizeof detached;
@@ -183,7 +183,7 @@ void SegmentImage::fill() {
     detached.lease_ns = kHour;
     ks_grant grant;
     for (std::size_t i = 30; i < 34; ++i) {
-        NEED(ks_claim(session, bytes_of(keys_[i]), &detached, &grant, nullptr) == KS_OK);
+        NEED(ks_claim(session, view_of(keys_[i]), &detached, &grant, nullptr) == KS_OK);
     }
     leave_corpses(url_, keys_);
     ks_close(store);

@@ -79,6 +79,7 @@ private:
     Table* table_ = nullptr;
 };
 
+inline constexpr std::uint64_t kSecond = 1'000'000'000;  // in ns
 std::uint64_t now_ns() noexcept;
 
 // What is wrong with a history; empty if nothing (at most kProblemsMax sentences). `final_versions`: each

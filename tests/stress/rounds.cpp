@@ -19,7 +19,6 @@ namespace keystile::testing {
 
 namespace {
 
-constexpr std::uint64_t kSecond = 1'000'000'000;
 // A worker that does not come to its end in this time hangs: a round takes two seconds, and the machine may
 // be busy.
 constexpr std::uint64_t kPatienceNs = 60 * kSecond;

@@ -16,8 +16,6 @@ namespace keystile::testing {
 
 namespace {
 
-constexpr std::uint64_t kSecond = 1'000'000'000;
-
 std::uint64_t seed_of_run() {
     const std::uint64_t seed =
         number_from_env("KEYSTILE_STRESS_SEED", static_cast<std::uint64_t>(::time(nullptr)));

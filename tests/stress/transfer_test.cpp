@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "stress/dice.hpp"
+#include "stress/history.hpp"
 #include "support/child.hpp"
 #include "support/test_store.hpp"
 
@@ -23,18 +24,11 @@ namespace keystile::testing {
 
 namespace {
 
-constexpr std::uint64_t kSecond = 1'000'000'000;
-constexpr std::uint64_t kPatienceNs = 40 * kSecond;  // for a few commits; the machine may be busy
-constexpr std::uint64_t kProgress = 20;              // commits of others that each stop must let through
-constexpr int kUnits = 1000;                         // of each account at the beginning
+constexpr std::uint64_t kTransferPatienceNs = 40 * kSecond;  // for a few commits; the machine may be busy
+constexpr std::uint64_t kProgress = 20;  // commits of others that each stop must let through
+constexpr int kUnits = 1000;             // of each account at the beginning
 constexpr int kPairs = 6;
 constexpr std::size_t kWorkersMax = 8;
-
-std::uint64_t now_ns() {
-    timespec now{};
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * kSecond + static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 // What workers tell, in memory that survives them. Each has its own numbers; a dead one's place is taken over.
 struct Told {
@@ -59,9 +53,9 @@ std::string account(std::uint64_t number) {
     return "bank/" + std::to_string(number);
 }
 
-class Worker {
+class TransferWorker {
 public:
-    Worker(const Round& round, std::size_t number, std::uint64_t seed)
+    TransferWorker(const Round& round, std::size_t number, std::uint64_t seed)
         : round_(round),
           counts_(round.told->counts[number]),
           own_("own/" + std::to_string(number)),
@@ -226,9 +220,9 @@ private:
     ks_multi* multi_ = nullptr;
 };
 
-class Supervisor {
+class TransferSupervisor {
 public:
-    Supervisor(std::uint64_t seed, Told* told) : dice_(seed) {
+    TransferSupervisor(std::uint64_t seed, Told* told) : dice_(seed) {
         std::memset(static_cast<void*>(told), 0, sizeof *told);
         round_ = {store_.url(), told, static_cast<int>(dice_.between(2, 8))};
         create_small(store_.url());
@@ -277,7 +271,7 @@ private:
         const std::uint64_t seed = dice_.next();
         children_[i] = std::make_unique<Child>([this, i, seed](const Child::Line&) {
             ::alarm(600);  // the supervisor notices who hangs
-            return Worker(round_, i, seed).run();
+            return TransferWorker(round_, i, seed).run();
         });
     }
     void disturb() {
@@ -308,7 +302,7 @@ private:
     }
     // Whoever is stopped, the others go on.
     void expect_progress() {
-        const std::uint64_t before = transfers(), end = now_ns() + kPatienceNs;
+        const std::uint64_t before = transfers(), end = now_ns() + kTransferPatienceNs;
         while (transfers() < before + kProgress) {
             if (now_ns() > end) {
                 ADD_FAILURE() << "nobody gets on while one is stopped: " << transfers() - before
@@ -373,7 +367,7 @@ TEST(Transfer, NoUnitIsLostWhoeverDiesOrStops) {
     const std::uint64_t end = now_ns() + number_from_env("KEYSTILE_STRESS_SECONDS", 4) * kSecond;
     std::uint64_t transfers = 0, snapshots = 0;
     do {
-        Supervisor supervisor(dice.next(), told);
+        TransferSupervisor supervisor(dice.next(), told);
         supervisor.run(kSecond);
         std::fputs(supervisor.text().c_str(), stdout);
         transfers += supervisor.transfers();

@@ -10,11 +10,9 @@
 namespace keystile::cli::swarm {
 namespace {
 
-constexpr size_t kFirstCapacity = 64 * 1024;     // nearly every value fits at the first try
-constexpr uint64_t kSlowNapNs = 2'000'000;       // with it a chunk takes long enough to be met at
-constexpr uint64_t kHeldWaitNsMax = 50'000'000;  // a stranger's claim on our key: look again this often
-constexpr uint64_t kFirstPauseNs = 100'000;      // a part of what a chunk takes: its winner is through soon
-constexpr uint32_t kDoublingsMax = 5;            // so 3.2 ms at most, a few chunks of others
+constexpr size_t kFoldCapacity = 64 * 1024;  // nearly every value fits at the first try
+constexpr uint64_t kFirstPauseNs = 100'000;  // a part of what a chunk takes: its winner is through soon
+constexpr uint32_t kDoublingsMax = 5;        // so 3.2 ms at most, a few chunks of others
 
 ks_multi* begin_multi(ks_session* session) {
     ks_multi* multi = nullptr;
@@ -29,7 +27,7 @@ AtomicFold::AtomicFold(const HandoutContext& context, const Scoreboard& board, c
       board_(board),
       options_(options),
       multi_(begin_multi(context.lane.session())),
-      buffer_(kFirstCapacity, '\0'),
+      buffer_(kFoldCapacity, '\0'),
       random_(static_cast<uint32_t>(options.seed) + context.worker) {}
 
 bool AtomicFold::fold(const ChunkWork& work, ClaimHandout& claim) {

@@ -59,7 +59,7 @@ Crew::Crew(uint32_t count, const std::function<int(uint32_t)>& work) : members_(
             die_with(supervisor);
             close(start_pipe_[1]);
             char nothing = 0;
-            while (read(start_pipe_[0], &nothing, 1) == -1 && errno == EINTR) {
+            while (::read(start_pipe_[0], &nothing, 1) == -1 && errno == EINTR) {
             }
             _exit(work(number));
         }

@@ -5,12 +5,6 @@
 #include "swarm/failure.hpp"
 
 namespace keystile::cli::swarm {
-namespace {
-
-constexpr uint64_t kHeldWaitNsMax = 50'000'000;  // a stranger's claim on our key: look again this often
-
-}  // namespace
-
 void Ledger::update(std::string_view key, const std::function<bool(std::string&)>& recompute) {
     for (bool is_first = true;; is_first = false) {
         if (!is_first) {

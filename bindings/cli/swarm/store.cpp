@@ -11,7 +11,7 @@
 namespace keystile::cli::swarm {
 namespace {
 
-constexpr size_t kFirstCapacity = 32 * 1024;  // nearly every value fits at the first try
+constexpr size_t kLaneCapacity = 32 * 1024;  // nearly every value fits at the first try
 constexpr uint64_t kNsPerSecond = 1'000'000'000;
 
 uint64_t clock_ns(clockid_t clock) {
@@ -39,7 +39,7 @@ int visit_entry(void* user, const ks_entry* entry) {
 
 }  // namespace
 
-Lane::Lane(const std::string& url, uint32_t flags, const std::string& label) : buffer_(kFirstCapacity) {
+Lane::Lane(const std::string& url, uint32_t flags, const std::string& label) : buffer_(kLaneCapacity) {
     ks_open_options options{};
     options.struct_size = sizeof options;
     options.flags = flags;

@@ -12,6 +12,7 @@
 
 #include "options.hpp"
 #include "output.hpp"
+#include "quantity.hpp"
 #include "swarm/failure.hpp"
 #include "swarm/report.hpp"
 #include "swarm/run.hpp"
@@ -21,7 +22,7 @@ namespace {
 
 using swarm::Options;
 
-constexpr const char* kFooter =
+constexpr const char* kSwarmFooter =
     R"(Each word of the text is a key; its value counts the word and lists where it stands. The key
 `notes` is rewritten for each chunk. Chunks are handed out by claims; all words of a chunk, its
 note, its done-mark and the end of its claim are one atomic commit. With --no-atomic each word
@@ -34,8 +35,6 @@ Examples:
   keystile swarm --unguarded --think 20us
   keystile swarm --input *.txt --json)";
 
-constexpr uint64_t kMillisecond = 1'000'000;
-constexpr uint64_t kSecond = 1'000 * kMillisecond;
 constexpr uint64_t kAny = UINT64_MAX;
 
 struct Arguments {
@@ -151,7 +150,7 @@ void add_swarm_command(CLI::App& app, ExitCode& exit_code) {
                "Whom the stops and kills meet, and when [random, printed]");
     command->add_flag("--json", arguments->is_json, "Print one JSON object");
     command->add_flag("-q,--quiet", arguments->is_quiet, "No progress bar");
-    command->footer(kFooter);
+    command->footer(kSwarmFooter);
     command->callback([&app, arguments, &exit_code] {
         take_globals(app, *arguments);
         exit_code = swarm_command(*arguments);

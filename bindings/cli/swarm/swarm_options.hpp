@@ -7,6 +7,10 @@
 
 namespace keystile::cli::swarm {
 
+inline constexpr uint64_t kSlowNapNs = 2'000'000;  // with it a chunk takes long enough to be met at
+inline constexpr uint64_t kHeldWaitNsMax =
+    50'000'000;  // a stranger's claim on our key: look again this often
+
 struct Options {
     uint32_t workers = 0;
     uint32_t stops = 0;         // workers to freeze while they hold a chunk; each is woken again

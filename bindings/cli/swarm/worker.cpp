@@ -17,7 +17,6 @@ namespace {
 
 constexpr uint64_t kIdleWaitNs =
     20'000'000;  // for a chunk that another has, before looking at all of them again
-constexpr uint64_t kSlowNapNs = 2'000'000;  // with it a chunk takes long enough to be met at
 constexpr uint64_t kClosedNapNs = 500'000;  // when no chunk is handed out at the moment
 
 std::string note_about(uint32_t worker, uint32_t chunk, const std::vector<WordPlaces>& words,
