@@ -12,7 +12,7 @@ enum class ExitCode : int {
     ok = 0,
     conflict = 10,  // the version moved: read again, recompute, commit again. `create --exclusive`: it exists
     fenced = 11,    // the epoch moved: the claim, or the read, is from before someone else's ownership
-    held = 12,      // someone's live claim. `destroy`: live processes are attached
+    held = 12,      // someone's live claim. `destroy`, `repair`: live processes are attached, or the segment is left
     not_found = 13,  // the key has no value
     timeout = 14,    // the time given ran out
     busy = 15,       // all tries were lost to others

@@ -1,4 +1,4 @@
-// DIR of the commands that look at a durable store's files: verify, recover, repair.
+// DIR of the commands that care for a durable store on disk: verify, recover, repair, flushd.
 #pragma once
 
 #include <string>

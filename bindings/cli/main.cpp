@@ -118,6 +118,9 @@ int run(const CommandLine& line) {
     add_check_command(app, globals);
     add_compact_command(app, globals);
     add_verify_command(app, globals);
+    add_recover_command(app, globals);
+    add_repair_command(app, globals);
+    add_flushd_command(app, globals);
     add_swarm_command(app, exit_code);
     for (CLI::App* const command : app.get_subcommands({})) command->group("Commands");
 

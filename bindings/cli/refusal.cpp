@@ -19,6 +19,7 @@ ExitCode exit_code_of(ks_status status) {
             return ExitCode::fenced;
         case KS_HELD:
         case KS_E_IN_USE:
+        case KS_E_SEGMENT_LEFT:
             return ExitCode::held;
         case KS_NOT_FOUND:
             return ExitCode::not_found;
@@ -41,7 +42,10 @@ Failure fault(ks_status status, std::string_view what) {
     std::string message = is_named ? std::string(said) : fmt::format("{}: {}", what, said);
     switch (status) {
         case KS_E_IN_USE:
-            message += "; `keystile stat` shows who, --force does it all the same";
+            message += "; `keystile stat` shows who";
+            break;
+        case KS_E_JOURNAL_CORRUPT:
+            message += "; `keystile verify` tells every damage, `keystile repair` what can be kept";
             break;
         case KS_E_GRANT:
             message += "; a token works for the key and store it was given out for";

@@ -72,7 +72,12 @@ void create(const Globals& globals, const CreateOptions& options) {
 void destroy(const Globals& globals, bool force) {
     require_url(globals.store);
     const ks_status status = ks_destroy(globals.store.c_str(), force ? KS_DESTROY_FORCE : 0u);
-    if (status != KS_OK) throw fault(status, globals.store);
+    if (status != KS_OK) {
+        Failure failure = fault(status, globals.store);
+        const bool can_be_forced = status == KS_E_IN_USE && !globals.store.starts_with("file:");
+        if (can_be_forced) failure.message += ", --force does it all the same";
+        throw failure;
+    }
     print_result(globals, Json{{"store", globals.store}}, fmt::format("destroyed {}", globals.store));
 }
 

@@ -1,11 +1,9 @@
 // keystile verify
-#include <vector>
-
 #include <fmt/format.h>
 
 #include "commands.hpp"
+#include "damages.hpp"
 #include "folder_argument.hpp"
-#include "text.hpp"
 
 namespace keystile::cli {
 namespace {
@@ -22,40 +20,12 @@ Examples:
   keystile verify /var/lib/team
   keystile verify --json /var/lib/team | jq -r '.damages[] | .path')";
 
-const char* cost_name(uint32_t cost) {
-    switch (cost) {
-        case KS_DAMAGE_TAIL:
-            return "tail";
-        case KS_DAMAGE_SPARE:
-            return "spare";
-        default:
-            return "loss";
-    }
-}
-
-struct Damages {
-    Json list = Json::array();
-    std::vector<std::string> lines;
-};
-
-void collect(void* user, const ks_damage* damage) {
-    auto& damages = *static_cast<Damages*>(user);
-    const bool is_below = damage->cost != KS_DAMAGE_TAIL;
-    damages.list.push_back(Json{{"path", escaped(damage->path)},
-                                {"offset", damage->offset},
-                                {"what", damage->what},
-                                {"cost", cost_name(damage->cost)},
-                                {"below_mark", is_below}});
-    damages.lines.push_back(fmt::format("{}: {} at offset {}: {}", cost_name(damage->cost),
-                                        escaped(damage->path), damage->offset, damage->what));
-}
-
 void verify(const Globals& globals, const std::string& folder) {
     const std::string url = durable_url(globals, folder);
     Damages damages;
     ks_verify_report report{};
     report.struct_size = sizeof report;
-    const ks_status status = ks_verify(url.c_str(), collect, &damages, &report);
+    const ks_status status = ks_verify(url.c_str(), Damages::collect, &damages, &report);
     if (status != KS_OK && report.problems == 0) throw fault(status, url);
 
     Json members{{"store", url},
@@ -64,22 +34,22 @@ void verify(const Globals& globals, const std::string& folder) {
                  {"entries", report.entries},
                  {"checkpoints", report.checkpoints},
                  {"checkpoint_entries", report.checkpoint_entries},
-                 {"last_lsn", report.last_lsn},
+                 {"last_lsn", report.recovery.last_lsn},
                  {"tails", report.tails},
                  {"problems", report.problems},
                  {"damages", damages.list}};
-    if (!globals.json && !(globals.quiet && status == KS_OK)) {
-        for (const std::string& line : damages.lines) print_bytes(line + "\n");
-        flush_output();
-    }
+    if (!(globals.quiet && status == KS_OK)) damages.print(globals);
     if (status == KS_OK) {
         return print_result(
             globals, members,
             fmt::format("{} is sound: {} commits in {} journal files, {} checkpoints, up to lsn {}", url,
-                        report.records, report.journals, report.checkpoints, report.last_lsn));
+                        report.records, report.journals, report.checkpoints, report.recovery.last_lsn));
     }
     members["code"] = ks_status_name(status);
-    throw Failure{exit_code_of(status), fmt::format("{}: {} problems", url, report.problems),
+    const bool is_refused = report.recovery.status != KS_OK;
+    throw Failure{exit_code_of(status),
+                  fmt::format("{}: {} problems{}", url, report.problems,
+                              is_refused ? "; `keystile repair` says what can be kept" : ""),
                   std::move(members)};
 }
 

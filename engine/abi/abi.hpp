@@ -145,6 +145,9 @@ inline ks_status check_value(ks_bytes value) noexcept {
     return KS_OK;
 }
 
+// Of a recovery that ended with `status`, or would.
+ks_recovery recovery_of(const HistoryEnd& end, Status status) noexcept;
+
 inline ks_stamp to_c(Stamp stamp) noexcept {
     return {stamp.version, stamp.epoch};
 }

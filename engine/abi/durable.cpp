@@ -39,6 +39,11 @@ ks_status ks_checkpoint(ks_store* store) {
     return answer(make_checkpoint(*store->store), "making a checkpoint");
 }
 
+ks_status ks_checkpoint_if_due(ks_store* store) {
+    if (const ks_status s = check_writer(store); s != KS_OK) return s;
+    return answer(make_checkpoint_if_due(*store->store), "making a checkpoint");
+}
+
 ks_status ks_wait_durable(ks_store* store, uint64_t lsn, uint64_t timeout_ns) {
     if (const ks_status s = check_writer(store); s != KS_OK) return s;
     if (lsn > ring_tail(store->store->segment) && has_journal(store->store->segment))

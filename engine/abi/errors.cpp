@@ -53,6 +53,8 @@ constexpr Named kNamed[] = {
      "live processes have the directory's store in another segment"},
     {KS_E_NETWORK_FILE_SYSTEM, "KS_E_NETWORK_FILE_SYSTEM",
      "a durable store needs a directory that no other host can write to"},
+    {KS_E_SEGMENT_LEFT, "KS_E_SEGMENT_LEFT",
+     "the store's segment is still there, and is newer than its files"},
     {KS_E_CORRUPT, "KS_E_CORRUPT", "bytes in the segment cannot be true; run `keystile check`"},
     {KS_E_NOT_A_STORE, "KS_E_NOT_A_STORE", "the file is not a Keystile segment"},
     {KS_E_LAYOUT, "KS_E_LAYOUT", "the segment was made by another version of the library"},

@@ -89,6 +89,8 @@ ks_status read_options(const ks_open_options* given, SegmentOptions* options_out
     options_out->group = given->group;
     options_out->expected_keys = given->expected_keys;
     options_out->max_bytes = given->max_bytes;
+    if (given->recovery_out != nullptr && given->recovery_out->struct_size != sizeof(ks_recovery))
+        return fault(KS_E_STRUCT_SIZE, "ks_recovery.struct_size");
     if (given->label != nullptr) *label_out = given->label;
     return KS_OK;
 }
@@ -103,6 +105,16 @@ ks_status open_durable(const char* url, const Place& place, const ks_open_option
         given != nullptr && given->segment_folder != nullptr ? given->segment_folder : "/dev/shm";
     Recovery recovery;
     const Status s = open_durable_store(place.folder, folder, options, label, handle->store.get(), &recovery);
+    if (given != nullptr && given->recovery_out != nullptr) {
+        ks_recovery& told = *given->recovery_out;
+        if (recovery.was_needed) {
+            told = recovery_of(recovery.history, s);
+            told.is_needed = 1;
+        } else {
+            told = {};
+            told.struct_size = sizeof told;
+        }
+    }
     if (s == Status::kJournalCorrupt && !recovery.history.damage.is_none()) {
         const FileDamage& found = recovery.history.damage;
         return fault(KS_E_JOURNAL_CORRUPT, "opening %s: %s, at offset %llu: %s", url, found.path.c_str(),

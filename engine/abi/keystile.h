@@ -133,6 +133,7 @@ typedef enum ks_status {
     KS_E_JOURNAL = -110,      /* the journal cannot be written; ks_last_errno() */
     KS_E_DIRECTORY_IN_USE = -111,    /* live processes have the directory's store in another segment */
     KS_E_NETWORK_FILE_SYSTEM = -112, /* the directory lies on a file system that other hosts may share */
+    KS_E_SEGMENT_LEFT = -113, /* repair: the store's segment outlived its processes, and holds more than the files */
 
     /* incompatible or corrupt: stop */
     KS_E_CORRUPT = -200,     /* bytes in the segment cannot be true; run `keystile check` */
@@ -215,6 +216,21 @@ typedef struct ks_grant {
 #define KS_OPEN_DURABLE 64u /* file: stores: commits that do not say otherwise return when they are on disk */
 #define KS_OPEN_NO_FLUSHER 128u /* file: stores: no thread of this process keeps the flush interval */
 
+/* What a recovery finds in the files, or found. */
+typedef struct ks_recovery {
+    size_t struct_size;      /* in, where it is not part of another */
+    uint32_t is_needed;      /* 1: there is no segment of this boot, so whoever opens the store next recovers it */
+    ks_status status;        /* KS_OK · KS_E_JOURNAL_CORRUPT: refused, the files need a repair · KS_E_NO_STORE: empty */
+    uint64_t incarnation;    /* that the store becomes */
+    uint64_t checkpoint_lsn; /* of the first commit that may be missing in the checkpoint that is used; 0: none is */
+    uint64_t checkpoint_entries;
+    uint64_t records, entries; /* commits behind it, and what they wrote */
+    uint64_t last_lsn;         /* of the last commit of all; 0: none */
+    uint32_t end_file;         /* journal-NNNNNN, where the history ends, */
+    uint64_t end_offset;       /* and where in it */
+    const char* cut;           /* what is wrong with the bytes behind that, which do not count; NULL: nothing is */
+} ks_recovery;
+
 typedef struct ks_open_options {
     size_t struct_size;
     uint32_t flags;
@@ -225,6 +241,8 @@ typedef struct ks_open_options {
     const char* label;  /* shown to those who meet this process; cut to 31 bytes. NULL = program's name */
     uint64_t flush_interval_ns; /* file: stores: how long a relaxed commit may wait for the disk. 0 = 5 ms */
     const char* segment_folder; /* file: stores: where the segment is made. NULL = /dev/shm */
+    ks_recovery* recovery_out;  /* file: stores: filled in if this call recovered the store (or made it), or tried;
+                                   else 0. Or NULL */
 } ks_open_options;
 
 /* Open a store, by default creating it if it does not exist (racing creators end up in one store).
@@ -372,6 +390,9 @@ KS_API ks_status ks_wait_durable(ks_store* store, uint64_t lsn, uint64_t timeout
  * the disk; blocks nobody. KS_BUSY: what came before did not come to an end meanwhile, try again; else as ks_flush.
  * Any thread. */
 KS_API ks_status ks_checkpoint(ks_store* store);
+/* The same, if the journal that a recovery would replay is longer than 8 MiB and than the newest checkpoint; else KS_OK
+ * at once. For whoever flushes with KS_OPEN_NO_FLUSHER. */
+KS_API ks_status ks_checkpoint_if_due(ks_store* store);
 
 /* Delete: a commit of "no value". The version goes on growing, so a writer from before the delete still gets
  * KS_CONFLICT. KS_NOT_FOUND if there is no value and `seen` says so. Otherwise as ks_commit. */
@@ -633,7 +654,7 @@ typedef struct ks_verify_report {
     uint64_t checkpoints, checkpoint_entries;
     uint64_t tails;    /* KS_DAMAGE_TAIL: no problem */
     uint64_t problems; /* the others */
-    uint64_t last_lsn; /* of the last commit that a recovery would find now; 0: none */
+    ks_recovery recovery; /* what one would come to now */
 } ks_verify_report;
 
 /* Read every file of a durable store (url: file:/DIR) and judge it: heads, checksums, order, what the files say of each
@@ -642,6 +663,52 @@ typedef struct ks_verify_report {
  * came and went all the time) · KS_E_URL (no file: store) · KS_E_STRUCT_SIZE · KS_E_NETWORK_FILE_SYSTEM ·
  * KS_E_MEMORY · KS_E_SYSTEM. Any thread; report_out may be NULL. */
 KS_API ks_status ks_verify(const char* url, ks_damage_fn fn, void* user, ks_verify_report* report_out);
+
+#define KS_REPAIR_DO 1u           /* else it is only said what a repair would do */
+#define KS_REPAIR_DROP_SEGMENT 2u /* give up the segment too, with the commits that only it has */
+
+#define KS_REPAIR_NOT_NEEDED 0u /* recovery takes the store as it is */
+#define KS_REPAIR_NEEDED 1u     /* recovery refuses it */
+#define KS_REPAIR_UNFINISHED \
+    2u /* an earlier one was killed when all was done but the old files' names; recovery takes it */
+
+typedef struct ks_repair_report {
+    size_t struct_size;     /* in */
+    uint32_t need;          /* KS_REPAIR_...; of the files as they were. If not needed, the rest is 0 */
+    uint32_t is_done;       /* 1: with KS_REPAIR_DO, and the store opens now */
+    uint64_t kept_keys;     /* deleted ones among them */
+    uint64_t kept_last_lsn; /* all commits up to this one are kept, no later one is; 0: none */
+    uint32_t is_mixed;      /* 1: but of some keys a later value, for no older checkpoint was whole */
+    uint64_t lost_commits;  /* that can be read; lost_first_lsn to lost_last_lsn */
+    uint64_t lost_first_lsn, lost_last_lsn;
+    uint64_t lost_keys;
+    uint64_t unreadable_bytes; /* in which there may be more, up to unreadable_lsn at least */
+    uint64_t unreadable_lsn;   /* all commits below it were on disk */
+    uint64_t files;            /* that are set aside, */
+    char folder[32];           /* in this folder of the store's */
+} ks_repair_report;
+
+typedef struct ks_lost_key {
+    ks_bytes key;      /* valid in the call only */
+    uint64_t last_lsn; /* of the last of its commits that is lost */
+} ks_lost_key;
+
+typedef void (*ks_lost_key_fn)(void* user, const ks_lost_key* lost);
+
+/* Make a durable store that recovery refuses one that it takes: the history is cut behind its last sound commit.
+ * Nothing is deleted: the files that are replaced go into a folder damaged-NNNNNN in the store's. Without KS_REPAIR_DO
+ * nothing is changed. damage_fn is told why recovery refuses, lost_fn each key of which a commit is lost, both (or
+ * NULL) before anything is done.
+ *
+ * KS_OK: done, or said, or not needed. KS_E_IN_USE: somebody has it open; nobody can while this call runs.
+ * KS_E_SEGMENT_LEFT: the segment of a store whose processes ended is still in memory, with commits that the files may
+ * not have: open the store and ks_checkpoint, which writes all of it to new files and loses nothing, or give it up with
+ * KS_REPAIR_DROP_SEGMENT. KS_E_NO_STORE · KS_E_LAYOUT · KS_E_PERMISSION · KS_E_EXHAUSTED (no lsn is left above all that
+ * may have been given out) · KS_E_URL · KS_E_ARGUMENT · KS_E_STRUCT_SIZE · KS_E_NETWORK_FILE_SYSTEM · KS_E_FULL ·
+ * KS_E_MEMORY · KS_E_SYSTEM. Crash: the store is refused as before, or repaired; a second call ends what is left.
+ * Any thread; report_out may be NULL. */
+KS_API ks_status ks_repair(const char* url, uint32_t flags, ks_damage_fn damage_fn, ks_lost_key_fn lost_fn,
+                           void* user, ks_repair_report* report_out);
 
 #ifdef __cplusplus
 }

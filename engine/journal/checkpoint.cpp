@@ -111,6 +111,22 @@ bool is_overtaken(std::string_view hidden, const DirectoryListing& listing, cons
 
 }  // namespace
 
+Status remove_unusable(const Directory& directory, Position start) noexcept {
+    CheckpointReader reader;
+    Status s = reader.open(directory, start);
+    if (s == Status::kNoStore) return Status::kOk;
+    if (s == Status::kOk) s = reader.check();
+    if (s == Status::kOk) {
+        JournalFile journal;
+        Damage damage;
+        s = JournalFile::open(directory, reader.head().start.file, Access::kReadOnly, &journal, &damage);
+        if (s == Status::kOk) return s;
+    }
+    if (s != Status::kJournalCorrupt && s != Status::kNoStore) return s;
+    s = disk_unlink(directory.path_of(checkpoint_name(start)));
+    return s == Status::kNoStore ? Status::kOk : s;  // gone: others do the same
+}
+
 Status remove_superseded(const Directory& directory) noexcept {
     DirectoryListing listing;
     Kept kept;

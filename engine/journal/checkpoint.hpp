@@ -54,6 +54,10 @@ private:
     bool is_finished_ = false;
 };
 
+// The checkpoint of that position, if no recovery can begin with it: it, or the file it names, is damaged or gone. Its
+// name is free then for one that is sound.
+Status remove_unusable(const Directory& directory, Position start) noexcept;
+
 // What no recovery needs any more: all checkpoints but the two newest whose heads are good, the journal files before
 // the older one's, and hidden files whose makers come too late.
 Status remove_superseded(const Directory& directory) noexcept;

@@ -10,32 +10,66 @@ namespace keystile::engine {
 
 namespace {
 
-std::string key_of(const EntryView& entry) {
+std::string_view name_of(const EntryView& entry) noexcept {
     return {reinterpret_cast<const char*>(entry.key), entry.head.key_size};
 }
+std::string key_of(const EntryView& entry) {
+    return std::string(name_of(entry));
+}
 
-// What each key is after the records that a scan shows.
+using Versions = decltype(RepairPlan::keys);
+
+// Which version of each key is the last after what a scan shows. The values stay where they are.
 struct Replay final : HistoryVisitor {
     Status on_checkpoint_entry(const EntryView& entry) noexcept override {
         newest_entry = std::max(newest_entry, entry.head.version);
-        return put(entry, entry.head.version);
+        return note(entry, entry.head.version);
     }
     Status on_entry(const RecordHead& record, const EntryView& entry) noexcept override {
-        return put(entry, record.position);
+        return note(entry, record.position);
     }
-    Status put(const EntryView& entry, Position version) noexcept {
+    Status note(const EntryView& entry, Position version) noexcept {
+        if (version == 0) return Status::kOk;  // no commit's
         try {
-            RepairedKey& key = keys[key_of(entry)];
-            if (key.version >= version) return Status::kOk;
-            key = {version, entry.head.epoch, entry.is_deleted(),
-                   std::string(reinterpret_cast<const char*>(entry.value), entry.head.value_size)};
+            Position& last = keys[key_of(entry)];
+            last = std::max(last, version);
             return Status::kOk;
         } catch (const std::bad_alloc&) {
             return status_of_errno(ENOMEM);
         }
     }
-    std::map<std::string, RepairedKey> keys;
+    Versions keys;
     Position newest_entry = 0;
+};
+
+// The same scan again, and each key's last version into a checkpoint: the first that is shown, for what a checkpoint
+// saw too is told twice.
+class Rewrite final : public HistoryVisitor {
+public:
+    Rewrite(Versions& keys, CheckpointWriter& writer) noexcept : keys_(keys), writer_(writer) {}
+
+    Status on_checkpoint_entry(const EntryView& entry) noexcept override {
+        return put(entry, entry.head.version);
+    }
+    Status on_entry(const RecordHead& record, const EntryView& entry) noexcept override {
+        return put(entry, record.position);
+    }
+
+private:
+    Status put(const EntryView& entry, Position version) noexcept {
+        const auto at = keys_.find(name_of(entry));
+        if (at == keys_.end() || at->second != version) return Status::kOk;
+        at->second = kWritten;
+        EntryHead head = entry.head;
+        head.version = version;
+        head.flags = entry.is_deleted() ? std::uint32_t{kEntryDeleted} : 0;
+        const Status s = writer_.entry(head, entry.key);
+        return s == Status::kOk ? writer_.out().put(entry.value, head.value_size) : s;
+    }
+
+    static constexpr Position kWritten = 0;  // no version
+    Versions& keys_;
+    CheckpointWriter& writer_;
 };
 
 class RepairPlanner {
@@ -128,6 +162,8 @@ private:
     void keep(Replay& replay, const HistoryEnd& end) {
         plan_.keys.swap(replay.keys);
         plan_.end = end.end;
+        // A checkpoint's entries may be of later ones.
+        plan_.last = std::min(end.last, std::max<Position>(end.end.position, 1) - 1);
         plan_.checkpoint = end.checkpoint;
         plan_.kept_records = end.records;
     }
@@ -246,22 +282,24 @@ private:
     Survey survey_;
 };
 
-Status write_checkpoint(const Directory& directory, const RepairPlan& plan) {
+// The entries of what is kept. Before the new journal file has its name: the scan is the one that was planned.
+Status rewrite(const Directory& directory, RepairPlan& plan, CheckpointWriter& writer) {
+    Rewrite visitor(plan.keys, writer);
+    HistoryEnd end;
+    const Status s = scan_prefix(directory, plan.checkpoint, visitor, &end);
+    if (s != Status::kOk && s != Status::kJournalCorrupt) return s;
+    return writer.entries() == plan.keys.size() ? Status::kOk : own_fault(Status::kBusy);
+}
+
+// The history goes on from a checkpoint of what is kept.
+Status replace(const Directory& directory, RepairPlan& plan) {
     const JournalHead& next = plan.next;
     const JournalPoint start{next.start, next.file, kJournalHeadBytes};
     CheckpointWriter writer;
     Status s = writer.begin(directory, {next.store_id, next.incarnation, start, next.limit, next.wall_ns});
-    for (const auto& [name, key] : plan.keys) {
-        if (s != Status::kOk) return s;
-        EntryHead head;
-        head.key_size = name.size();
-        head.value_size = key.value.size();
-        head.version = key.version;
-        head.epoch = key.epoch;
-        head.flags = key.is_deleted ? std::uint32_t{kEntryDeleted} : 0;
-        s = writer.entry(head, name.data());
-        if (s == Status::kOk) s = writer.out().put(key.value.data(), key.value.size());
-    }
+    if (s == Status::kOk) s = rewrite(directory, plan, writer);
+    // Its head alone: recovery refuses a history that it ends, until a checkpoint names it.
+    if (s == Status::kOk) s = make_journal(directory, next, kJournalHeadBytes);
     if (s == Status::kOk) s = writer.finish(start);
     return s == Status::kOk ? directory.sync() : s;
 }
@@ -287,12 +325,10 @@ Status plan_repair(const Directory& directory, RepairPlan* plan_out) {
     return RepairPlanner(directory, *plan_out).run();
 }
 
-Status do_repair(const Directory& directory, const RepairPlan& plan) {
+Status do_repair(const Directory& directory, RepairPlan plan) {
     if (!plan.is_needed && !plan.is_unfinished) return Status::kOk;
     Status s = keep_aside(directory, plan);
-    // Its head alone: recovery refuses a history that it ends, until a checkpoint names it.
-    if (s == Status::kOk && plan.is_needed) s = make_journal(directory, plan.next, kJournalHeadBytes);
-    if (s == Status::kOk && plan.is_needed) s = write_checkpoint(directory, plan);
+    if (s == Status::kOk && plan.is_needed) s = replace(directory, plan);
     // From here on recovery takes the new one.
     for (const std::string& name : plan.aside) {
         if (s == Status::kOk) s = disk_unlink(directory.path_of(name));

@@ -17,22 +17,17 @@ namespace keystile::engine {
 // More than one file's promise can be above the one before (operations/writer.hpp: asserted in recover.cpp).
 inline constexpr Position kPromisePerFileMax = Position{1} << 34;
 
-struct RepairedKey {
-    std::uint64_t version = 0, epoch = 0;
-    bool is_deleted = false;
-    std::string value;
-};
-
 struct RepairPlan {
     bool is_needed = false;      // recovery refuses the store
     bool is_unfinished = false;  // a repair is done, but what it replaced has its names still
     FileDamage damage;           // why recovery refuses
     JournalPoint end;            // behind the last record that is kept
+    Position last = 0;           // the last commit before that; 0: there is none
     Position checkpoint = 0;     // what the kept history begins with; 0: with its first record
     // Entries of that checkpoint are of later commits than the last that is kept: no older one was whole.
     bool is_mixed = false;
     std::uint64_t kept_records = 0;
-    std::map<std::string, RepairedKey> keys;  // as they will be
+    std::map<std::string, Position, std::less<>> keys;  // that are kept, and the version of each
 
     // What goes, as far as it can be read.
     std::uint64_t lost_records = 0;
@@ -48,7 +43,7 @@ struct RepairPlan {
 
 // Changes nothing. kOk · kNoStore · kLayout · kExhausted · kBusy · the system's faults.
 Status plan_repair(const Directory& directory, RepairPlan* plan_out);
-// Under the directory's exclusive lock.
-Status do_repair(const Directory& directory, const RepairPlan& plan);
+// Under the directory's exclusive lock since it was planned. kBusy: the files are not those that the plan saw.
+Status do_repair(const Directory& directory, RepairPlan plan);
 
 }  // namespace keystile::engine

@@ -42,6 +42,7 @@ private:
             switch (reader.next(&entry)) {
                 case Finding::kOne:
                     ++end_.checkpoint_entries;
+                    end_.last = std::max(end_.last, entry.head.version);
                     s = visitor_.on_checkpoint_entry(entry);
                     break;
                 case Finding::kEnd:
@@ -119,6 +120,7 @@ private:
         if (s == Status::kOk && found == Finding::kFault) s = reader.fault();
         if (s != Status::kOk) return s;
         ++end_.records;
+        end_.last = std::max(end_.last, record.position);
         end_.end.position = record.position + 1;
         end_.end.offset = reader.next_offset();
         return Status::kOk;

@@ -55,6 +55,7 @@ struct HistoryEnd {
     Position limit = 0;             // the highest promise: positions go on there
     std::uint32_t file = 0;         // the highest number in use
     JournalPoint end;               // behind the last record that counts, and where
+    Position last = 0;              // the highest position of a commit that counts; 0: there is none
     std::uint64_t known_offset =
         0;                    // to where end.file was known to be on disk: by the mark, or a checkpoint
     Position checkpoint = 0;  // the one that was used, 0 = none

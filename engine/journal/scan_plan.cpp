@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "journal/missing.hpp"
+
 namespace keystile::engine {
 
 namespace {
@@ -71,10 +73,9 @@ private:
         std::uint32_t next = numbers.empty() ? 0 : numbers.front();
         if (plan_.checkpoint) next = plan_.checkpoint->start.file;
         auto at = std::lower_bound(numbers.begin(), numbers.end(), next);
-        if (at == numbers.end() && plan_.checkpoint)
-            return missing(next, "a checkpoint names it, and it is not there");
+        if (at == numbers.end() && plan_.checkpoint) return missing(next, kCheckpointNamesIt);
         for (; at != numbers.end(); ++at, ++next) {
-            if (*at != next) return missing(next, "it is not there, but a later one is");
+            if (*at != next) return missing(next, kLaterOneIsThere);
             JournalFile journal;
             Damage damage;
             const Status s = JournalFile::open(directory_, next, Access::kReadOnly, &journal, &damage);
@@ -111,9 +112,9 @@ private:
         if (plan_.mark.store_id != end_.store_id && end_.store_id != 0) plan_.mark = {};  // a stranger's
         if (plan_.mark.store_id != 0 &&
             (plan_.files.empty() || plan_.mark.durable.file > plan_.files.back().file))
-            return missing(plan_.mark.durable.file, "the mark names it, and it is not there");
+            return missing(plan_.mark.durable.file, kMarkNamesIt);
         if (plan_.checkpoint && plan_.checkpoint_durable.file > plan_.files.back().file)
-            return missing(plan_.checkpoint_durable.file, "a checkpoint names it, and it is not there");
+            return missing(plan_.checkpoint_durable.file, kCheckpointNamesIt);
         return Status::kOk;
     }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "journal/missing.hpp"
+
 namespace keystile::engine {
 
 namespace {
@@ -56,8 +58,7 @@ Status look_at_journals(const Directory& directory, const std::vector<std::uint3
     for (const std::uint32_t number : numbers) {
         // One that is missing stands for all of a gap: their number may be anything.
         if (!survey.journals.empty() && survey.journals.back().file + 1 != number) {
-            survey.journals.push_back(
-                missing(survey.journals.back().file + 1, "it is not there, but a later one is"));
+            survey.journals.push_back(missing(survey.journals.back().file + 1, kLaterOneIsThere));
         }
         SurveyedJournal found;
         found.file = number;
@@ -143,11 +144,10 @@ Status survey(const Directory& directory, Survey* survey_out) {
     }
     if (s = look_at_journals(directory, listing.journals, found); s != Status::kOk) return s;
     if (found.store_id != 0 && found.mark.store_id != found.store_id) found.mark = {};
-    if (found.mark.store_id != 0)
-        add_missing(found, found.mark.durable.file, "the mark names it, and it is not there");
+    if (found.mark.store_id != 0) add_missing(found, found.mark.durable.file, kMarkNamesIt);
     if (const SurveyedCheckpoint* newest = found.newest_whole(); newest != nullptr) {
-        add_missing(found, newest->head.start.file, "a checkpoint names it, and it is not there");
-        add_missing(found, newest->durable.file, "a checkpoint names it, and it is not there");
+        add_missing(found, newest->head.start.file, kCheckpointNamesIt);
+        add_missing(found, newest->durable.file, kCheckpointNamesIt);
     }
     return Status::kOk;
 }

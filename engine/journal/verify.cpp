@@ -18,10 +18,9 @@ public:
             replay_from_ = newest->head.start;
         judge_mark();
         judge_checkpoints();
-        bool is_missing = false;
         for (std::size_t i = 0; i < survey_.journals.size(); ++i) {
             const SurveyedJournal& journal = survey_.journals[i];
-            is_missing |= journal.is_missing;
+            is_missing_ |= journal.is_missing;
             if (const Status s = judge_journal(i); s != Status::kOk) return s;
         }
         Blind nobody;
@@ -31,8 +30,11 @@ public:
         } else if (out_.recovery_status != Status::kOk) {
             return out_.recovery_status;
         }
-        return is_missing ? own_fault(Status::kBusy) : Status::kOk;
+        has_seen_all_ = true;
+        return is_missing_ ? own_fault(Status::kBusy) : Status::kOk;
     }
+    // After kBusy: nothing but files that are missing kept it from an end.
+    bool has_seen_all() const noexcept { return has_seen_all_; }
 
 private:
     void add(const std::string& name, const Damage& damage, Cost cost) {
@@ -94,6 +96,7 @@ private:
     Verification& out_;
     Survey survey_;
     JournalPoint replay_from_{0, 0, 0};
+    bool is_missing_ = false, has_seen_all_ = false;
 };
 
 }  // namespace
@@ -104,12 +107,16 @@ bool Verification::is_sound() const noexcept {
 }
 
 Status verify_history(const Directory& directory, Verification* verification_out) {
+    bool has_seen_all = false;
     for (int tries = 0; tries < kLooksMax; ++tries) {
         *verification_out = {};
-        const Status s = Verifier(directory, *verification_out).run();
+        Verifier verifier(directory, *verification_out);
+        const Status s = verifier.run();
         if (s != Status::kBusy) return s;
+        has_seen_all = verifier.has_seen_all();
     }
-    return verification_out->problems.empty() ? own_fault(Status::kBusy) : Status::kOk;
+    // A file that is missing in each look is missing; a look that was cut short says nothing.
+    return has_seen_all ? Status::kOk : own_fault(Status::kBusy);
 }
 
 }  // namespace keystile::engine

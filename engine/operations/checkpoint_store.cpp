@@ -16,10 +16,17 @@ namespace {
 constexpr int kFinaliseTries = 64;                      // of what others may keep undone for a moment
 constexpr std::uint64_t kJournalBytesMin = 8ull << 20;  // shorter ones are replayed in no time
 
-// K3. Of a file that is not made yet: the end of the one before, where the same history goes on.
-JournalPoint place_on_disk(const JournalPoint& durable) noexcept {
-    if ((durable.offset & kPendingBit) == 0) return durable;
-    return {durable.position, durable.file - 1, durable.offset & ~kPendingBit};
+// K3, and in a file that can be read: so a checkpoint mends a store whose files are damaged, whichever they are. A file
+// that is perhaps not made yet is made; if it cannot be: the end of the one before, where the same history goes on.
+JournalPoint place_on_disk(const Store& store) noexcept {
+    for (int tries = 0;; ++tries) {
+        const JournalPoint durable = load_durable(store.segment);
+        const bool is_pending = (durable.offset & kPendingBit) != 0;
+        if (is_pending && make_file(store.writer->directory(), store.segment, durable) != Status::kOk)
+            return {durable.position, durable.file - 1, durable.offset & ~kPendingBit};
+        if (tries < kFinaliseTries && leave_lost_file(store, durable.file)) continue;
+        return {durable.position, durable.file, is_pending ? kJournalHeadBytes : durable.offset};
+    }
 }
 
 // K1: everything below p is decided, finalised and recycled.
@@ -81,7 +88,7 @@ Status make_checkpoint(Store& store) noexcept {
     if (store.writer == nullptr) return Status::kOk;
     Segment& segment = store.segment;
     const Directory& directory = store.writer->directory();
-    const JournalPoint start = place_on_disk(load_durable(segment));
+    const JournalPoint start = place_on_disk(store);
     if (const Status s = finalise_below(segment, start.position); s != Status::kOk) return s;
 
     const shm::Header& header = segment.header();
@@ -94,9 +101,10 @@ Status make_checkpoint(Store& store) noexcept {
     const Position end = ring_tail(segment) + 1;
     if (s == Status::kOk) s = flush(store, end, true);
     if (s != Status::kOk) return s;
-    const JournalPoint durable = load_durable(segment);
+    const JournalPoint durable = place_on_disk(store);
     if (durable.position < end) return own_fault(Status::kBusy);
-    s = writer.finish(place_on_disk(durable));
+    s = remove_unusable(directory, start.position);
+    if (s == Status::kOk) s = writer.finish(durable);
     // Others were faster: as good, but they may have died before they removed anything.
     return s == Status::kOk || s == Status::kExists ? remove_superseded(directory) : s;
 }

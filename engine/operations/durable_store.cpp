@@ -71,6 +71,15 @@ Status lock(Directory& directory, LockKind kind, std::uint64_t wait_ns) noexcept
     }
 }
 
+// Nobody else has it open, or can.
+Status open_alone(const std::string& path, Directory* directory_out) {
+    DirectoryOptions options;
+    options.must_exist = true;
+    if (const Status s = Directory::open(path, options, directory_out); s != Status::kOk) return s;
+    const Status locked = lock(*directory_out, LockKind::kExclusive, 0);
+    return locked == Status::kBusy ? own_fault(Status::kInUse) : locked;
+}
+
 Status name_segment(Directory& directory, const std::string& path, const Segment& segment) noexcept {
     struct stat found{};
     if (::stat(path.c_str(), &found) != 0) return status_of_errno(errno);
@@ -108,8 +117,8 @@ Status find_or_make_segment(Directory& directory, const std::string& folder, con
     for (;;) {  // bounded by the deadline
         if (const Status s = lock(directory, LockKind::kShared, kRecoveryWaitNs); s != Status::kOk) return s;
         std::optional<SegmentPlace> place;
-        if (const Status s = directory.read_place(&place); s != Status::kOk) return s;
-        if (place && is_reachable(*place, file)) {
+        if (const Status s = find_segment(directory, &place); s != Status::kOk) return s;
+        if (place) {
             *place_out = *place;
             return Status::kOk;
         }
@@ -120,8 +129,8 @@ Status find_or_make_segment(Directory& directory, const std::string& folder, con
         const Status locked = directory.try_lock(LockKind::kExclusive);
         if (locked == Status::kOk) {
             // Somebody may have been faster.
-            if (const Status s = directory.read_place(&place); s != Status::kOk) return s;
-            if (!place || !is_reachable(*place, file)) {
+            if (const Status s = find_segment(directory, &place); s != Status::kOk) return s;
+            if (!place) {
                 if (const Status s = recover(directory, folder, file, options, recovery_out);
                     s != Status::kOk)
                     return s;
@@ -195,19 +204,37 @@ Status open_durable_store(const std::string& path, const std::string& segment_fo
     return Status::kOk;
 }
 
-Status destroy_durable_store(const std::string& path) {
-    DirectoryOptions options;
-    options.must_exist = true;
-    Directory directory;
-    if (const Status s = Directory::open(path, options, &directory); s != Status::kOk) return s;
-    const Status locked = lock(directory, LockKind::kExclusive, 0);
-    if (locked != Status::kOk) return locked == Status::kBusy ? own_fault(Status::kInUse) : locked;
-    std::optional<SegmentPlace> place;
-    if (const Status s = directory.read_place(&place); s != Status::kOk) return s;
+Status find_segment(const Directory& directory, std::optional<SegmentPlace>* place_out) {
     std::string file;
-    if (const Status s = segment_name(directory, &file); s != Status::kOk) return s;
-    if (place && is_reachable(*place, file)) remove_file(place->path);
+    Status s = segment_name(directory, &file);
+    if (s == Status::kOk) s = directory.read_place(place_out);
+    if (s == Status::kOk && *place_out && !is_reachable(**place_out, file)) place_out->reset();
+    return s;
+}
+
+Status destroy_durable_store(const std::string& path) {
+    Directory directory;
+    std::optional<SegmentPlace> place;
+    Status s = open_alone(path, &directory);
+    if (s == Status::kOk) s = find_segment(directory, &place);
+    if (s != Status::kOk) return s;
+    if (place) remove_file(place->path);
     return remove_history(directory);
+}
+
+Status plan_store_repair(const std::string& path, StoreRepair* repair_out) {
+    Status s = open_alone(path, &repair_out->directory);
+    if (s == Status::kOk) s = find_segment(repair_out->directory, &repair_out->segment);
+    return s == Status::kOk ? plan_repair(repair_out->directory, &repair_out->plan) : s;
+}
+
+Status do_store_repair(StoreRepair& repair) {
+    // First: whoever dies in between leaves a damaged store, which the next repair finds as this one did.
+    if (repair.plan.is_needed && repair.segment) {
+        const Status s = remove_file(repair.segment->path);
+        if (s != Status::kOk && s != Status::kNoStore) return s;
+    }
+    return do_repair(repair.directory, std::move(repair.plan));
 }
 
 }  // namespace keystile::engine

@@ -27,4 +27,19 @@ Status open_durable_store(const std::string& path, const std::string& segment_fo
 // Everything of it. kInUse while it is open anywhere.
 Status destroy_durable_store(const std::string& path);
 
+// The segment that the directory names, if it is of this boot and still there: while it is, it is the store, whatever
+// the files say.
+Status find_segment(const Directory& directory, std::optional<SegmentPlace>* place_out);
+
+// A repair that was planned. Until it is let go nobody else can open the store.
+struct StoreRepair {
+    Directory directory;
+    RepairPlan plan;
+    std::optional<SegmentPlace> segment;
+};
+// Changes nothing. As plan_repair, and: kInUse while it is open anywhere.
+Status plan_store_repair(const std::string& path, StoreRepair* repair_out);
+// The segment too goes, with what it holds: it would be taken for the store still, and knows nothing of the new files.
+Status do_store_repair(StoreRepair& repair);
+
 }  // namespace keystile::engine

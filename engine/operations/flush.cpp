@@ -186,6 +186,16 @@ Status flush_turns(Store& store, Position end, bool is_synced) noexcept {
 
 }  // namespace
 
+bool leave_lost_file(const Store& store, std::uint32_t file) noexcept {
+    JournalFile journal;
+    Damage damage;
+    const Status s = JournalFile::open(store.writer->directory(), file, Access::kReadOnly, &journal, &damage);
+    if (s != Status::kNoStore && s != Status::kJournalCorrupt) return false;
+    note_failure(store.segment, s);
+    give_up_file(store.segment, file);
+    return true;
+}
+
 Status flush(Store& store, Position end, bool is_synced) noexcept {
     if (store.writer == nullptr) return Status::kOk;
     const std::lock_guard guard(store.writer->lock());  // tidy-allow(mutex): process-private

@@ -22,6 +22,10 @@ inline Status flush_all(Store& store) noexcept {
     return flush(store, ring_tail(store.segment) + 1, true);
 }
 
+// A journal file that is gone, or whose head is damaged, is left, as F4 says, and the history goes on in the next one:
+// for a checkpoint, which brings what was in it to disk anew. Whoever only flushes is told. False: it is neither.
+bool leave_lost_file(const Store& store, std::uint32_t file) noexcept;
+
 // Until the commit at p is on disk. Whoever waits flushes, unless somebody is at it. kOk, kTimeout, faults as flush.
 Status wait_durable(Store& store, Position p, std::uint64_t timeout_ns) noexcept;
 

@@ -38,6 +38,7 @@ enum class Status : std::int32_t {
     kJournal = -110,
     kDirectoryInUse = -111,
     kNetworkFileSystem = -112,
+    kSegmentLeft = -113,
     kCorrupt = -200,
     kNotAStore = -201,
     kLayout = -202,

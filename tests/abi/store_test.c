@@ -44,6 +44,7 @@ static void statuses_have_names(void) {
         {KS_E_JOURNAL, "KS_E_JOURNAL"},
         {KS_E_DIRECTORY_IN_USE, "KS_E_DIRECTORY_IN_USE"},
         {KS_E_NETWORK_FILE_SYSTEM, "KS_E_NETWORK_FILE_SYSTEM"},
+        {KS_E_SEGMENT_LEFT, "KS_E_SEGMENT_LEFT"},
         {KS_E_CORRUPT, "KS_E_CORRUPT"},
         {KS_E_NOT_A_STORE, "KS_E_NOT_A_STORE"},
         {KS_E_LAYOUT, "KS_E_LAYOUT"},
@@ -53,7 +54,7 @@ static void statuses_have_names(void) {
     };
     for (size_t i = 0; i < COUNT(rows); ++i) CHECK(strcmp(ks_status_name(rows[i].status), rows[i].name) == 0);
 
-    static const int unknown[] = {9, 1000, -11, -99, -113, -206, -100000};
+    static const int unknown[] = {9, 1000, -11, -99, -114, -206, -100000};
     for (size_t i = 0; i < COUNT(unknown); ++i) {
         CHECK(strcmp(ks_status_name((ks_status)unknown[i]), "KS_UNKNOWN") == 0);
     }

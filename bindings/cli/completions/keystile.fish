@@ -1,6 +1,6 @@
 # fish completion of keystile: commands, options, stores of this host, keys of the store in use.
 
-set -l commands create destroy get put del multi snapshot export import claim renew release reclaim watch ls stat check compact verify swarm
+set -l commands create destroy get put del multi snapshot export import claim renew release reclaim watch ls stat check compact verify recover repair flushd swarm
 set -l keyed get put del claim renew release reclaim watch ls snapshot export
 
 function __keystile_stores
@@ -49,6 +49,9 @@ complete -c keystile -n $none -a stat -d 'Show the store, its counters and who i
 complete -c keystile -n $none -a check -d 'Read the whole store and judge it'
 complete -c keystile -n $none -a compact -d 'Write a checkpoint of a durable store and drop the journal before it'
 complete -c keystile -n $none -a verify -d 'Read every file of a durable store and judge it'
+complete -c keystile -n $none -a recover -d 'Make a durable store ready, and say what was found on disk'
+complete -c keystile -n $none -a repair -d 'Cut a damaged durable store behind its last sound commit'
+complete -c keystile -n $none -a flushd -d 'Bring to disk what all processes of a durable store commit'
 complete -c keystile -n $none -a swarm -d 'A demonstration with many workers'
 
 complete -c keystile -n "__fish_seen_subcommand_from $keyed" -a '(__keystile_keys)'
@@ -87,4 +90,9 @@ complete -c keystile -n "$in watch" -l value -d 'Print the value, too'
 complete -c keystile -n "$in ls" -s a -l all -d 'Also keys without a value'
 complete -c keystile -n "$in ls" -s k -l keys -d 'Only the keys'
 complete -c keystile -n "$in swarm" -a "(keystile swarm --help 2>/dev/null | string match -ra -- '--[a-z][a-z-]*')"
-complete -c keystile -n "$in verify" -x -a '(__fish_complete_directories)'
+complete -c keystile -n "$in verify recover repair flushd" -x -a '(__fish_complete_directories)'
+complete -c keystile -n "$in recover" -l dry-run -d 'Change nothing, only say what would be found'
+complete -c keystile -n "$in repair" -l yes -d 'Do it; without it only what would be lost is told'
+complete -c keystile -n "$in repair" -l drop-segment -d 'Give up the segment and the commits that only it has'
+complete -c keystile -n "$in flushd" -l interval -x -a '1ms 5ms 20ms 100ms' -d 'How long a commit may wait for the disk'
+complete -c keystile -n "$in flushd" -l no-checkpoints -d 'Leave them to others'
