@@ -102,7 +102,7 @@ typedef enum ks_status {
     KS_HELD = 3,      /* someone's live claim: wait, or ask again later */
     KS_NOT_FOUND = 4, /* never written, or deleted; the stamp that creates it is returned all the same */
     KS_TIMEOUT = 5,   /* the time given ran out */
-    KS_LAGGED = 6,    /* reserved: the feed reader was too slow */
+    KS_LAGGED = 6,    /* a feed: checkpoints replaced the commits that were to be read */
     KS_TOO_SMALL = 7, /* the buffer is smaller than the value; size_out says how much is needed */
     KS_BUSY = 8,      /* a bounded number of tries was lost to others: ask again */
 
@@ -554,6 +554,62 @@ KS_API ks_status ks_watch(ks_session* session, ks_bytes key, ks_stamp seen, uint
                           ks_stamp* now_out);
 KS_API ks_status ks_watch_k(ks_session* session, ks_key key, ks_stamp seen, uint64_t timeout_ns,
                             ks_stamp* now_out);
+
+/* ---- The feed of a durable store --------------------------------------------------------------------- */
+
+/* Every commit that wrote, once, in the order of their lsn: to follow a store, to copy it, to audit it. A commit of
+ * many keys is one. (Claims, releases and commits that only compared write nothing, so they are in no feed.)
+ *
+ * A feed shows what is on disk; a relaxed commit appears when it is. So no loss of power takes back what was shown;
+ * only `keystile repair` of a damaged store may, and it says what it loses. An lsn is a place in the history, not a
+ * moment: what was shown so far is no snapshot, for commits that only compared are missing (ks_snapshot_prefix).
+ *
+ * It needs no open store and is no participant: it reads files, changes nothing, delays nobody; checkpoints do not
+ * wait for it. The store may be in use, be opened and recovered meanwhile, or nobody may have it open: then a feed
+ * shows what the next opener will find (of a segment that is still in memory: what is on disk of it). Where the segment
+ * of a store in use cannot be seen (another mount namespace), commits appear only when a journal file is full or a
+ * process closes the store.
+ * A ks_feed is memory of this process; one thread at a time; not for a forked child (KS_E_FORKED), which may close it. */
+typedef struct ks_feed ks_feed;
+
+typedef struct ks_feed_entry {
+    ks_bytes key;
+    ks_bytes value;          /* of a deletion empty */
+    ks_stamp stamp;          /* after the commit */
+    uint64_t version_before; /* what it replaced; 0: the key had never been written */
+    uint32_t is_deleted;
+    uint32_t reserved;
+} ks_feed_entry;
+
+typedef struct ks_feed_commit {
+    uint64_t lsn;
+    uint64_t wall_ns;             /* since 1970, by the committer's clock, some ms coarse: for people */
+    char label[KS_LABEL_SIZE];    /* of the participant that committed */
+    const ks_feed_entry* entries; /* these, their keys and values: valid until the next call with this feed */
+    size_t size;
+} ks_feed_commit;
+
+#define KS_FEED_NOW UINT64_MAX /* as from_lsn: from behind what is on disk now */
+
+/* From the first commit at or after `from_lsn` (to go on: the last one's lsn + 1; it may lie in the future); 0: from
+ * the oldest there is. *oldest_out (KS_LAGGED only): the oldest lsn that can be asked for.
+ * KS_OK · KS_LAGGED: checkpoints replaced what was asked for · KS_BUSY: files come and go, ask again.
+ * Faults: KS_E_URL (no file: store) · KS_E_ARGUMENT · KS_E_NO_STORE · KS_E_PERMISSION · KS_E_NETWORK_FILE_SYSTEM ·
+ *         KS_E_LAYOUT · KS_E_JOURNAL_CORRUPT (ks_last_error() says where) · KS_E_MEMORY · KS_E_SYSTEM, and those of
+ *         opening its segment. */
+KS_API ks_status ks_feed_open(const char* url, uint64_t from_lsn, ks_feed** feed_out, uint64_t* oldest_out);
+
+/* The next commit, waiting for it up to `timeout_ns` (0 = just look; KS_FOREVER). It looks each millisecond, and sooner
+ * when somebody waits for the same commit's durability. *commit_out is required.
+ * KS_OK · KS_TIMEOUT: that is all for now · KS_LAGGED: a checkpoint removed what was still to be read; commit_out->lsn
+ * is the oldest lsn there is: read the keys' values anew, go on with a new feed from there · KS_BUSY, ask again.
+ * Faults: KS_E_DESTROYED (the directory was removed or moved, or another store is in it) · KS_E_JOURNAL_CORRUPT (the
+ *         history up to there was shown; ks_last_error() says file and offset) · KS_E_ARGUMENT · KS_E_HANDLE ·
+ *         KS_E_FORKED · KS_E_LAYOUT · KS_E_CORRUPT (the segment) · KS_E_PERMISSION · KS_E_MEMORY · KS_E_SYSTEM.
+ * None of these loses the place: the next call tries the same again. */
+KS_API ks_status ks_feed_next(ks_feed* feed, uint64_t timeout_ns, ks_feed_commit* commit_out);
+/* NULL is fine. */
+KS_API void ks_feed_close(ks_feed* feed);
 
 /* ---- Looking after a store --------------------------------------------------------------------------- */
 

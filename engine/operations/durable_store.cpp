@@ -11,6 +11,13 @@
 
 namespace keystile::engine {
 
+bool is_reachable(const SegmentPlace& place) noexcept {
+    struct stat found{};
+    return place.boot_id[0] == self().boot_id[0] && place.boot_id[1] == self().boot_id[1] &&
+           ::stat(place.path.c_str(), &found) == 0 && found.st_dev == place.device &&
+           found.st_ino == place.inode;
+}
+
 namespace {
 
 constexpr std::uint64_t kRecoveryWaitNs = 60'000'000'000;  // for somebody else's
@@ -47,14 +54,6 @@ Status remove_history(const Directory& directory) {
     for (const std::string& name : listing.half_made) remove(name);
     for (const char* name : {"mark", "lock"}) remove(name);
     return s == Status::kOk ? directory.sync() : s;
-}
-
-// The file that the directory names, if it is of this boot and still that file.
-bool is_reachable(const SegmentPlace& place) noexcept {
-    struct stat found{};
-    return place.boot_id[0] == self().boot_id[0] && place.boot_id[1] == self().boot_id[1] &&
-           ::stat(place.path.c_str(), &found) == 0 && found.st_dev == place.device &&
-           found.st_ino == place.inode;
 }
 
 Status lock(Directory& directory, LockKind kind, std::uint64_t wait_ns) noexcept {

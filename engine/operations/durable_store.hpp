@@ -24,6 +24,9 @@ Status open_durable_store(const std::string& path, const std::string& segment_fo
                           const SegmentOptions& options, const std::string& label, Store* store_out,
                           Recovery* recovery_out);
 
+// Is the file that a directory names of this boot, and still that file?
+bool is_reachable(const SegmentPlace& place) noexcept;
+
 // Everything of it. kInUse while it is open anywhere.
 Status destroy_durable_store(const std::string& path);
 
