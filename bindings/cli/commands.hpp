@@ -13,6 +13,7 @@ void add_store_commands(CLI::App& app, const Globals& globals);  // create, dest
 void add_check_command(CLI::App& app, const Globals& globals);
 void add_compact_command(CLI::App& app, const Globals& globals);
 void add_verify_command(CLI::App& app, const Globals& globals);
+void add_log_command(CLI::App& app, const Globals& globals);
 void add_stat_command(CLI::App& app, const Globals& globals);
 void add_get_command(CLI::App& app, const Globals& globals);
 void add_list_command(CLI::App& app, const Globals& globals);

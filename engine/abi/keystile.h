@@ -599,8 +599,8 @@ typedef struct ks_feed_commit {
  *         opening its segment. */
 KS_API ks_status ks_feed_open(const char* url, uint64_t from_lsn, ks_feed** feed_out, uint64_t* oldest_out);
 
-/* The next commit, waiting for it up to `timeout_ns` (0 = just look; KS_FOREVER). It looks each millisecond, and sooner
- * when somebody waits for the same commit's durability. *commit_out is required.
+/* The next commit, waiting for it up to `timeout_ns` (0 = just look; KS_FOREVER). It sleeps some milliseconds between
+ * two looks, less when somebody waits for the same commit's durability. *commit_out is required.
  * KS_OK · KS_TIMEOUT: that is all for now · KS_LAGGED: a checkpoint removed what was still to be read; commit_out->lsn
  * is the oldest lsn there is: read the keys' values anew, go on with a new feed from there · KS_BUSY, ask again.
  * Faults: KS_E_DESTROYED (the directory was removed or moved, or another store is in it) · KS_E_JOURNAL_CORRUPT (the

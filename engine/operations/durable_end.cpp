@@ -6,8 +6,8 @@ namespace keystile::engine {
 
 namespace {
 
-constexpr std::uint64_t kPollNs = 1'000'000;    // of a segment, as a read-only watcher
-constexpr std::uint64_t kLookNs = 100'000'000;  // then the directory is looked at, too
+// Of a segment: soon, and then less and less often, until the directory is looked at, too.
+constexpr std::uint64_t kPollNs = 1'000'000, kPollNsMax = 8'000'000, kLookNs = 100'000'000;
 constexpr std::uint64_t kFilesNs = 20'000'000;  // where there are only files to look at
 
 bool is_possible(const JournalPoint& durable) noexcept {
@@ -87,8 +87,6 @@ Status DurableEnd::look(const Directory& directory, JournalPoint* end_out) {
     if (segment_ != nullptr) {
         s = read_segment(end_out);
     } else if (directory.is_locked_by_other()) {
-        abandoned_.reset();
-        damage_ = {};
         Mark mark;
         s = read_mark(directory, &mark);
         if (s == Status::kOk && (!place || mark.store_id == place->store_id)) *end_out = mark.durable;
@@ -107,15 +105,16 @@ void DurableEnd::wait(std::uint64_t timeout_ns) const noexcept {
         shm::Atomic32 nobody{0};  // what wakes us: nothing but the time
         return futex_wait(nobody, 0, std::min(timeout_ns, kFilesNs));
     }
-    // A read-only mapping cannot set the waiters' bit: it hears of what others wait for, and looks at this pace.
+    // A read-only mapping cannot set the waiters' bit: it hears of what others wait for, and looks by itself.
     shm::Atomic32& turn = segment_->header().durable_turn;
     const Deadline deadline(std::min(timeout_ns, kLookNs));
-    for (;;) {  // bounded by the deadline
+    for (std::uint64_t pause_ns = kPollNs;;
+         pause_ns = std::min(2 * pause_ns, kPollNsMax)) {  // by the deadline
         const std::uint32_t seen = peek(turn);
         if (load_durable(*segment_) != last_) return;
         const std::uint64_t left_ns = deadline.left_ns();
         if (left_ns == 0) return;
-        futex_wait(turn, seen, std::min(left_ns, kPollNs));
+        futex_wait(turn, seen, std::min(left_ns, pause_ns));
     }
 }
 
