@@ -1,6 +1,6 @@
 # fish completion of keystile: commands, options, stores of this host, keys of the store in use.
 
-set -l commands create destroy get put del multi snapshot export import claim renew release reclaim watch ls stat check compact verify swarm
+set -l commands create destroy get put del multi snapshot export import claim renew release reclaim watch ls stat check compact verify log swarm
 set -l keyed get put del claim renew release reclaim watch ls snapshot export
 
 function __keystile_stores
@@ -49,6 +49,7 @@ complete -c keystile -n $none -a stat -d 'Show the store, its counters and who i
 complete -c keystile -n $none -a check -d 'Read the whole store and judge it'
 complete -c keystile -n $none -a compact -d 'Write a checkpoint of a durable store and drop the journal before it'
 complete -c keystile -n $none -a verify -d 'Read every file of a durable store and judge it'
+complete -c keystile -n $none -a log -d 'Print the history of a durable store'
 complete -c keystile -n $none -a swarm -d 'A demonstration with many workers'
 
 complete -c keystile -n "__fish_seen_subcommand_from $keyed" -a '(__keystile_keys)'
@@ -81,10 +82,17 @@ complete -c keystile -n "$in claim" -l grace -x -a $durations -d 'From SIGTERM t
 complete -c keystile -n "$in reclaim" -l epoch -x -d "The claim's epoch"
 complete -c keystile -n "$in reclaim" -l live -d 'Also from a living owner'
 complete -c keystile -n "$in watch" -l once -d 'End after the first change'
+complete -c keystile -n "$in watch" -l prefix -x -d 'Every key that starts with it, of a durable store'
 complete -c keystile -n "$in watch" -s n -l count -x -d 'End after this many changes'
 complete -c keystile -n "$in watch" -l timeout -x -a "$durations forever" -d 'End after this time'
 complete -c keystile -n "$in watch" -l value -d 'Print the value, too'
 complete -c keystile -n "$in ls" -s a -l all -d 'Also keys without a value'
 complete -c keystile -n "$in ls" -s k -l keys -d 'Only the keys'
 complete -c keystile -n "$in swarm" -a "(keystile swarm --help 2>/dev/null | string match -ra -- '--[a-z][a-z-]*')"
-complete -c keystile -n "$in verify" -x -a '(__fish_complete_directories)'
+complete -c keystile -n "$in log" -l key -x -d 'Only commits of this key'
+complete -c keystile -n "$in log" -l prefix -x -d 'Only keys that start with it'
+complete -c keystile -n "$in log" -l from -x -d 'From this lsn on'
+complete -c keystile -n "$in log" -s f -l follow -d 'Go on with what is committed from now on'
+complete -c keystile -n "$in log" -s n -l count -x -d 'End after this many commits'
+complete -c keystile -n "$in log" -l value -d 'Print the values, too'
+complete -c keystile -n "$in verify log" -x -a '(__fish_complete_directories)'
