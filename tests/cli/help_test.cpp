@@ -12,9 +12,9 @@ namespace {
 
 using CliHelp = CliTest;
 
-constexpr const char* kCommands[] = {"create",   "destroy", "get",    "put",     "del",   "claim", "renew",
-                                     "release",  "reclaim", "watch",  "ls",      "stat",  "check", "multi",
-                                     "snapshot", "export",  "import", "compact", "verify"};
+constexpr const char* kCommands[] = {"create",   "destroy", "get",    "put",     "del",    "claim", "renew",
+                                     "release",  "reclaim", "watch",  "ls",      "stat",   "check", "multi",
+                                     "snapshot", "export",  "import", "compact", "verify", "log"};
 constexpr const char* kCompletions[] = {"completions/keystile.bash", "completions/_keystile",
                                         "completions/keystile.fish"};
 
