@@ -569,7 +569,7 @@ KS_API ks_status ks_watch_k(ks_session* session, ks_key key, ks_stamp seen, uint
  * shows what the next opener will find (of a segment that is still in memory: what is on disk of it). Where the segment
  * of a store in use cannot be seen (another mount namespace), commits appear only when a journal file is full or a
  * process closes the store.
- * A ks_feed is memory of this process; one thread at a time; not for a forked child (KS_E_FORKED), which may close it. */
+ * A ks_feed is memory of this process; one thread at a time; a forked child may only close it (KS_E_FORKED). */
 typedef struct ks_feed ks_feed;
 
 typedef struct ks_feed_entry {

@@ -88,11 +88,14 @@ TEST_F(CliLog, OfWhatCheckpointsReplacedSaysWhereItBegins) {
     const std::string large(1'500'000, 'v');
     put("a", large);  // fills the first file
     put("a", large);
-    for (int i = 0; i < 2; ++i) ok({"compact", "--store", url_});
+    ok({"compact", "--store", url_});
+    put("b", "x");
+    ok({"compact", "--store", url_});
     EXPECT_FALSE(std::filesystem::exists(folder_ / "journal-000001"));
     expect_fails({"log", url_, "--from", "1"}, 17, "lagged");
     EXPECT_EQ(run({"log", url_, "--from", "1", "--json"}).json()["oldest_lsn"], 2);
-    EXPECT_EQ(log({}), "keystile put    put     a  version=2\n");
+    EXPECT_EQ(log({}), "keystile put    put     a  version=2\n"
+                       "keystile put    put     b  version=3\n");
 }
 
 TEST_F(CliLog, WatchesEveryKeyOfAPrefix) {
