@@ -64,15 +64,18 @@ Status Feed::find_first_file(Position from) {
     if (listing.journals.empty()) return own_fault(Status::kNoStore);
     if (from == kFromOldest) listing.journals.resize(1);
     from_ = from == kFromNow ? 1 : from;
+    Status s = Status::kOk;
     for (auto it = listing.journals.rbegin(); it != listing.journals.rend(); ++it) {
         JournalFile journal;
-        const Status s = open_file(*it, &journal);
+        s = open_file(*it, &journal);
+        if (s == Status::kJournalCorrupt && from != kFromNow) continue;  // who begins before it comes to it
         if (s != Status::kOk) return s == Status::kNoStore ? own_fault(Status::kBusy) : s;
         oldest_ = journal.head().start;
         const bool is_first_of_all = journal.head().end_before == 0;
         if (from == kFromOldest || oldest_ <= from || is_first_of_all) return enter(std::move(journal));
+        s = own_fault(Status::kLagged);
     }
-    return own_fault(Status::kLagged);
+    return s;
 }
 
 Status Feed::skip_to_end() {
@@ -133,6 +136,9 @@ Status Feed::look() {
         if (s == Status::kOk && has_next)
             return at_ >= bound_ ? enter(std::move(next_)) : window_.open(journal_.file());
         if (s == Status::kOk && !is_named()) return gone();
+        // What is sound before a damaged head is shown before that is told.
+        if (s == Status::kJournalCorrupt && look_at_end(&is_known) == Status::kOk && at_ < bound_)
+            return window_.open(journal_.file());
         if (s == Status::kOk) s = look_at_end(&is_known);
         if (s != Status::kOk) return s;
         if (is_known) return window_.open(journal_.file());

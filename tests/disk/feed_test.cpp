@@ -57,8 +57,12 @@ TEST(Feed, OfAbandonedFilesIsWhatRecoveryReads) {
     EXPECT_EQ(shown.positions.size(), 9u);
 }
 
-// One bit of every byte that means something: a prefix of what recovery reads (all of it, of the files before the
-// damage), and then the same words about the same place.
+// What is shown when the head of that file is of another version: of the file before it nobody knows the end.
+std::vector<Position> before(const std::vector<Position>& all, std::uint32_t file) {
+    return {all.begin(), all.begin() + (file == 3 ? 3 : 0)};
+}
+
+// One bit of every byte that means something: what recovery reads, and then the same words about the same place.
 TEST(Feed, TellsEveryFlippedBit) {
     const Stored t;
     const std::vector<Position> all = scan(t.path()).positions();
@@ -80,10 +84,11 @@ TEST(Feed, TellsEveryFlippedBit) {
                 EXPECT_EQ(shown.damage.path, seen.end.damage.path) << where;
                 EXPECT_EQ(shown.damage.damage.offset, seen.end.damage.damage.offset) << where;
                 EXPECT_STREQ(shown.damage.damage.what, seen.end.damage.damage.what) << where;
-                ASSERT_LE(shown.positions.size(), all.size()) << where;
-                EXPECT_TRUE(std::equal(shown.positions.begin(), shown.positions.end(), all.begin())) << where;
-                if (at >= kJournalHeadBytes) {
-                    EXPECT_EQ(shown.positions, seen.positions()) << where;
+                // A head of another version is all that recovery says; the feed shows what is before it.
+                const bool is_damage = seen.status == Status::kJournalCorrupt;
+                EXPECT_EQ(shown.positions, is_damage ? seen.positions() : before(all, file)) << where;
+                if (is_damage) {
+                    EXPECT_EQ(show(t.path(), 1).positions, shown.positions) << where;
                 }
             }
             if (::testing::Test::HasFailure()) return;
