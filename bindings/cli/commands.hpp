@@ -16,6 +16,7 @@ void add_verify_command(CLI::App& app, const Globals& globals);
 void add_recover_command(CLI::App& app, const Globals& globals);
 void add_repair_command(CLI::App& app, const Globals& globals);
 void add_flushd_command(CLI::App& app, const Globals& globals);
+void add_log_command(CLI::App& app, const Globals& globals);
 void add_stat_command(CLI::App& app, const Globals& globals);
 void add_get_command(CLI::App& app, const Globals& globals);
 void add_list_command(CLI::App& app, const Globals& globals);

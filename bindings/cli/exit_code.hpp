@@ -12,11 +12,13 @@ enum class ExitCode : int {
     ok = 0,
     conflict = 10,  // the version moved: read again, recompute, commit again. `create --exclusive`: it exists
     fenced = 11,    // the epoch moved: the claim, or the read, is from before someone else's ownership
-    held = 12,      // someone's live claim. `destroy`, `repair`: live processes are attached, or the segment is left
+    held =
+        12,  // someone's live claim. `destroy`, `repair`: live processes are attached, or the segment is left
     not_found = 13,  // the key has no value
     timeout = 14,    // the time given ran out
     busy = 15,       // all tries were lost to others
     aborted = 16,    // CMD of `put --update` failed; nothing was committed
+    lagged = 17,     // the history that was asked for is gone: checkpoints replaced it
     usage = 64,      // the command line is wrong
     unusable = 65,   // the store is corrupt, of another layout, destroyed; `check` found problems
     no_store = 66,   // there is no such store
@@ -42,6 +44,8 @@ constexpr std::string_view name_of(ExitCode code) {
             return "busy";
         case ExitCode::aborted:
             return "aborted";
+        case ExitCode::lagged:
+            return "lagged";
         case ExitCode::usage:
             return "usage";
         case ExitCode::unusable:

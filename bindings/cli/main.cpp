@@ -24,7 +24,7 @@ constexpr const char* kFooter = R"(A first tour:
   keystile destroy
 
 Exit codes: 0 ok, 10 conflict, 11 fenced, 12 held, 13 not found, 14 timeout, 15 busy,
-            16 CMD failed, 64 usage, 65 store unusable, 66 no such store, 70 fault.
+            16 CMD failed, 17 lagged, 64 usage, 65 store unusable, 66 no such store, 70 fault.
 
 `keystile COMMAND --help` says more, with examples; `man keystile` all of it.)";
 
@@ -121,6 +121,7 @@ int run(const CommandLine& line) {
     add_recover_command(app, globals);
     add_repair_command(app, globals);
     add_flushd_command(app, globals);
+    add_log_command(app, globals);
     add_swarm_command(app, exit_code);
     for (CLI::App* const command : app.get_subcommands({})) command->group("Commands");
 

@@ -7,8 +7,8 @@
 // Answers are values. Conflict, Fenced, Held, not found and timeout never throw: each call returns a Result
 // to switch over (`result.outcome()`) or to test (`if (result)`). Faults (a bad argument, a full store, a
 // corrupt one) are values too, Outcome::fault; `result.throw_if_fault()` turns them into the exception
-// keystile::Error. Only Store::open, Store::session and Session::transaction throw Error by themselves, and each
-// has a `try_` twin that returns a Result. Everything may throw std::bad_alloc, and what a caller's own function
+// keystile::Error. Only Store::open, Store::session, Session::transaction and Feed::open throw Error by themselves, and
+// each has a `try_` twin that returns a Result. Everything may throw std::bad_alloc, and what a caller's own function
 // throws passes through.
 //
 // Threads: a Store may be used by all threads. A Session, and the Claims and Transactions it made, are for one
@@ -27,6 +27,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "keystile_feed.hpp"
 #include "keystile_session.hpp"
 #include "keystile_values.hpp"
 

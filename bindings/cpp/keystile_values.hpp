@@ -37,6 +37,7 @@ enum class Outcome : int {
     held = KS_HELD,      // someone's live claim: wait, or ask again later
     not_found = KS_NOT_FOUND,  // never written, or deleted
     timeout = KS_TIMEOUT,      // the time given ran out
+    lagged = KS_LAGGED,        // a feed: checkpoints replaced what was to be read
     too_small = KS_TOO_SMALL,  // the caller's buffer is smaller than the value
     busy = KS_BUSY,            // a bounded number of tries was lost to others
     fault = -1,

@@ -117,6 +117,7 @@ ks_status explain_handle(const void* handle, std::uint64_t magic, std::uint64_t 
     const char* what = kind == kStoreMagic      ? "store"
                        : kind == kSessionMagic  ? "session"
                        : kind == kSnapshotMagic ? "snapshot"
+                       : kind == kFeedMagic     ? "feed"
                                                 : "transaction";
     if (handle == nullptr) return fault(KS_E_ARGUMENT, "the %s is NULL", what);
     if (magic >= kind && magic < live(kind)) {

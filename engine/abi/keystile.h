@@ -102,7 +102,7 @@ typedef enum ks_status {
     KS_HELD = 3,      /* someone's live claim: wait, or ask again later */
     KS_NOT_FOUND = 4, /* never written, or deleted; the stamp that creates it is returned all the same */
     KS_TIMEOUT = 5,   /* the time given ran out */
-    KS_LAGGED = 6,    /* reserved: the feed reader was too slow */
+    KS_LAGGED = 6,    /* a feed: checkpoints replaced the commits that were to be read */
     KS_TOO_SMALL = 7, /* the buffer is smaller than the value; size_out says how much is needed */
     KS_BUSY = 8,      /* a bounded number of tries was lost to others: ask again */
 
@@ -133,7 +133,8 @@ typedef enum ks_status {
     KS_E_JOURNAL = -110,      /* the journal cannot be written; ks_last_errno() */
     KS_E_DIRECTORY_IN_USE = -111,    /* live processes have the directory's store in another segment */
     KS_E_NETWORK_FILE_SYSTEM = -112, /* the directory lies on a file system that other hosts may share */
-    KS_E_SEGMENT_LEFT = -113, /* repair: the store's segment outlived its processes, and holds more than the files */
+    KS_E_SEGMENT_LEFT =
+        -113, /* repair: the store's segment outlived its processes, and holds more than the files */
 
     /* incompatible or corrupt: stop */
     KS_E_CORRUPT = -200,     /* bytes in the segment cannot be true; run `keystile check` */
@@ -218,17 +219,19 @@ typedef struct ks_grant {
 
 /* What a recovery finds in the files, or found. */
 typedef struct ks_recovery {
-    size_t struct_size;      /* in, where it is not part of another */
-    uint32_t is_needed;      /* 1: there is no segment of this boot, so whoever opens the store next recovers it */
-    ks_status status;        /* KS_OK · KS_E_JOURNAL_CORRUPT: refused, the files need a repair · KS_E_NO_STORE: empty */
-    uint64_t incarnation;    /* that the store becomes */
-    uint64_t checkpoint_lsn; /* of the first commit that may be missing in the checkpoint that is used; 0: none is */
+    size_t struct_size; /* in, where it is not part of another */
+    uint32_t is_needed; /* 1: there is no segment of this boot, so whoever opens the store next recovers it */
+    ks_status
+        status; /* KS_OK · KS_E_JOURNAL_CORRUPT: refused, the files need a repair · KS_E_NO_STORE: empty */
+    uint64_t incarnation; /* that the store becomes */
+    uint64_t
+        checkpoint_lsn; /* of the first commit that may be missing in the checkpoint that is used; 0: none is */
     uint64_t checkpoint_entries;
     uint64_t records, entries; /* commits behind it, and what they wrote */
     uint64_t last_lsn;         /* of the last commit of all; 0: none */
     uint32_t end_file;         /* journal-NNNNNN, where the history ends, */
     uint64_t end_offset;       /* and where in it */
-    const char* cut;           /* what is wrong with the bytes behind that, which do not count; NULL: nothing is */
+    const char* cut; /* what is wrong with the bytes behind that, which do not count; NULL: nothing is */
 } ks_recovery;
 
 typedef struct ks_open_options {
@@ -241,7 +244,8 @@ typedef struct ks_open_options {
     const char* label;  /* shown to those who meet this process; cut to 31 bytes. NULL = program's name */
     uint64_t flush_interval_ns; /* file: stores: how long a relaxed commit may wait for the disk. 0 = 5 ms */
     const char* segment_folder; /* file: stores: where the segment is made. NULL = /dev/shm */
-    ks_recovery* recovery_out;  /* file: stores: filled in if this call recovered the store (or made it), or tried;
+    ks_recovery*
+        recovery_out; /* file: stores: filled in if this call recovered the store (or made it), or tried;
                                    else 0. Or NULL */
 } ks_open_options;
 
@@ -576,6 +580,62 @@ KS_API ks_status ks_watch(ks_session* session, ks_bytes key, ks_stamp seen, uint
 KS_API ks_status ks_watch_k(ks_session* session, ks_key key, ks_stamp seen, uint64_t timeout_ns,
                             ks_stamp* now_out);
 
+/* ---- The feed of a durable store --------------------------------------------------------------------- */
+
+/* Every commit that wrote, once, in the order of their lsn: to follow a store, to copy it, to audit it. A commit of
+ * many keys is one. (Claims, releases and commits that only compared write nothing, so they are in no feed.)
+ *
+ * A feed shows what is on disk; a relaxed commit appears when it is. So no loss of power takes back what was shown;
+ * only `keystile repair` of a damaged store may, and it says what it loses. An lsn is a place in the history, not a
+ * moment: what was shown so far is no snapshot, for commits that only compared are missing (ks_snapshot_prefix).
+ *
+ * It needs no open store and is no participant: it reads files, changes nothing, delays nobody; checkpoints do not
+ * wait for it. The store may be in use, be opened and recovered meanwhile, or nobody may have it open: then a feed
+ * shows what the next opener will find (of a segment that is still in memory: what is on disk of it). Where the segment
+ * of a store in use cannot be seen (another mount namespace), commits appear only when a journal file is full or a
+ * process closes the store.
+ * A ks_feed is memory of this process; one thread at a time; a forked child may only close it (KS_E_FORKED). */
+typedef struct ks_feed ks_feed;
+
+typedef struct ks_feed_entry {
+    ks_bytes key;
+    ks_bytes value;          /* of a deletion empty */
+    ks_stamp stamp;          /* after the commit */
+    uint64_t version_before; /* what it replaced; 0: the key had never been written */
+    uint32_t is_deleted;
+    uint32_t reserved;
+} ks_feed_entry;
+
+typedef struct ks_feed_commit {
+    uint64_t lsn;
+    uint64_t wall_ns;             /* since 1970, by the committer's clock, some ms coarse: for people */
+    char label[KS_LABEL_SIZE];    /* of the participant that committed */
+    const ks_feed_entry* entries; /* these, their keys and values: valid until the next call with this feed */
+    size_t size;
+} ks_feed_commit;
+
+#define KS_FEED_NOW UINT64_MAX /* as from_lsn: from behind what is on disk now */
+
+/* From the first commit at or after `from_lsn` (to go on: the last one's lsn + 1; it may lie in the future); 0: from
+ * the oldest there is. *oldest_out (KS_LAGGED only): the oldest lsn that can be asked for.
+ * KS_OK · KS_LAGGED: checkpoints replaced what was asked for · KS_BUSY: files come and go, ask again.
+ * Faults: KS_E_URL (no file: store) · KS_E_ARGUMENT · KS_E_NO_STORE · KS_E_PERMISSION · KS_E_NETWORK_FILE_SYSTEM ·
+ *         KS_E_LAYOUT · KS_E_JOURNAL_CORRUPT (ks_last_error() says where) · KS_E_MEMORY · KS_E_SYSTEM, and those of
+ *         opening its segment. */
+KS_API ks_status ks_feed_open(const char* url, uint64_t from_lsn, ks_feed** feed_out, uint64_t* oldest_out);
+
+/* The next commit, waiting for it up to `timeout_ns` (0 = just look; KS_FOREVER). It sleeps some milliseconds between
+ * two looks, less when somebody waits for the same commit's durability. *commit_out is required.
+ * KS_OK · KS_TIMEOUT: that is all for now · KS_LAGGED: a checkpoint removed what was still to be read; commit_out->lsn
+ * is the oldest lsn there is: read the keys' values anew, go on with a new feed from there · KS_BUSY, ask again.
+ * Faults: KS_E_DESTROYED (the directory was removed or moved, or another store is in it) · KS_E_JOURNAL_CORRUPT (the
+ *         history up to there was shown; ks_last_error() says file and offset) · KS_E_ARGUMENT · KS_E_HANDLE ·
+ *         KS_E_FORKED · KS_E_LAYOUT · KS_E_CORRUPT (the segment) · KS_E_PERMISSION · KS_E_MEMORY · KS_E_SYSTEM.
+ * None of these loses the place: the next call tries the same again. */
+KS_API ks_status ks_feed_next(ks_feed* feed, uint64_t timeout_ns, ks_feed_commit* commit_out);
+/* NULL is fine. */
+KS_API void ks_feed_close(ks_feed* feed);
+
 /* ---- Looking after a store --------------------------------------------------------------------------- */
 
 typedef struct ks_counters {
@@ -652,8 +712,8 @@ typedef struct ks_verify_report {
     size_t struct_size;                  /* in */
     uint64_t journals, records, entries; /* read and sound */
     uint64_t checkpoints, checkpoint_entries;
-    uint64_t tails;    /* KS_DAMAGE_TAIL: no problem */
-    uint64_t problems; /* the others */
+    uint64_t tails;       /* KS_DAMAGE_TAIL: no problem */
+    uint64_t problems;    /* the others */
     ks_recovery recovery; /* what one would come to now */
 } ks_verify_report;
 

@@ -81,6 +81,14 @@ Status Directory::unlock() noexcept {
     return unlock_byte(lock_.file(), kLockByte) == LockAnswer::kTaken ? Status::kOk : status_of_errno(errno);
 }
 
+bool Directory::is_locked_by_other() const noexcept {
+    return is_byte_locked_by_other(lock_.file(), kLockByte);
+}
+
+bool Directory::is_in_place() const noexcept {
+    return is_at_path(lock_.file(), lock_.path());
+}
+
 Status Directory::write_place(const SegmentPlace& place) const noexcept {
     if (place.path.size() > kPathBytesMax || place.path.find('\n') != std::string::npos)
         return own_fault(Status::kArgument);

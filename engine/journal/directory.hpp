@@ -53,6 +53,9 @@ public:
     // leaves the one that is held.
     Status try_lock(LockKind kind) noexcept;
     Status unlock() noexcept;
+    bool is_locked_by_other() const noexcept;  // in whatever way
+    // False: it was removed or moved since it was opened, or another store's is at its path.
+    bool is_in_place() const noexcept;
     // Of the open file that carries the lock: for close_on_fork().
     const File& lock_file() const noexcept { return lock_.file(); }
 

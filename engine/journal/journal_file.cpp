@@ -54,10 +54,12 @@ const char* problem_after(const JournalHead& before, const JournalHead& head) no
                : nullptr;
 }
 
-const char* problem_of_position(const JournalHead& head, Position last, Position position) noexcept {
+const char* problem_of_position(const JournalHead& head, const JournalHead* next, Position last,
+                                Position position) noexcept {
     if (position <= last) return "a record's position is not above the one before";
-    return position < head.start || position >= head.limit ? "a record's position is none of its file's"
-                                                           : nullptr;
+    if (position < head.start || position >= head.limit) return "a record's position is none of its file's";
+    return next != nullptr && position >= next->start ? "a record's position is one of the next file's"
+                                                      : nullptr;
 }
 
 Status make_journal(const Directory& directory, const JournalHead& head, std::uint64_t bytes) noexcept {

@@ -21,8 +21,10 @@ struct JournalHead {
 
 // What is wrong with a sound head behind that of the file before, nullptr: nothing.
 const char* problem_after(const JournalHead& before, const JournalHead& head) noexcept;
-// What is wrong with a sound record of that position, behind one of position `last` (0: none). nullptr: nothing.
-const char* problem_of_position(const JournalHead& head, Position last, Position position) noexcept;
+// What is wrong with a sound record of that position, behind one of position `last` (0: none), in a file whose next one
+// has the head `next` (nullptr: nothing is known of it). nullptr: nothing.
+const char* problem_of_position(const JournalHead& head, const JournalHead* next, Position last,
+                                Position position) noexcept;
 
 // Make it, filled with zeros to `bytes`; on disk, its name too. kOk also if somebody else's is there already, whatever
 // it says.

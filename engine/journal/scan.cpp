@@ -97,12 +97,8 @@ private:
     // What is wrong with a record that is sound in itself.
     const char* problem_of(Finding found, const RecordReader& reader, std::size_t index) const noexcept {
         if (found != Finding::kOne) return nullptr;
-        const Position position = reader.record().position;
-        if (const char* what = problem_of_position(plan_.files[index], last_, position); what != nullptr)
-            return what;
-        return index + 1 < plan_.files.size() && position >= plan_.files[index + 1].start
-                   ? "a record's position is one of the next file's"
-                   : nullptr;
+        const JournalHead* const next = index + 1 < plan_.files.size() ? &plan_.files[index + 1] : nullptr;
+        return problem_of_position(plan_.files[index], next, last_, reader.record().position);
     }
 
     Status visit_record(RecordReader& reader) noexcept {

@@ -207,7 +207,8 @@ public:
 
 private:
     const char* problem_of(const RecordReader& reader) const noexcept {
-        if (const char* what = problem_of_position(head_, last_, reader.record().position); what != nullptr)
+        if (const char* what = problem_of_position(head_, nullptr, last_, reader.record().position);
+            what != nullptr)
             return what;
         return reader.next_offset() > end_ ? "a record goes on behind the file's end" : nullptr;
     }

@@ -28,6 +28,20 @@ Status segment_name(const Directory& directory, std::string* name_out) {
     return Status::kOk;
 }
 
+}  // namespace
+
+bool is_reachable(const Directory& directory, const SegmentPlace& place) {
+    std::string name;
+    struct stat found{};
+    return place.boot_id[0] == self().boot_id[0] && place.boot_id[1] == self().boot_id[1] &&
+           segment_name(directory, &name) == Status::kOk &&
+           std::string_view(place.path).substr(place.path.rfind('/') + 1) == name &&
+           ::stat(place.path.c_str(), &found) == 0 && found.st_dev == place.device &&
+           found.st_ino == place.inode;
+}
+
+namespace {
+
 // Nothing of a store is there.
 Status is_empty(const Directory& directory, bool* is_empty_out) noexcept {
     DirectoryListing listing;
@@ -49,16 +63,6 @@ Status remove_history(const Directory& directory) {
     for (const std::string& name : listing.half_made) remove(name);
     for (const char* name : {"mark", "lock"}) remove(name);
     return s == Status::kOk ? directory.sync() : s;
-}
-
-// The file that the directory names, if it is of this boot, still that file, and has this directory's name: a copy of a
-// directory names the segment of what it was copied from.
-bool is_reachable(const SegmentPlace& place, const std::string& name) noexcept {
-    struct stat found{};
-    return place.boot_id[0] == self().boot_id[0] && place.boot_id[1] == self().boot_id[1] &&
-           std::string_view(place.path).substr(place.path.rfind('/') + 1) == name &&
-           ::stat(place.path.c_str(), &found) == 0 && found.st_dev == place.device &&
-           found.st_ino == place.inode;
 }
 
 Status lock(Directory& directory, LockKind kind, std::uint64_t wait_ns) noexcept {
@@ -205,10 +209,8 @@ Status open_durable_store(const std::string& path, const std::string& segment_fo
 }
 
 Status find_segment(const Directory& directory, std::optional<SegmentPlace>* place_out) {
-    std::string file;
-    Status s = segment_name(directory, &file);
-    if (s == Status::kOk) s = directory.read_place(place_out);
-    if (s == Status::kOk && *place_out && !is_reachable(**place_out, file)) place_out->reset();
+    const Status s = directory.read_place(place_out);
+    if (s == Status::kOk && *place_out && !is_reachable(directory, **place_out)) place_out->reset();
     return s;
 }
 

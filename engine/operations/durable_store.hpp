@@ -24,6 +24,10 @@ Status open_durable_store(const std::string& path, const std::string& segment_fo
                           const SegmentOptions& options, const std::string& label, Store* store_out,
                           Recovery* recovery_out);
 
+// Is the segment that the directory names of this boot, still that file, and with this directory's name? A copy of a
+// directory names the segment of what it was copied from.
+bool is_reachable(const Directory& directory, const SegmentPlace& place);
+
 // Everything of it. kInUse while it is open anywhere.
 Status destroy_durable_store(const std::string& path);
 

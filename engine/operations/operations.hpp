@@ -6,6 +6,7 @@
 #include "operations/claims.hpp"            // IWYU pragma: export
 #include "operations/commit.hpp"            // IWYU pragma: export
 #include "operations/durable_store.hpp"     // IWYU pragma: export
+#include "operations/feed.hpp"              // IWYU pragma: export
 #include "operations/flusher.hpp"           // IWYU pragma: export
 #include "operations/multi.hpp"             // IWYU pragma: export
 #include "operations/read.hpp"              // IWYU pragma: export

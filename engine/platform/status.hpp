@@ -13,6 +13,7 @@ enum class Status : std::int32_t {
     kHeld = 3,
     kNotFound = 4,
     kTimeout = 5,
+    kLagged = 6,
     kTooSmall = 7,
     kBusy = 8,
     kArgument = -1,

@@ -11,8 +11,8 @@ namespace {
 using namespace engine;
 
 // Two files, a checkpoint between them, and two commits behind the mark.
-struct Stored : Folder {
-    Stored() : history(path()) {
+struct WrittenHistory : Folder {
+    WrittenHistory() : history(path()) {
         EXPECT_EQ(history.next_file(), Status::kOk);
         EXPECT_EQ(history.add_small(3), Status::kOk);
         EXPECT_EQ(history.next_file(), Status::kOk);
@@ -45,7 +45,7 @@ void change(const std::string& path, std::uint64_t offset, int bit) {
 }
 
 TEST(Verify, OfASoundStoreCountsEverythingAndChangesNothing) {
-    const Stored t;
+    const WrittenHistory t;
     const auto names = t.names();
     const Verification found = t.verify();
     EXPECT_TRUE(found.is_sound());
@@ -70,7 +70,7 @@ TEST(Verify, OfNothingIsNoStore) {
 // Each bit of a head, one bit of every other byte that means something: told with file and offset, and with what it
 // costs, which is what recovery says.
 TEST(Verify, TellsEveryFlippedBit) {
-    const Stored t;
+    const WrittenHistory t;
     struct Part {
         std::string path;
         std::uint64_t head, end;
@@ -119,7 +119,7 @@ TEST(Verify, TellsEveryFlippedBit) {
 }
 
 TEST(Verify, TellsEveryTruncation) {
-    const Stored t;
+    const WrittenHistory t;
     const std::string checkpoint = t.of(checkpoint_name(t.start.position));
     for (const std::string& path : {t.journal(1), t.journal(2), checkpoint}) {
         const std::string sound = read_all(path);
@@ -143,7 +143,7 @@ TEST(Verify, TellsEveryTruncation) {
 TEST(Verify, TellsMissingAndDuplicatedFiles) {
     for (const bool is_missing : {true, false}) {
         for (const std::uint32_t file : {1u, 2u}) {
-            const Stored t;
+            const WrittenHistory t;
             if (is_missing) {
                 std::filesystem::remove(t.journal(file));
             } else {
@@ -162,7 +162,7 @@ TEST(Verify, TellsMissingAndDuplicatedFiles) {
 
 // Behind damage, what is sound is found again: a second damage of the same file is told too.
 TEST(Verify, GoesOnBehindDamage) {
-    const Stored t;
+    const WrittenHistory t;
     change(t.journal(1), kJournalHeadBytes + 40, 0);
     const Verification found = t.verify();
     ASSERT_EQ(found.problems.size(), 1u);

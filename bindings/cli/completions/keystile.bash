@@ -20,7 +20,7 @@ _keystile() {
         cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words=("${COMP_WORDS[@]}") cword=$COMP_CWORD
     fi
 
-    local commands='create destroy get put del multi snapshot export import claim renew release reclaim watch ls stat check compact verify recover repair flushd swarm'
+    local commands='create destroy get put del multi snapshot export import claim renew release reclaim watch ls stat check compact verify recover repair flushd log swarm'
     local globals='--store --json --quiet --key-base64 --help'
     local command='' store='' arguments=0 word i
     for ((i = 1; i < cword; i++)); do
@@ -29,7 +29,7 @@ _keystile() {
             --store) store=${words[++i]} ;;
             --store=*) store=${word#--store=} ;;
             --value | --file | --update | --claim | --version | --epoch | --lease | --wait | --grace | --timeout | \
-                --interval | --tries | --count | -n | --expected-keys | --max-bytes | --group) ((i++)) ;;
+                --interval | --tries | --count | -n | --expected-keys | --max-bytes | --group | --key | --prefix | --from) ((i++)) ;;
             --) # the command that `claim KEY --` runs
                 if [[ $command == claim ]]; then
                     if declare -F _command_offset >/dev/null; then
@@ -53,7 +53,8 @@ _keystile() {
         --lease | --wait | --timeout | --grace) choices='500ms 1s 10s 30s 1m 5m 1h' ;;&
         --wait | --timeout) choices+=' forever' ;;
         --lease | --grace) ;;
-        --value | --update | --claim | --version | --epoch | --tries | --count | -n | --expected-keys | --max-bytes)
+        --value | --update | --claim | --version | --epoch | --tries | --count | -n | --expected-keys | --max-bytes | \
+            --key | --prefix | --from)
             return ;;
         *)
             case $command in
@@ -69,11 +70,12 @@ _keystile() {
                 renew) choices='--claim --lease' ;;
                 release) choices='--claim' ;;
                 reclaim) choices='--epoch --live' ;;
-                watch) choices='--version --epoch --once --count --timeout --value' ;;
+                watch) choices='--prefix --version --epoch --once --count --timeout --value' ;;
                 ls) choices='--all --keys' ;;
                 recover) choices='--dry-run' ;;
                 repair) choices='--yes --drop-segment' ;;
                 flushd) choices='--interval --no-checkpoints' ;;
+                log) choices='--key --prefix --from --follow --count --value' ;;
                 swarm) choices=$(keystile swarm --help 2>/dev/null | grep -o -- '--[a-z][a-z-]*' | sort -u) ;;
             esac
             choices+=" $globals"
@@ -84,7 +86,7 @@ _keystile() {
                         declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$cur"
                         return
                     fi ;;
-                verify | recover | repair | flushd)
+                verify | recover | repair | flushd | log)
                     if [[ $cur != -* ]] && ((arguments == 0)); then
                         mapfile -t COMPREPLY < <(compgen -d -- "$cur")
                         return

@@ -1,6 +1,6 @@
 # fish completion of keystile: commands, options, stores of this host, keys of the store in use.
 
-set -l commands create destroy get put del multi snapshot export import claim renew release reclaim watch ls stat check compact verify recover repair flushd swarm
+set -l commands create destroy get put del multi snapshot export import claim renew release reclaim watch ls stat check compact verify recover repair flushd log swarm
 set -l keyed get put del claim renew release reclaim watch ls snapshot export
 
 function __keystile_stores
@@ -52,6 +52,7 @@ complete -c keystile -n $none -a verify -d 'Read every file of a durable store a
 complete -c keystile -n $none -a recover -d 'Make a durable store ready, and say what was found on disk'
 complete -c keystile -n $none -a repair -d 'Cut a damaged durable store behind its last sound commit'
 complete -c keystile -n $none -a flushd -d 'Bring to disk what all processes of a durable store commit'
+complete -c keystile -n $none -a log -d 'Print the history of a durable store'
 complete -c keystile -n $none -a swarm -d 'A demonstration with many workers'
 
 complete -c keystile -n "__fish_seen_subcommand_from $keyed" -a '(__keystile_keys)'
@@ -84,15 +85,22 @@ complete -c keystile -n "$in claim" -l grace -x -a $durations -d 'From SIGTERM t
 complete -c keystile -n "$in reclaim" -l epoch -x -d "The claim's epoch"
 complete -c keystile -n "$in reclaim" -l live -d 'Also from a living owner'
 complete -c keystile -n "$in watch" -l once -d 'End after the first change'
+complete -c keystile -n "$in watch" -l prefix -x -d 'Every key that starts with it, of a durable store'
 complete -c keystile -n "$in watch" -s n -l count -x -d 'End after this many changes'
 complete -c keystile -n "$in watch" -l timeout -x -a "$durations forever" -d 'End after this time'
 complete -c keystile -n "$in watch" -l value -d 'Print the value, too'
 complete -c keystile -n "$in ls" -s a -l all -d 'Also keys without a value'
 complete -c keystile -n "$in ls" -s k -l keys -d 'Only the keys'
 complete -c keystile -n "$in swarm" -a "(keystile swarm --help 2>/dev/null | string match -ra -- '--[a-z][a-z-]*')"
-complete -c keystile -n "$in verify recover repair flushd" -x -a '(__fish_complete_directories)'
+complete -c keystile -n "$in verify recover repair flushd log" -x -a '(__fish_complete_directories)'
 complete -c keystile -n "$in recover" -l dry-run -d 'Change nothing, only say what would be found'
 complete -c keystile -n "$in repair" -l yes -d 'Do it; without it only what would be lost is told'
 complete -c keystile -n "$in repair" -l drop-segment -d 'Give up the segment and the commits that only it has'
 complete -c keystile -n "$in flushd" -l interval -x -a '1ms 5ms 20ms 100ms' -d 'How long a commit may wait for the disk'
 complete -c keystile -n "$in flushd" -l no-checkpoints -d 'Leave them to others'
+complete -c keystile -n "$in log" -l key -x -d 'Only commits of this key'
+complete -c keystile -n "$in log" -l prefix -x -d 'Only keys that start with it'
+complete -c keystile -n "$in log" -l from -x -d 'From this lsn on'
+complete -c keystile -n "$in log" -s f -l follow -d 'Go on with what is committed from now on'
+complete -c keystile -n "$in log" -s n -l count -x -d 'End after this many commits'
+complete -c keystile -n "$in log" -l value -d 'Print the values, too'

@@ -39,7 +39,7 @@ Crash recover(const std::string& url, MemoryFolder& memory, Scoreboard& board) {
         crash.again += was_finished && !is_there ? 1 : 0;
         gone += was_acknowledged && !is_there ? 1 : 0;
         // The history up to one commit, and of what came later nothing.
-        torn += was_finished && is_there != (receipt.lsn.get() <= files.last_lsn) ? 1 : 0;
+        torn += was_finished && is_there != (receipt.lsn.get() <= files.recovery.last_lsn) ? 1 : 0;
         receipt.acknowledged.set(is_there ? 1 : 0);  // who recovers brings to disk what he found
         receipt.lsn.set(0);
     }
@@ -50,7 +50,7 @@ Crash recover(const std::string& url, MemoryFolder& memory, Scoreboard& board) {
     if (torn != 0) {
         crash.complaints.push_back(fmt::format(
             "what came back is no prefix of the history: {} chunks are on the wrong side of commit {}", torn,
-            files.last_lsn));
+            files.recovery.last_lsn));
     }
     board.restart(crash.recovered);
     return crash;
