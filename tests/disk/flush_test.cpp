@@ -247,7 +247,7 @@ TEST_F(FlushTest, ACheckpointNamesAFileThatIsThereAlthoughAnotherOfItsPositionBe
     ASSERT_EQ(make_checkpoint(one.store), Status::kOk);
     ASSERT_EQ(one.put("k", "2"), Status::kOk);
     fail(file);
-    // A slow maker begins here, in `file`.
+    // A slow maker who could not make the next file begins here, in `file`.
     const JournalPoint pending = one.durable();
     CheckpointWriter slow;
     const CheckpointHead head{one.store.segment.header().store_id,
@@ -259,7 +259,7 @@ TEST_F(FlushTest, ACheckpointNamesAFileThatIsThereAlthoughAnotherOfItsPositionBe
     ASSERT_EQ(Directory::open(folder_.path(), {}, &directory), Status::kOk);
     ASSERT_EQ(slow.begin(directory, head), Status::kOk);
     fail(file + 1);
-    // A fast one at the same position, in the next file; a second one, and what is before goes.
+    // A fast one at the same position, in a later file; a second one, and what is before goes.
     ASSERT_EQ(make_checkpoint(two.store), Status::kOk);
     ASSERT_EQ(one.durable().file, file + 2);
     ASSERT_EQ(one.put("k", "3"), Status::kOk);
@@ -267,7 +267,7 @@ TEST_F(FlushTest, ACheckpointNamesAFileThatIsThereAlthoughAnotherOfItsPositionBe
     EXPECT_EQ(slow.finish(one.durable()), Status::kExists);
     DirectoryListing listing;
     ASSERT_EQ(directory.list(&listing), Status::kOk);
-    EXPECT_EQ(listing.journals.front(), file + 1);
+    EXPECT_EQ(listing.journals.front(), file + 2);
     for (const Position start : listing.checkpoints) {
         CheckpointReader reader;
         ASSERT_EQ(reader.open(directory, start), Status::kOk);
