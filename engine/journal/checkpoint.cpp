@@ -61,7 +61,9 @@ Status CheckpointWriter::entry(const EntryHead& head, const void* key) noexcept 
     return put(head, key);
 }
 
-Status CheckpointWriter::finish(const JournalPoint& durable) noexcept {
+Status CheckpointWriter::finish(const JournalPoint& durable) {
+    if (durable.position < head_.start.position || durable.file < head_.start.file)
+        return own_fault(Status::kCorrupt);
     const std::uint64_t words[] = {durable.position, durable.file, durable.offset};
     Status s = put({.value_size = sizeof words, .version = entries_}, nullptr);
     if (s == Status::kOk) s = out_->put(words, sizeof words);
@@ -69,8 +71,40 @@ Status CheckpointWriter::finish(const JournalPoint& durable) noexcept {
     if (s == Status::kOk) s = out_->drain();
     if (s == Status::kOk) s = disk_sync(file_);
     if (s != Status::kOk) return s;
+    return name_it(durable.file);
+}
+
+// The first of a name stays, but not one with which no recovery can begin.
+Status CheckpointWriter::name_it(std::uint32_t last_file) {
+    const std::string name = checkpoint_name(head_.start.position);
+    CheckpointReader there;
+    Status s = there.open(*directory_, head_.start.position);
+    if (s == Status::kOk) s = there.check();
+    const bool is_damaged = s == Status::kJournalCorrupt;
+    const bool is_unusable =
+        is_damaged || (s == Status::kOk && !are_files_sound(*directory_, there.head().start.file, last_file));
+    if (s != Status::kOk && s != Status::kNoStore && !is_damaged) return s;
+    if (is_unusable && is_at_path(there.file().file(), there.file().path())) {
+        // Between that look and this somebody else may have replaced it: then by one as sound as this.
+        s = disk_rename(file_.path(), directory_->path_of(name));
+        is_finished_ = s == Status::kOk;
+        return s == Status::kNoStore ? own_fault(Status::kExists) : s;
+    }
     is_finished_ = true;
-    return directory_->link_hidden(file_, checkpoint_name(head_.start.position));
+    return directory_->link_hidden(file_, name);
+}
+
+bool are_files_sound(const Directory& directory, std::uint32_t first, std::uint32_t last) {
+    JournalHead before;
+    for (std::uint32_t file = first; file <= last; ++file) {
+        JournalFile journal;
+        Damage damage;
+        if (JournalFile::open(directory, file, Access::kReadOnly, &journal, &damage) != Status::kOk)
+            return false;
+        if (file != first && problem_after(before, journal.head()) != nullptr) return false;
+        before = journal.head();
+    }
+    return true;
 }
 
 namespace {
@@ -90,7 +124,7 @@ Status find_kept(const Directory& directory, const std::vector<Position>& checkp
         if (s == Status::kOk) {
             ++kept_out->count;
             kept_out->oldest = reader.head();
-        } else if (s != Status::kJournalCorrupt && s != Status::kNoStore) {
+        } else if (s != Status::kJournalCorrupt && s != Status::kNoStore && s != Status::kSystem) {
             return s;
         }
     }
@@ -110,22 +144,6 @@ bool is_overtaken(std::string_view hidden, const DirectoryListing& listing, cons
 }
 
 }  // namespace
-
-Status remove_unusable(const Directory& directory, Position start) noexcept {
-    CheckpointReader reader;
-    Status s = reader.open(directory, start);
-    if (s == Status::kNoStore) return Status::kOk;
-    if (s == Status::kOk) s = reader.check();
-    if (s == Status::kOk) {
-        JournalFile journal;
-        Damage damage;
-        s = JournalFile::open(directory, reader.head().start.file, Access::kReadOnly, &journal, &damage);
-        if (s == Status::kOk) return s;
-    }
-    if (s != Status::kJournalCorrupt && s != Status::kNoStore) return s;
-    s = disk_unlink(directory.path_of(checkpoint_name(start)));
-    return s == Status::kNoStore ? Status::kOk : s;  // gone: others do the same
-}
 
 Status remove_superseded(const Directory& directory) noexcept {
     DirectoryListing listing;

@@ -33,9 +33,9 @@ public:
     Status entry(const EntryHead& head, const void* key) noexcept;
     OutBuffer& out() noexcept { return *out_; }
     // On disk, and then the name; that is on disk before anything goes that it replaces. `durable`: on disk now, and
-    // of all that the entries contain nothing is at or above it. kExists: there is one of this position, or there are
-    // later ones.
-    Status finish(const JournalPoint& durable) noexcept;
+    // of all that the entries contain nothing is at or above it. kExists: there is a usable one of this position, or there
+    // are later ones. One that is damaged, or from which the journal files up to durable's have a fault, is replaced.
+    Status finish(const JournalPoint& durable);
 
     std::uint64_t entries() const noexcept { return entries_; }
     std::uint64_t bytes() const noexcept { return offset_; }
@@ -44,6 +44,7 @@ private:
     static Status drain(void* user, const std::byte* data, std::size_t bytes) noexcept;
     Status put(const EntryHead& head, const void* key) noexcept;
     Status end_entry() noexcept;
+    Status name_it(std::uint32_t last_file);
 
     const Directory* directory_ = nullptr;
     DiskFile file_;
@@ -54,9 +55,8 @@ private:
     bool is_finished_ = false;
 };
 
-// The checkpoint of that position, if no recovery can begin with it: it, or the file it names, is damaged or gone. Its
-// name is free then for one that is sound.
-Status remove_unusable(const Directory& directory, Position start) noexcept;
+// Are the heads of these journal files sound, one behind the other, and none missing?
+bool are_files_sound(const Directory& directory, std::uint32_t first, std::uint32_t last);
 
 // What no recovery needs any more: all checkpoints but the two newest whose heads are good, the journal files before
 // the older one's, and hidden files whose makers come too late.

@@ -1,6 +1,7 @@
 #include "operations/checkpoint_store.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <new>
 #include <vector>
 
@@ -18,15 +19,20 @@ constexpr std::uint64_t kJournalBytesMin = 8ull << 20;  // shorter ones are repl
 
 // K3, and in a file that can be read: so a checkpoint mends a store whose files are damaged, whichever they are. A file
 // that is perhaps not made yet is made; if it cannot be: the end of the one before, where the same history goes on.
-JournalPoint place_on_disk(const Store& store) noexcept {
-    for (int tries = 0;; ++tries) {
+Status place_on_disk(const Store& store, JournalPoint* place_out) {
+    const Directory& directory = store.writer->directory();
+    for (int tries = 0; tries < kFinaliseTries; ++tries) {
         const JournalPoint durable = load_durable(store.segment);
         const bool is_pending = (durable.offset & kPendingBit) != 0;
-        if (is_pending && make_file(store.writer->directory(), store.segment, durable) != Status::kOk)
-            return {durable.position, durable.file - 1, durable.offset & ~kPendingBit};
-        if (tries < kFinaliseTries && leave_lost_file(store, durable.file)) continue;
-        return {durable.position, durable.file, is_pending ? kJournalHeadBytes : durable.offset};
+        *place_out = {durable.position, durable.file, is_pending ? kJournalHeadBytes : durable.offset};
+        const Status made = is_pending ? make_file(directory, store.segment, durable) : Status::kOk;
+        if (made != Status::kOk) {
+            *place_out = {durable.position, durable.file - 1, durable.offset & ~kPendingBit};
+            return are_files_sound(directory, durable.file - 1, durable.file - 1) ? Status::kOk : made;
+        }
+        if (!leave_lost_file(store, durable.file)) return Status::kOk;
     }
+    return own_fault(Status::kBusy);
 }
 
 // K1: everything below p is decided, finalised and recycled.
@@ -82,56 +88,89 @@ private:
     Status status_ = Status::kOk;
 };
 
-}  // namespace
-
-Status make_checkpoint(Store& store) noexcept {
-    if (store.writer == nullptr) return Status::kOk;
+Status write_checkpoint(Store& store) {
     Segment& segment = store.segment;
     const Directory& directory = store.writer->directory();
-    const JournalPoint start = place_on_disk(store);
-    if (const Status s = finalise_below(segment, start.position); s != Status::kOk) return s;
+    JournalPoint start;
+    Status s = place_on_disk(store, &start);
+    if (s == Status::kOk) s = finalise_below(segment, start.position);
+    if (s != Status::kOk) return s;
 
     const shm::Header& header = segment.header();
     CheckpointWriter writer;
-    Status s = writer.begin(directory, {header.store_id, header.incarnation, start,
-                                        peek(header.position_limit.value), wall_ns()});
+    s = writer.begin(directory, {header.store_id, header.incarnation, start,
+                                 peek(header.position_limit.value), wall_ns()});
     if (s == Status::kOk) s = Walk(store, writer).run();
     KEYSTILE_CRASH_POINT("operations.checkpoint.before_gate");
     // K2. Behind all that was seen, which was decided before.
     const Position end = ring_tail(segment) + 1;
     if (s == Status::kOk) s = flush(store, end, true);
     if (s != Status::kOk) return s;
-    const JournalPoint durable = place_on_disk(store);
+    JournalPoint durable;
+    s = place_on_disk(store, &durable);
+    if (s != Status::kOk) return s;
+    if (durable.file < start.file) durable = start;  // the next file is not made: nothing came meanwhile
     if (durable.position < end) return own_fault(Status::kBusy);
-    s = remove_unusable(directory, start.position);
-    if (s == Status::kOk) s = writer.finish(durable);
+    s = writer.finish(durable);
     // Others were faster: as good, but they may have died before they removed anything.
     return s == Status::kOk || s == Status::kExists ? remove_superseded(directory) : s;
 }
 
-Status make_checkpoint_if_due(Store& store) noexcept {
-    if (store.writer == nullptr) return Status::kOk;
+// How much a recovery would replay, and how large the checkpoint is that it would begin with.
+struct Lengths {
+    std::uint64_t journal = 0, checkpoint = 0;
+};
+
+Status measure(const Store& store, Lengths* lengths_out) {
     const Directory& directory = store.writer->directory();
     DirectoryListing listing;
     if (const Status s = directory.list(&listing); s != Status::kOk) return s;
-    std::uint32_t first = 0;
-    std::uint64_t checkpoint_bytes = 0;
+    JournalPoint start{0, 0, kJournalHeadBytes};
     if (!listing.checkpoints.empty()) {
         CheckpointReader newest;
         const Status s = newest.open(directory, listing.checkpoints.back());
         if (s == Status::kOk) {
-            first = newest.head().start.file;
-            if (file_bytes(newest.file().file(), &checkpoint_bytes) != Status::kOk) return Status::kSystem;
+            start = newest.head().start;
+            if (file_bytes(newest.file().file(), &lengths_out->checkpoint) != Status::kOk)
+                return Status::kSystem;
         } else if (s != Status::kNoStore && s != Status::kJournalCorrupt) {
             return s;
         }
     }
-    std::uint64_t journal_bytes = 0;
+    const JournalPoint durable = load_durable(store.segment);
     for (const std::uint32_t file : listing.journals) {
-        if (file >= first) journal_bytes += bytes_of_file(file);
+        if (file < start.file) continue;
+        const bool is_in_use = file == durable.file && (durable.offset & kPendingBit) == 0;
+        const std::uint64_t from = file == start.file ? start.offset : kJournalHeadBytes;
+        const std::uint64_t to = is_in_use             ? durable.offset
+                                 : file < durable.file ? bytes_of_file(file)
+                                                       : kJournalHeadBytes;
+        lengths_out->journal += to > from ? to - from : 0;
     }
-    return journal_bytes > std::max(kJournalBytesMin, checkpoint_bytes) ? make_checkpoint(store)
-                                                                        : Status::kOk;
+    return Status::kOk;
+}
+
+}  // namespace
+
+Status make_checkpoint(Store& store) noexcept {
+    if (store.writer == nullptr) return Status::kOk;
+    try {
+        return write_checkpoint(store);
+    } catch (const std::bad_alloc&) {
+        return status_of_errno(ENOMEM);
+    }
+}
+
+Status make_checkpoint_if_due(Store& store) noexcept {
+    if (store.writer == nullptr) return Status::kOk;
+    try {
+        Lengths lengths;
+        const Status s = measure(store, &lengths);
+        const bool is_due = lengths.journal > std::max(kJournalBytesMin, lengths.checkpoint);
+        return s == Status::kOk && is_due ? write_checkpoint(store) : s;
+    } catch (const std::bad_alloc&) {
+        return status_of_errno(ENOMEM);
+    }
 }
 
 }  // namespace keystile::engine

@@ -17,9 +17,6 @@ constexpr int kFlushTurnsMax = 1 << 16;  // each moves the cursor, or sees that 
 constexpr std::uint32_t kDurableWaiter = 1;
 constexpr std::uint32_t kDurableStep = 2;
 
-// What one look at the ring gave.
-enum class Gathered { kWritten, kAgain, kCorrupt, kFailed };
-
 bool cas_cursor(const Segment& segment, JournalPoint from, JournalPoint to) noexcept {
     // order[flush.cursor]: full (locked). Partner: load_cursor of the next flusher. A crash before: he writes the same
     //   bytes again; after: they are there, though perhaps not on disk.
@@ -191,6 +188,7 @@ bool leave_lost_file(const Store& store, std::uint32_t file) noexcept {
     Damage damage;
     const Status s = JournalFile::open(store.writer->directory(), file, Access::kReadOnly, &journal, &damage);
     if (s != Status::kNoStore && s != Status::kJournalCorrupt) return false;
+    if (load_durable(store.segment).file != file) return true;  // others left it, and it may be gone since
     note_failure(store.segment, s);
     give_up_file(store.segment, file);
     return true;

@@ -68,6 +68,11 @@ Writer::Writer(Directory directory)
       out_(memory_.get(), kBufferBytes, drain, this) {}
 
 Status make_file(const Directory& directory, const Segment& segment, const JournalPoint& pending) noexcept {
+    // To fill one with zeros takes a while.
+    JournalFile there;
+    Damage damage;
+    if (JournalFile::open(directory, pending.file, Access::kReadOnly, &there, &damage) == Status::kOk)
+        return directory.sync();
     const shm::Header& header = segment.header();
     const JournalHead head{header.store_id,
                            header.incarnation,

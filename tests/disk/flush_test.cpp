@@ -28,7 +28,9 @@ std::function<int(const Call&)> answer;  // 0: go on; else the errno
 int on_journal(DiskStep& step) {
     std::uint32_t file = 0;
     const char* name = std::strrchr(step.path, '/');
-    if (!answer || name == nullptr || !parse_journal_name(name + 1, &file)) return 0;
+    if (!answer || name == nullptr) return 0;
+    const std::string_view hidden = name_behind(name + 1);
+    if (!parse_journal_name(hidden.empty() ? name + 1 : hidden, &file)) return 0;
     return answer({step.call, file, step.offset});
 }
 
@@ -273,6 +275,66 @@ TEST_F(FlushTest, ACheckpointNamesAFileThatIsThereAlthoughAnotherOfItsPositionBe
         ASSERT_EQ(reader.open(directory, start), Status::kOk);
         EXPECT_GE(reader.head().start.file, listing.journals.front()) << start;
     }
+}
+
+// The next file is due, and the disk has room for one only.
+TEST_F(FlushTest, ACheckpointMakesTheNextFileOnce) {
+    Opener& one = open();
+    const std::uint32_t file = one.durable().file;
+    while (one.durable().file == file) {
+        ASSERT_EQ(one.put("k", std::string(400'000, 'x')), Status::kOk);
+        ASSERT_EQ(one.flush_all(), Status::kOk);
+    }
+    int made = 0;
+    answer = [&](const Call& c) {
+        return c.call == DiskCall::kLink && c.file == file + 1 && ++made > 1 ? ENOSPC : 0;
+    };
+    EXPECT_EQ(make_checkpoint(one.store), Status::kOk);
+    EXPECT_EQ(history().size(), 0u);
+}
+
+// A checkpoint that begins in a file behind which one was damaged later: nothing came since, so the next has its name.
+TEST_F(FlushTest, ACheckpointReplacesOneWhoseFilesHaveAFault) {
+    Opener& one = open();
+    const std::uint32_t file = one.durable().file;
+    while (one.durable().file == file) {
+        ASSERT_EQ(one.put("k", std::string(400'000, 'x')), Status::kOk);
+        ASSERT_EQ(one.flush_all(), Status::kOk);
+    }
+    bool is_full = true;
+    answer = [&](const Call& c) {
+        return is_full && c.file == file + 1 && c.call != DiskCall::kOpen ? ENOSPC : 0;
+    };
+    ASSERT_EQ(make_checkpoint(one.store), Status::kOk);  // at the end of `file`
+    is_full = false;
+    ASSERT_EQ(make_checkpoint(one.store), Status::kOk);  // the same, but the next file is there
+    write_all(folder_.of(journal_name(file + 1)), "damaged");
+    ASSERT_EQ(make_checkpoint(one.store), Status::kOk);
+    EXPECT_EQ(history().size(), 0u);
+    EXPECT_EQ(one.durable().file, file + 2);
+}
+
+TEST_F(FlushTest, ACheckpointIsDueForWhatWasWrittenNotForTheFilesLength) {
+    Opener& one = open();
+    for (std::uint32_t file = one.durable().file; file < 6; ++file) {
+        ASSERT_EQ(one.put("k", "1"), Status::kOk);
+        answer = [file](const Call& c) { return c.call == DiskCall::kSyncData && c.file == file ? EIO : 0; };
+        ASSERT_NE(one.flush_all(), Status::kOk);
+        answer = nullptr;
+        ASSERT_EQ(one.flush_all(), Status::kOk);
+    }
+    ASSERT_GT(std::filesystem::file_size(folder_.of(journal_name(one.durable().file))), 8u << 20);
+    ASSERT_EQ(make_checkpoint(one.store), Status::kOk);
+    for (int i = 0; i < 3; ++i) {
+        ASSERT_EQ(one.put("k", "2"), Status::kOk);
+        ASSERT_EQ(one.flush_all(), Status::kOk);
+        ASSERT_EQ(make_checkpoint_if_due(one.store), Status::kOk);
+    }
+    Directory directory;
+    DirectoryListing listing;
+    ASSERT_EQ(Directory::open(folder_.path(), {}, &directory), Status::kOk);
+    ASSERT_EQ(directory.list(&listing), Status::kOk);
+    EXPECT_EQ(listing.checkpoints.size(), 1u);
 }
 
 }  // namespace
