@@ -8,7 +8,7 @@ ks_status after_commit(ks_session& session, std::uint32_t flags, Position p) noe
     if (!has_journal(store.segment)) return KS_OK;
     const bool is_relaxed = (flags & KS_COMMIT_RELAXED) != 0;
     if ((flags & KS_COMMIT_DURABLE) == 0 && (is_relaxed || !session.store->is_durable_by_default)) {
-        session.store->flusher.notice_commit();
+        session.store->flusher.notice_commit(store, p);
         return KS_OK;
     }
     return answer(wait_durable(store, p, KS_FOREVER), "committed, but not known to be on disk");

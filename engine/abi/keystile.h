@@ -441,7 +441,8 @@ KS_API ks_status ks_multi_read(ks_multi* multi, ks_bytes key, void* buf, size_t 
 KS_API ks_status ks_multi_expect(ks_multi* multi, ks_bytes key, ks_stamp seen);
 /* Write a key. What it must be unchanged from: what was read or expected in this transaction; else the grant's
  * claim, with whatever version the key has at the commit; else whatever it is at the commit, if nobody claims it.
- * `options`: the grant, and whether to release it, as in ks_commit(). The value is copied.
+ * `options`: the grant, and whether to release it, as in ks_commit(). The value is copied. KS_COMMIT_DURABLE of one of
+ * its writes is of the whole commit, which returns when all of it is on disk; KS_COMMIT_RELAXED if none says so.
  * This and the next two: KS_OK · KS_FENCED (above) · KS_E_GRANT (of another key, or no grant) · KS_E_STRUCT_SIZE ·
  * KS_E_VALUE_SIZE. That a grant is another owner's is told by the commit. */
 KS_API ks_status ks_multi_put(ks_multi* multi, ks_bytes key, ks_bytes value,

@@ -39,6 +39,7 @@ struct ks_multi {
     std::vector<MultiKey*> order;  // by slot, as the engine wants them
     ks_status spoilt = KS_OK;      // what the first refused call answered
     std::string reason;            // the sentence that told it
+    std::uint32_t flags = 0;       // of its writes: KS_COMMIT_DURABLE, KS_COMMIT_RELAXED
     bool is_over = false;
     bool is_told = false;  // over, and the keys were compared: their stamps of now are known
 };
@@ -188,6 +189,10 @@ void mark(Item& item, MultiStep step, const Write& write) noexcept {
     item.grant = write.grant;
 }
 
+void remember_flags(ks_multi& multi, const ks_commit_options* options) noexcept {
+    if (options != nullptr) multi.flags |= options->flags & (KS_COMMIT_DURABLE | KS_COMMIT_RELAXED);
+}
+
 // A write without a value.
 ks_status write_key(ks_multi& multi, ks_bytes key, MultiStep step,
                     const ks_commit_options* options) noexcept {
@@ -195,6 +200,7 @@ ks_status write_key(ks_multi& multi, ks_bytes key, MultiStep step,
         Write write;
         if (const ks_status s = check_write(multi, slot, item, options, &write); s != KS_OK) return s;
         mark(item_of(multi, slot, item), step, write);
+        remember_flags(multi, options);
         return KS_OK;
     });
 }
@@ -257,6 +263,7 @@ void ks_multi_reset(ks_multi* multi) {
     multi->items.clear();
     multi->values.clear();
     multi->spoilt = KS_OK;
+    multi->flags = 0;
     multi->is_over = multi->is_told = false;
 }
 
@@ -324,6 +331,7 @@ ks_status ks_multi_put(ks_multi* multi, ks_bytes key, ks_bytes value, const ks_c
             mark(item, MultiStep::kPut, write);
             item.value_at = value_at;
             item.key.size = value.size;
+            remember_flags(*multi, options);
             return KS_OK;
         });
     });
@@ -368,7 +376,7 @@ ks_status ks_multi_commit(ks_multi* multi) {
             return answer(s, "committing a transaction");
         Position p = 0;  // that of the keys it wrote, and at least that of those it compared
         for (const MultiKey* key : multi->order) p = std::max<Position>(p, key->receipt.now.version());
-        return after_commit(*multi->session, 0, p);
+        return after_commit(*multi->session, multi->flags, p);
     });
 }
 

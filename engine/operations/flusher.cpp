@@ -46,6 +46,14 @@ void Flusher::wake_up() noexcept {
     futex_wake_all(bell_);
 }
 
+void Flusher::look_at_ring(Store& store, Position p) noexcept {
+    const Position durable = load_durable(store.segment).position;
+    if (p < durable || p - durable <= store.segment.ring_cells() / 2) return;
+    if (thread_.joinable()) return wake_up();
+    (void)flush_all(
+        store);  // what the disk says is told to whoever asks it to be there, or finds the ring full
+}
+
 void Flusher::run() noexcept {
     int idle_turns = 0;
     while (peek(is_stopping_) == 0) {

@@ -22,14 +22,20 @@ public:
     }
     ~Flusher() { stop(); }
 
-    // After a relaxed commit. One load, mostly.
-    void notice_commit() noexcept {
+    // After a relaxed commit at p. One load, mostly.
+    void notice_commit(Store& store, Position p) noexcept {
         // order[flusher.notice]: relaxed. After the commit's locked steps; partner: flusher.idle.
         if (is_idle_.load(memory_order_relaxed) != 0) [[unlikely]]
             wake_up();
+        if (p % kLookEvery == 0) [[unlikely]]
+            look_at_ring(store, p);
     }
 
 private:
+    static constexpr Position kLookEvery = 256;
+
+    // Half full: who waits for a full ring waits for the disk.
+    void look_at_ring(Store& store, Position p) noexcept;
     void run() noexcept;
     void wake_up() noexcept;
 

@@ -304,6 +304,31 @@ TEST_F(DurableTest, ATransactionComesBackWholeOrNotAtAll) {
     for (int k = 1; k < 5; ++k) EXPECT_EQ(get("key " + std::to_string(k)), value);
 }
 
+TEST_F(DurableTest, ATransactionIsOnDiskIfOneOfItsWritesSaysSo) {
+    ASSERT_EQ(open(KS_OPEN_NO_FLUSHER), KS_OK) << ks_last_error();
+    ks_commit_options relaxed{}, durable{};
+    relaxed.struct_size = durable.struct_size = sizeof relaxed;
+    relaxed.flags = KS_COMMIT_RELAXED;
+    durable.flags = KS_COMMIT_DURABLE;
+    ks_multi* multi = nullptr;
+    ASSERT_EQ(ks_multi_begin(session_, &multi), KS_OK);
+    const auto records_after = [&](const ks_commit_options& first, const ks_commit_options& second) {
+        EXPECT_EQ(ks_multi_put(multi, bytes("a"), bytes("1"), &first), KS_OK);
+        EXPECT_EQ(ks_multi_delete(multi, bytes("b"), &second), KS_OK);
+        EXPECT_EQ(ks_multi_commit(multi), KS_OK) << ks_last_error();
+        ks_multi_reset(multi);
+        ks_verify_report report{};
+        report.struct_size = sizeof report;
+        EXPECT_EQ(ks_verify(url_.c_str(), nullptr, nullptr, &report), KS_OK) << ks_last_error();
+        return report.records;
+    };
+    EXPECT_EQ(records_after(relaxed, relaxed), 0u);
+    EXPECT_EQ(records_after(relaxed, durable), 2u);
+    EXPECT_EQ(records_after(relaxed, relaxed), 2u);  // a flag is not kept
+    EXPECT_EQ(records_after(durable, relaxed), 4u);
+    ks_multi_end(multi);
+}
+
 TEST_F(DurableTest, DamageBelowTheMarkIsToldWithItsPlace) {
     ASSERT_EQ(open(), KS_OK) << ks_last_error();
     ASSERT_EQ(put("a", "1", KS_COMMIT_DURABLE), KS_OK);
@@ -317,6 +342,27 @@ TEST_F(DurableTest, DamageBelowTheMarkIsToldWithItsPlace) {
     ASSERT_EQ(open(), KS_E_JOURNAL_CORRUPT);
     EXPECT_NE(std::string(ks_last_error()).find("journal-000001, at offset 4096"), std::string::npos)
         << ks_last_error();
+}
+
+TEST_F(DurableTest, WhoFindsTheRingHalfFullFlushes) {
+    ASSERT_EQ(open(KS_OPEN_NO_FLUSHER), KS_OK) << ks_last_error();
+    ks_receipt receipt{};
+    ks_stamp seen{};
+    const auto records = [&] {
+        ks_verify_report report{};
+        report.struct_size = sizeof report;
+        EXPECT_EQ(ks_verify(url_.c_str(), nullptr, nullptr, &report), KS_OK) << ks_last_error();
+        return report.records;
+    };
+    for (int i = 0; i < (1 << 15) + 512; ++i) {  // of 2^16 cells
+        if (i == 1 << 14) {
+            EXPECT_EQ(records(), 0u);
+        }
+        ASSERT_EQ(ks_commit(session_, bytes("k"), seen, bytes("v"), nullptr, &receipt), KS_OK)
+            << ks_last_error();
+        seen = receipt.stamp;
+    }
+    EXPECT_GT(records(), 1u << 14);
 }
 
 TEST_F(DurableTest, ManyMoreCommitsThanTheRingHolds) {
