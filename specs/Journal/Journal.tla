@@ -36,7 +36,8 @@
 (* Bounds stand in the cfg. Left out: weak memory, laps of the ring and a  *)
 (* full one, positions that are skipped (as aborted), operations of more   *)
 (* than one key, claims; damage of what was on disk (seeds, checksums), of *)
-(* checkpoints too: but one is kept, not two, as if the newer one were     *)
+(* checkpoints too, and what is done about it (leave_lost_file,            *)
+(* remove_unusable): but one is kept, not two, as if the newer one were    *)
 (* damaged; locks and liveness (nobody recovers while somebody lives), the *)
 (* lease, who waits (acked: whoever looks at durable is told); the making  *)
 (* of the first file.                                                      *)
@@ -118,8 +119,9 @@ NoRec == [bad |-> FALSE, words |-> [k \in Keys |-> 0], from |-> 0, replayed |-> 
 \* wrote: up to there everything that is not on disk was written through it.
 NoProc == [pc |-> "idle", sync |-> FALSE, d |-> NoDurable, c |-> NoPoint, start |-> NoPoint, to |-> NoPoint,
            buf |-> <<>>, fd |-> 0, err |-> FALSE, wrote |-> NoPoint]
-NoMaker == [pc |-> "idle", start |-> NoPoint, limit |-> 0, todo |-> {}, ents |-> [k \in Keys |-> 0], end |-> 0,
-            seen |-> NoPoint, files |-> {}, starts |-> {}]
+\* at: the place in a file that is not made yet.
+NoMaker == [pc |-> "idle", at |-> NoPoint, start |-> NoPoint, limit |-> 0, todo |-> {}, ents |-> [k \in Keys |-> 0],
+            end |-> 0, seen |-> NoPoint, files |-> {}, starts |-> {}]
 Empty == [i \in Places |-> Zeros]
 Clean == [i \in Places |-> {}]
 
@@ -219,18 +221,18 @@ LookElsewhere(q) ==
   /\ UNCHANGED <<points, content, folder, acked, failed, wrong, fails, FlushRest>>
 
 \* operations/writer.cpp make_file: the first one gives the file its name.
+MakeFile(d) ==
+  LET f == d.file
+      isNew == f \notin names \/ Broken("file_renamed_over") IN
+  /\ names' = names \cup {f}
+  /\ heads' = IF ~isNew THEN heads ELSE
+       [heads EXCEPT ![f] = [start |-> d.pos, before |-> d.off, inc |-> inc, limit |-> d.pos + Promise]]
+  /\ cache' = IF isNew THEN [cache EXCEPT ![f] = Empty] ELSE cache
+  /\ disk' = IF isNew THEN [disk EXCEPT ![f] = Empty] ELSE disk
+  /\ dirty' = IF isNew THEN [dirty EXCEPT ![f] = Clean] ELSE dirty
+
 Link(q) ==
-  /\ At(q, "make")
-  /\ LET f == pr[q].d.file
-         isNew == f \notin names \/ Broken("file_renamed_over") IN
-     /\ names' = names \cup {f}
-     /\ heads' = IF ~isNew THEN heads ELSE
-          [heads EXCEPT ![f] = [start |-> pr[q].d.pos, before |-> pr[q].d.off, inc |-> inc,
-                                limit |-> pr[q].d.pos + Promise]]
-     /\ cache' = IF isNew THEN [cache EXCEPT ![f] = Empty] ELSE cache
-     /\ disk' = IF isNew THEN [disk EXCEPT ![f] = Empty] ELSE disk
-     /\ dirty' = IF isNew THEN [dirty EXCEPT ![f] = Clean] ELSE dirty
-  /\ Go(q, "linked")
+  /\ At(q, "make") /\ MakeFile(pr[q].d) /\ Go(q, "linked")
   /\ UNCHANGED <<points, diskNames, cks, diskCks, mark, acked, failed, wrong, fails, FlushRest>>
 
 SyncFolder == diskNames' = names /\ diskCks' = cks
@@ -373,18 +375,45 @@ GiveUp(q) ==
 -----------------------------------------------------------------------------
 (* operations/checkpoint_store.cpp, journal/checkpoint.cpp                 *)
 
-MakeRest == <<ring, points, content, heads, mark, pr, phase, rec, ghosts, ops, kills, losses, fails>>
+PlaceRest == <<ring, points, mark, pr, phase, rec, ghosts, ops, kills, losses>>
+MakeRest == <<content, heads, fails, PlaceRest>>
 Making(m, pc) == phase = "up" /\ mk[m].pc = pc
 SetMaker(m, x) == mk' = [mk EXCEPT ![m] = x]
-\* K3: of a file that is not made yet, the end of the one before.
-OnDisk(d) == IF d.pend /\ ~Broken("place_in_unmade_file") THEN [Point(d) EXCEPT !.file = d.file - 1] ELSE Point(d)
+
+\* place_on_disk is asked twice: where the replay begins, and (the end is known) what is on disk when all was seen.
+Placed(x, place) ==
+  IF x.end = 0 THEN [x EXCEPT !.pc = "walk", !.at = NoPoint, !.start = place, !.limit = limit, !.todo = Keys]
+  ELSE [x EXCEPT !.pc = "name", !.at = NoPoint, !.seen = place, !.end = 0,
+                 !.start = IF Broken("start_read_last") THEN place ELSE @]
+\* K3: in a file that is there.
+Place(x) ==
+  IF ~durable.pend THEN Placed(x, Point(durable))
+  ELSE IF Broken("place_in_unmade_file") THEN Placed(x, First(durable))
+  ELSE [x EXCEPT !.pc = "make", !.at = Point(durable)]
+
+\* make_file, as who flushes does: its name is on disk before a checkpoint's that begins in it.
+LinkPlace(m) ==
+  /\ Making(m, "make") /\ MakeFile(mk[m].at) /\ SetMaker(m, [mk[m] EXCEPT !.pc = "made"])
+  /\ UNCHANGED <<diskNames, cks, diskCks, fails, made, PlaceRest>>
+
+SyncPlace(m) ==
+  /\ Making(m, "made") /\ SetMaker(m, Placed(mk[m], First(mk[m].at)))
+  /\ IF Broken("place_not_synced") THEN UNCHANGED <<diskNames, diskCks>> ELSE SyncFolder
+  /\ UNCHANGED <<names, cks, made, MakeRest>>
+
+\* It cannot be made, or not be synced: the end of the one before, where the same history goes on.
+PlaceFails(m) ==
+  /\ Making(m, "make") \/ Making(m, "made")
+  /\ fails < MaxFails /\ fails' = fails + 1
+  /\ SetMaker(m, Placed(mk[m], [mk[m].at EXCEPT !.file = @ - 1]))
+  /\ UNCHANGED <<content, heads, names, diskNames, cks, diskCks, made, PlaceRest>>
 
 \* K1: the replay's beginning is read first, and all below it is finalised and recycled (what is below is decided: with
 \* one key an operation, the words say it anyway).
 BeginCheckpoint(m) ==
   /\ Making(m, "idle") /\ made < MaxCheckpoints /\ made' = made + 1
   /\ head >= durable.pos - 1
-  /\ SetMaker(m, [NoMaker EXCEPT !.pc = "walk", !.start = OnDisk(durable), !.limit = limit, !.todo = Keys])
+  /\ SetMaker(m, Place(NoMaker))
   /\ UNCHANGED <<names, diskNames, cks, diskCks, MakeRest>>
 
 ReadKey(m, k) ==
@@ -398,8 +427,7 @@ ReadKey(m, k) ==
 Gate(m) ==
   /\ Making(m, "gate")
   /\ durable.pos >= mk[m].end \/ Broken("checkpoint_without_gate")
-  /\ SetMaker(m, [mk[m] EXCEPT !.pc = "name", !.seen = OnDisk(durable), !.end = 0,
-                               !.start = IF Broken("start_read_last") THEN OnDisk(durable) ELSE @])
+  /\ SetMaker(m, Place(mk[m]))
   /\ UNCHANGED <<names, diskNames, cks, diskCks, made, MakeRest>>
 
 Name(m) ==
@@ -424,19 +452,26 @@ SyncNames(m) ==
   /\ SetMaker(m, [mk[m] EXCEPT !.pc = IF Broken("listed_after_sync") THEN "list" ELSE "remove"])
   /\ UNCHANGED <<names, cks, made, MakeRest>>
 
-\* What the kept one replaces: checkpoints, then journal files, ascending.
+\* What the kept one replaces: checkpoints, then journal files, ascending, each gone for good before the next goes; also
+\* one that others have removed meanwhile.
 Remove(m) ==
   /\ Making(m, "remove")
   /\ LET x == mk[m]
          listed == {c \in cks : c.start.pos \in x.starts}
          kept == CHOOSE c \in listed : \A o \in listed : o.start.pos <= c.start.pos
          oldCks == {c \in listed : c # kept}
-         oldFiles == {f \in x.files \cap names : f < kept.start.file} IN
+         oldFiles == {f \in x.files : f < kept.start.file} IN
      IF listed = {} \/ (oldCks = {} /\ oldFiles = {}) THEN SetMaker(m, NoMaker) /\ UNCHANGED <<names, cks>>
      ELSE IF oldCks # {}
      THEN cks' = cks \ {CHOOSE c \in oldCks : \A o \in oldCks : c.start.pos <= o.start.pos} /\ UNCHANGED <<names, mk>>
-     ELSE names' = names \ {Min(oldFiles)} /\ UNCHANGED <<cks, mk>>
+     ELSE /\ names' = names \ {Min(oldFiles)} /\ UNCHANGED cks
+          /\ SetMaker(m, [x EXCEPT !.files = @ \ {Min(oldFiles)},
+                                   !.pc = IF Broken("removed_at_once") THEN "remove" ELSE "gone"])
   /\ UNCHANGED <<diskNames, diskCks, made, MakeRest>>
+
+SyncRemoved(m) ==
+  /\ Making(m, "gone") /\ SyncFolder /\ SetMaker(m, [mk[m] EXCEPT !.pc = "remove"])
+  /\ UNCHANGED <<names, cks, made, MakeRest>>
 
 -----------------------------------------------------------------------------
 (* The world                                                               *)
@@ -594,7 +629,8 @@ Flush(q) ==
   \/ LookDurable(q) \/ LookElsewhere(q) \/ Link(q) \/ SyncName(q) \/ TurnCursor(q) \/ Enter(q) \/ Collect(q)
   \/ Write(q) \/ WriteFails(q) \/ MoveCursor(q) \/ Sync(q) \/ Raise(q) \/ Mark(q) \/ Leave(q) \/ GiveUp(q)
 Make(m) ==
-  \/ BeginCheckpoint(m) \/ Gate(m) \/ Name(m) \/ List(m) \/ SyncNames(m) \/ Remove(m)
+  \/ BeginCheckpoint(m) \/ LinkPlace(m) \/ SyncPlace(m) \/ PlaceFails(m) \/ Gate(m) \/ Name(m) \/ List(m)
+  \/ SyncNames(m) \/ Remove(m) \/ SyncRemoved(m)
   \/ \E k \in Keys : ReadKey(m, k)
 
 Next ==
@@ -634,6 +670,9 @@ TokenMonotonic == wrong \cap {"twice", "incarnation twice"} = {}
 
 \* Nothing is damaged here, so nobody is told that it is.
 NothingIsCorrupt == ~rec.bad
+
+\* Nor does verify miss a file, of those either that no recovery needs.
+NoGap == phase = "down" /\ names # {} => Min(names)..Max(names) \subseteq names
 
 \* H1, H2: the cursor's file, durable's position and file.
 PointsOnlyGoUp ==
