@@ -93,9 +93,10 @@ void print_losses(const Globals& globals, const ks_repair_report& report, const 
                         : fmt::format("lost: {} commits of {} keys, {} to {}", report.lost_commits,
                                       report.lost_keys, report.lost_first_lsn, report.lost_last_lsn));
     lines.insert(lines.end(), losses.lines.begin(), losses.lines.end());
-    if (report.lost_keys > losses.lines.size())
+    if (report.lost_keys > losses.lines.size()) {
         lines.push_back(
             fmt::format("lost: {} keys more; --json tells all", report.lost_keys - losses.lines.size()));
+    }
     if (report.unreadable_bytes != 0) {
         lines.push_back(
             fmt::format("unreadable: {} bytes, in which more commits may be", report.unreadable_bytes));

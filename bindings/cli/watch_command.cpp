@@ -103,7 +103,7 @@ void watch_prefix(const Globals& globals, const WatchOptions& options) {
                       fmt::format("watch --prefix: {} keeps no history: only file: stores do; watch a KEY",
                                   escaped(globals.store))};
     }
-    const std::string prefix = key_of(globals, *options.prefix);
+    const std::string prefix = key_of(globals, options.prefix.value_or(""));
     const uint64_t timeout = options.timeout_ns.value_or(KS_FOREVER);
     const uint64_t count = options.once ? 1 : options.count.value_or(UINT64_MAX);
     const Left left(timeout);

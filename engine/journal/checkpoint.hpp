@@ -33,8 +33,9 @@ public:
     Status entry(const EntryHead& head, const void* key) noexcept;
     OutBuffer& out() noexcept { return *out_; }
     // On disk, and then the name; that is on disk before anything goes that it replaces. `durable`: on disk now, and
-    // of all that the entries contain nothing is at or above it. kExists: there is a usable one of this position, or there
-    // are later ones. One that is damaged, or from which the journal files up to durable's have a fault, is replaced.
+    // of all that the entries contain nothing is at or above it. kExists: there is a usable one of this position, or
+    // there are later ones. One that is damaged, or from which the journal files up to durable's have a fault, is
+    // replaced.
     Status finish(const JournalPoint& durable);
 
     std::uint64_t entries() const noexcept { return entries_; }
