@@ -232,8 +232,8 @@ TEST(Repair, KeepsAlsoAFileThatWasBroughtBackSinceOneDied) {
     const std::string second = read_all(t.journal(2));
     const RepairPlan plan = t.plan();
     ASSERT_EQ(do_repair(t.history.directory(), plan), Status::kOk);
-    EXPECT_EQ(read_all(t.of(plan.folder + "/" + journal_name(2))), first);
-    EXPECT_EQ(read_all(t.of(plan.folder + "/" + journal_name(2) + ".1")), second);
+    EXPECT_TRUE(read_all(t.of(plan.folder + "/" + journal_name(2))) == first);
+    EXPECT_TRUE(read_all(t.of(plan.folder + "/" + journal_name(2) + ".1")) == second);
     EXPECT_FALSE(std::filesystem::exists(t.of(plan.folder + "/" + journal_name(2) + ".2")));
     EXPECT_FALSE(std::filesystem::exists(t.of(plan.folder + "/" + journal_name(1) + ".1")));
 }
