@@ -242,6 +242,37 @@ TEST_F(RepairTest, IsRefusedWhileTheSegmentIsThereAndACheckpointOfThatLosesNothi
     }
 }
 
+// No flush says "no such store" of one that is open, or that it needs the repair which is refused.
+TEST_F(RepairTest, AJournalFileThatIsLostOrDamagedIsSaidWithItsRemedy) {
+    for (const bool is_gone : {true, false}) {
+        make(2);
+        ASSERT_EQ(open(), KS_OK) << ks_last_error();
+        if (is_gone) fs::remove(newest_journal());
+        if (!is_gone) spoil(newest_journal(), 20);
+        ASSERT_EQ(put("3"), KS_OK);
+        ks_session* session = ks_default_session(store_);
+        ks_commit_options durable{};
+        durable.struct_size = sizeof durable;
+        durable.flags = KS_COMMIT_DURABLE;
+        const auto expect_said = [&](ks_status status) {
+            EXPECT_EQ(status, KS_E_JOURNAL) << ks_status_name(status);
+            EXPECT_EQ(ks_last_errno(), 0);
+            EXPECT_NE(std::string(ks_last_error()).find("keystile compact"), std::string::npos);
+        };
+        expect_said(ks_flush(store_));
+        expect_said(ks_wait_durable(store_, 3, KS_FOREVER));
+        expect_said(ks_commit(session, bytes("4"), ks_stamp{}, bytes("value 4"), &durable, nullptr));
+        ASSERT_EQ(ks_checkpoint(store_), KS_OK) << ks_last_error();
+        EXPECT_EQ(ks_flush(store_), KS_OK) << ks_last_error();
+        close();
+        lose_segment();
+        ASSERT_EQ(open(), KS_OK) << ks_last_error();
+        for (const char* key : {"1", "3", "4"}) EXPECT_EQ(get(key), std::string("value ") + key);
+        close();
+        ASSERT_EQ(ks_destroy(url_.c_str(), 0), KS_OK);
+    }
+}
+
 TEST_F(RepairTest, GivesTheSegmentUpIfItIsTold) {
     make(3);
     const std::uint64_t end = verify().recovery.end_offset;
