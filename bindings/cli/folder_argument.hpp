@@ -1,4 +1,4 @@
-// DIR of the commands that care for a durable store on disk: verify, recover, repair, flushd.
+// DIR of the commands about a durable store on disk: verify, recover, repair, flushd, log.
 #pragma once
 
 #include <string>

@@ -165,6 +165,10 @@ inline void tell(const Store& store, SlotWord now, const Owner& owner, ks_status
         receipt_out->owner = to_c(owner);
 }
 
+// Of what flushes, or waits for it. That a journal file is gone or damaged is no fault of the store, which is in
+// memory: kNoStore and kJournalCorrupt would say so.
+[[gnu::cold]] ks_status flush_answer(Status s, const char* doing) noexcept;
+
 // After a commit at p of a durable store: wait for the disk, if the flags of its options or the store's default say so.
 // A fault says that it is not known to be on disk; it is committed all the same.
 [[gnu::cold]] ks_status after_commit(ks_session& session, std::uint32_t flags, Position p) noexcept;

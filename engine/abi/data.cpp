@@ -90,7 +90,8 @@ inline ks_status get_slot(const Store& store, const shm::Slot& slot, void* buf, 
     Status s = commit(session, slot, request, &receipt);
     if (s == Status::kFull) [[unlikely]]
         s = commit_after_reaping(session, slot, request, &receipt);
-    const ks_status status = answer(s, "committing");
+    // A full ring is flushed.
+    const ks_status status = s >= Status::kOk ? static_cast<ks_status>(s) : flush_answer(s, "committing");
     tell(*session.store, receipt.now, receipt.owner, status, receipt_out);
     if (status == KS_OK && session.store->segment.is_durable()) [[unlikely]]
         return after_commit(handle, flags, receipt.now.version());

@@ -3,6 +3,16 @@
 
 namespace keystile::engine::abi {
 
+ks_status flush_answer(Status s, const char* doing) noexcept {
+    if (s != Status::kNoStore && s != Status::kJournalCorrupt) return answer(s, doing);
+    fault_errno = 0;
+    return fault(KS_E_JOURNAL,
+                 "%s: a file of the journal is %s; the store is whole in memory, and a checkpoint (`keystile "
+                 "compact`) "
+                 "writes it to new files",
+                 doing, s == Status::kNoStore ? "gone" : "damaged");
+}
+
 ks_status after_commit(ks_session& session, std::uint32_t flags, Position p) noexcept {
     Store& store = *session.session.store;
     if (!has_journal(store.segment)) return KS_OK;
@@ -11,7 +21,7 @@ ks_status after_commit(ks_session& session, std::uint32_t flags, Position p) noe
         session.store->flusher.notice_commit(store, p);
         return KS_OK;
     }
-    return answer(wait_durable(store, p, KS_FOREVER), "committed, but not known to be on disk");
+    return flush_answer(wait_durable(store, p, KS_FOREVER), "committed, but not known to be on disk");
 }
 
 }  // namespace keystile::engine::abi
@@ -31,7 +41,7 @@ ks_status check_writer(const ks_store* store) noexcept {
 
 ks_status ks_flush(ks_store* store) {
     if (const ks_status s = check_writer(store); s != KS_OK) return s;
-    return answer(flush_all(*store->store), "flushing");
+    return flush_answer(flush_all(*store->store), "flushing");
 }
 
 ks_status ks_checkpoint(ks_store* store) {
@@ -48,5 +58,5 @@ ks_status ks_wait_durable(ks_store* store, uint64_t lsn, uint64_t timeout_ns) {
     if (const ks_status s = check_writer(store); s != KS_OK) return s;
     if (lsn > ring_tail(store->store->segment) && has_journal(store->store->segment))
         return fault(KS_E_ARGUMENT, "there is no commit of that lsn yet");
-    return answer(wait_durable(*store->store, lsn, timeout_ns), "waiting for the disk");
+    return flush_answer(wait_durable(*store->store, lsn, timeout_ns), "waiting for the disk");
 }

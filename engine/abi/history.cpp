@@ -106,13 +106,16 @@ ks_status repair(const char* url, uint32_t flags, ks_damage_fn damage_fn, ks_los
     if (s != Status::kOk) return answer(s, doing.c_str());
     const RepairPlan& plan = repair.plan;
     ks_repair_report report = report_of(plan);
-    if (plan.is_needed && repair.segment && (flags & KS_REPAIR_DROP_SEGMENT) == 0) {
-        return fault(KS_E_SEGMENT_LEFT,
-                     "%s: %s is damaged at offset %llu, but the store's segment is still in memory, %s: a "
-                     "checkpoint of it loses nothing",
-                     doing.c_str(), plan.damage.path.c_str(),
-                     static_cast<unsigned long long>(plan.damage.damage.offset),
-                     repair.segment->path.c_str());
+    if (plan.is_needed && repair.segment != SegmentSight::kNone && (flags & KS_REPAIR_DROP_SEGMENT) == 0) {
+        const bool is_seen = repair.segment == SegmentSight::kSeen;
+        return fault(
+            KS_E_SEGMENT_LEFT,
+            "%s: %s is damaged at offset %llu, but the store's segment %s, %s: a checkpoint of it%s loses "
+            "nothing",
+            doing.c_str(), plan.damage.path.c_str(),
+            static_cast<unsigned long long>(plan.damage.damage.offset),
+            is_seen ? "is still in memory" : "may be in memory, on a file system that is not seen from here",
+            repair.place->path.c_str(), is_seen ? "" : ", from where it is seen,");
     }
     tell_losses(plan, damage_fn, lost_fn, user);
     if ((flags & KS_REPAIR_DO) != 0 && report.need != KS_REPAIR_NOT_NEEDED) {

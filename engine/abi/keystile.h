@@ -221,8 +221,7 @@ typedef struct ks_grant {
 typedef struct ks_recovery {
     size_t struct_size; /* in, where it is not part of another */
     uint32_t is_needed; /* 1: there is no segment of this boot, so whoever opens the store next recovers it */
-    ks_status
-        status; /* KS_OK · KS_E_JOURNAL_CORRUPT: refused, the files need a repair · KS_E_NO_STORE: empty */
+    ks_status status;   /* KS_OK · KS_E_JOURNAL_CORRUPT: refused, the files need a repair */
     uint64_t incarnation; /* that the store becomes */
     uint64_t
         checkpoint_lsn; /* of the first commit that may be missing in the checkpoint that is used; 0: none is */
@@ -369,7 +368,7 @@ typedef struct ks_commit_options {
  * written".
  * Faults: KS_E_KEY_SIZE · KS_E_VALUE_SIZE · KS_E_ARGUMENT · KS_E_STRUCT_SIZE · KS_E_GRANT · KS_E_READ_ONLY ·
  *         KS_E_FULL · KS_E_SYSTEM (the file would not grow) · KS_E_EXHAUSTED · KS_E_CORRUPT · KS_E_DESTROYED ·
- *         handle faults.
+ *         handle faults. With KS_COMMIT_DURABLE also as ks_flush: it is committed, but not known to be on disk.
  * KS_E_FULL: memory once cut into blocks of a size serves values of that size and smaller ones, never larger
  * ones. So in a full store, what was deleted or overwritten makes room for values no larger than it was. A delete
  * (and an overwrite) needs a block too, until the one that it replaces is free; a delete takes one of any size.
@@ -383,8 +382,9 @@ KS_API ks_status ks_commit_k(ks_session* session, ks_key key, ks_stamp seen, ks_
 /* ---- Durability (file: stores; elsewhere KS_OK at once) ----------------------------------------------- */
 
 /* Every commit made so far, by anybody, is on disk. KS_OK · KS_E_JOURNAL (the disk said no: ks_last_errno(); nothing
- * that was acknowledged is lost, commits go on until the ring is full, and the next flush tries in a new file) ·
- * KS_E_FULL · KS_E_READ_ONLY · handle faults. Any thread. */
+ * that was acknowledged is lost, commits go on until the ring is full, and the next flush tries in a new file; with
+ * errno 0: a journal file was removed or damaged, and ks_checkpoint writes all to new ones) · KS_E_FULL ·
+ * KS_E_PERMISSION · KS_E_SYSTEM · KS_E_MEMORY · KS_E_READ_ONLY · handle faults. Any thread. */
 KS_API ks_status ks_flush(ks_store* store);
 /* The commit with this lsn (of a receipt), and with it everything before it. KS_TIMEOUT, else as ks_flush. */
 KS_API ks_status ks_wait_durable(ks_store* store, uint64_t lsn, uint64_t timeout_ns);
@@ -762,11 +762,13 @@ typedef void (*ks_lost_key_fn)(void* user, const ks_lost_key* lost);
  * NULL) before anything is done.
  *
  * KS_OK: done, or said, or not needed. KS_E_IN_USE: somebody has it open; nobody can while this call runs.
- * KS_E_SEGMENT_LEFT: the segment of a store whose processes ended is still in memory, with commits that the files may
- * not have: open the store and ks_checkpoint, which writes all of it to new files and loses nothing, or give it up with
- * KS_REPAIR_DROP_SEGMENT. KS_E_NO_STORE · KS_E_LAYOUT · KS_E_PERMISSION · KS_E_EXHAUSTED (no lsn is left above all that
- * may have been given out) · KS_E_URL · KS_E_ARGUMENT · KS_E_STRUCT_SIZE · KS_E_NETWORK_FILE_SYSTEM · KS_E_FULL ·
- * KS_E_MEMORY · KS_E_SYSTEM. Crash: the store is refused as before, or repaired; a second call ends what is left.
+ * KS_E_SEGMENT_LEFT: the segment of a store whose processes ended is still in memory (or may be, in another mount
+ * namespace), with commits that the files may not have: open the store and ks_checkpoint, which writes all of it to new
+ * files and loses nothing, or give it up with KS_REPAIR_DROP_SEGMENT. KS_BUSY: files came, went or changed meanwhile,
+ * by no store's hand; a second call begins anew. KS_E_NO_STORE · KS_E_LAYOUT · KS_E_PERMISSION · KS_E_EXHAUSTED (no lsn
+ * is left above all that may have been given out) · KS_E_URL · KS_E_ARGUMENT · KS_E_STRUCT_SIZE ·
+ * KS_E_NETWORK_FILE_SYSTEM · KS_E_FULL · KS_E_MEMORY · KS_E_SYSTEM. Crash: the store is refused as before, or repaired;
+ * a second call ends what is left.
  * Any thread; report_out may be NULL. */
 KS_API ks_status ks_repair(const char* url, uint32_t flags, ks_damage_fn damage_fn, ks_lost_key_fn lost_fn,
                            void* user, ks_repair_report* report_out);

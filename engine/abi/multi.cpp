@@ -373,7 +373,7 @@ ks_status ks_multi_commit(ks_multi* multi) {
             s = commit_multi(session, multi->order.data(), multi->order.size());
         multi->is_told = s >= Status::kOk;
         if (s != Status::kOk || !session.store->segment.is_durable())
-            return answer(s, "committing a transaction");
+            return s < Status::kOk ? flush_answer(s, "committing a transaction") : static_cast<ks_status>(s);
         Position p = 0;  // that of the keys it wrote, and at least that of those it compared
         for (const MultiKey* key : multi->order) p = std::max<Position>(p, key->receipt.now.version());
         return after_commit(*multi->session, multi->flags, p);

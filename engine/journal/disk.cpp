@@ -157,6 +157,15 @@ Status disk_unlink(const std::string& path) noexcept {
     return done({DiskCall::kUnlink, path.c_str()}, [&] { return ::unlink(path.c_str()); });
 }
 
+Status disk_is_same(const std::string& path, const std::string& other, bool* is_same_out) noexcept {
+    DiskStep step{DiskCall::kOpen, path.c_str()};
+    struct stat one{}, two{};
+    if (!may(step) || ::stat(path.c_str(), &one) != 0 || ::stat(other.c_str(), &two) != 0)
+        return status_of_errno(errno);
+    *is_same_out = one.st_dev == two.st_dev && one.st_ino == two.st_ino;
+    return Status::kOk;
+}
+
 Status disk_list(const std::string& path, std::vector<std::string>* names_out) noexcept {
     DiskStep step{DiskCall::kList, path.c_str()};
     if (!may(step)) return status_of_errno(errno);

@@ -91,6 +91,8 @@ Status disk_folder_mode(const std::string& path, mode_t* mode_out) noexcept;  //
 Status disk_link(const std::string& from, const std::string& to) noexcept;    // kExists
 Status disk_rename(const std::string& from, const std::string& to) noexcept;  // over what is there
 Status disk_unlink(const std::string& path) noexcept;
+// One file under two names?
+Status disk_is_same(const std::string& path, const std::string& other, bool* is_same_out) noexcept;
 Status disk_list(const std::string& path, std::vector<std::string>* names_out) noexcept;
 // May other hosts write there too? Of a file system in user space (sshfs, but also many local ones) and of one that is
 // passed through by a hypervisor nobody can tell: those count as local.

@@ -304,16 +304,29 @@ Status replace(const Directory& directory, RepairPlan& plan) {
     return s == Status::kOk ? directory.sync() : s;
 }
 
-// A second name for each, and those on disk. What is there already is of a repair that died.
+// A second name in `folder`: its own, or with .1, .2 if another file has that, which a repair that died put there
+// before somebody brought this one.
+Status name_twice(const std::string& path, const std::string& folder, const std::string& name) {
+    for (int n = 0;; ++n) {  // bounded by the names in the folder
+        std::string to = folder;
+        to.append("/").append(name);
+        if (n != 0) to.append(".").append(std::to_string(n));
+        Status s = disk_link(path, to);
+        if (s != Status::kExists) return s;
+        bool is_there = false;
+        s = disk_is_same(path, to, &is_there);
+        if (s != Status::kOk || is_there) return s;
+    }
+}
+
+// A second name for each, and those on disk.
 Status keep_aside(const Directory& directory, const RepairPlan& plan) {
     const std::string folder = directory.path_of(plan.folder);
     Status s = disk_make_folder(folder, 0700);
     if (s == Status::kExists) s = Status::kOk;
     if (s == Status::kOk) s = directory.sync();
     for (const std::string& name : plan.aside) {
-        if (s == Status::kOk)
-            s = disk_link(directory.path_of(name), std::string(folder).append("/").append(name));
-        if (s == Status::kExists) s = Status::kOk;
+        if (s == Status::kOk) s = name_twice(directory.path_of(name), folder, name);
     }
     return s == Status::kOk ? disk_sync_folder(folder) : s;
 }

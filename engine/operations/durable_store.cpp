@@ -28,16 +28,28 @@ Status segment_name(const Directory& directory, std::string* name_out) {
     return Status::kOk;
 }
 
+bool is_of_this_boot(const Directory& directory, const SegmentPlace& place) {
+    std::string name;
+    return place.boot_id[0] == self().boot_id[0] && place.boot_id[1] == self().boot_id[1] &&
+           segment_name(directory, &name) == Status::kOk &&
+           std::string_view(place.path).substr(place.path.rfind('/') + 1) == name;
+}
+
+SegmentSight look_for(const Directory& directory, const SegmentPlace& place) {
+    if (is_reachable(directory, place)) return SegmentSight::kSeen;
+    if (!is_of_this_boot(directory, place)) return SegmentSight::kNone;
+    // In a folder of the same file system it would be seen.
+    struct stat folder{};
+    const bool is_there = ::stat(place.path.substr(0, place.path.rfind('/')).c_str(), &folder) == 0;
+    return is_there && folder.st_dev == place.device ? SegmentSight::kNone : SegmentSight::kUnseen;
+}
+
 }  // namespace
 
 bool is_reachable(const Directory& directory, const SegmentPlace& place) {
-    std::string name;
     struct stat found{};
-    return place.boot_id[0] == self().boot_id[0] && place.boot_id[1] == self().boot_id[1] &&
-           segment_name(directory, &name) == Status::kOk &&
-           std::string_view(place.path).substr(place.path.rfind('/') + 1) == name &&
-           ::stat(place.path.c_str(), &found) == 0 && found.st_dev == place.device &&
-           found.st_ino == place.inode;
+    return is_of_this_boot(directory, place) && ::stat(place.path.c_str(), &found) == 0 &&
+           found.st_dev == place.device && found.st_ino == place.inode;
 }
 
 namespace {
@@ -76,10 +88,11 @@ Status lock(Directory& directory, LockKind kind, std::uint64_t wait_ns) noexcept
 }
 
 // Nobody else has it open, or can.
-Status open_alone(const std::string& path, Directory* directory_out) {
+Status open_alone(const std::string& path, Directory* directory_out, CloseOnFork* on_fork) {
     DirectoryOptions options;
     options.must_exist = true;
     if (const Status s = Directory::open(path, options, directory_out); s != Status::kOk) return s;
+    on_fork->watch(directory_out->lock_file().fd());  // a child of another thread's fork would keep the lock
     const Status locked = lock(*directory_out, LockKind::kExclusive, 0);
     return locked == Status::kBusy ? own_fault(Status::kInUse) : locked;
 }
@@ -216,8 +229,9 @@ Status find_segment(const Directory& directory, std::optional<SegmentPlace>* pla
 
 Status destroy_durable_store(const std::string& path) {
     Directory directory;
+    CloseOnFork on_fork;
     std::optional<SegmentPlace> place;
-    Status s = open_alone(path, &directory);
+    Status s = open_alone(path, &directory, &on_fork);
     if (s == Status::kOk) s = find_segment(directory, &place);
     if (s != Status::kOk) return s;
     if (place) remove_file(place->path);
@@ -225,15 +239,25 @@ Status destroy_durable_store(const std::string& path) {
 }
 
 Status plan_store_repair(const std::string& path, StoreRepair* repair_out) {
-    Status s = open_alone(path, &repair_out->directory);
-    if (s == Status::kOk) s = find_segment(repair_out->directory, &repair_out->segment);
-    return s == Status::kOk ? plan_repair(repair_out->directory, &repair_out->plan) : s;
+    Status s = open_alone(path, &repair_out->directory, &repair_out->on_fork);
+    if (s == Status::kOk) s = repair_out->directory.read_place(&repair_out->place);
+    if (s != Status::kOk) return s;
+    if (repair_out->place) repair_out->segment = look_for(repair_out->directory, *repair_out->place);
+    return plan_repair(repair_out->directory, &repair_out->plan);
 }
 
 Status do_store_repair(StoreRepair& repair) {
-    // First: whoever dies in between leaves a damaged store, which the next repair finds as this one did.
-    if (repair.plan.is_needed && repair.segment) {
-        const Status s = remove_file(repair.segment->path);
+    if (repair.plan.is_needed && repair.place) {
+        // First of all, and seen from here or not: who finds the old segment where it can be seen would go on in a file
+        // that is aside. What it promised stays said. Whoever dies behind this leaves a damaged store without a
+        // segment, which the next repair finds as this one did.
+        SegmentPlace nowhere;
+        nowhere.store_id = repair.place->store_id;
+        nowhere.incarnation = repair.place->incarnation;
+        if (const Status s = repair.directory.write_place(nowhere); s != Status::kOk) return s;
+    }
+    if (repair.plan.is_needed && repair.segment == SegmentSight::kSeen) {
+        const Status s = remove_file(repair.place->path);
         if (s != Status::kOk && s != Status::kNoStore) return s;
     }
     return do_repair(repair.directory, std::move(repair.plan));

@@ -35,15 +35,25 @@ Status destroy_durable_store(const std::string& path);
 // the files say.
 Status find_segment(const Directory& directory, std::optional<SegmentPlace>* place_out);
 
+// What is known of the segment that the directory names.
+enum class SegmentSight {
+    kNone,  // none of this boot, or it is gone
+    kSeen,  // there: it is the store
+    kUnseen,  // of this boot, on a file system that is not at its path here: another mount namespace may have it
+};
+
 // A repair that was planned. Until it is let go nobody else can open the store.
 struct StoreRepair {
     Directory directory;
+    CloseOnFork on_fork;  // of the directory's lock
     RepairPlan plan;
-    std::optional<SegmentPlace> segment;
+    std::optional<SegmentPlace> place;  // what the directory says
+    SegmentSight segment = SegmentSight::kNone;
 };
 // Changes nothing. As plan_repair, and: kInUse while it is open anywhere.
 Status plan_store_repair(const std::string& path, StoreRepair* repair_out);
 // The segment too goes, with what it holds: it would be taken for the store still, and knows nothing of the new files.
+// One that cannot be seen is no longer named: nobody attaches it again.
 Status do_store_repair(StoreRepair& repair);
 
 }  // namespace keystile::engine

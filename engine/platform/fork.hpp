@@ -13,4 +13,22 @@ extern std::uint32_t fork_generation;
 void close_on_fork(int fd) noexcept;
 void forget_on_fork(int fd) noexcept;
 
+// The same for as long as it lives: it goes before the descriptor is closed.
+class CloseOnFork {
+public:
+    CloseOnFork() noexcept = default;
+    CloseOnFork(const CloseOnFork&) = delete;
+    CloseOnFork& operator=(const CloseOnFork&) = delete;
+    ~CloseOnFork() {
+        if (fd_ >= 0) forget_on_fork(fd_);
+    }
+    void watch(int fd) noexcept {
+        close_on_fork(fd);
+        fd_ = fd;
+    }
+
+private:
+    int fd_ = -1;
+};
+
 }  // namespace keystile::engine

@@ -45,6 +45,7 @@ protected:
         options.expected_keys = 1;
         options.max_bytes = 64u << 20;
         options.recovery_out = recovery;
+        if (!segments_.empty()) options.segment_folder = segments_.c_str();
         return ks_open(url_.c_str(), &options, &store_);
     }
     void close() {
@@ -120,6 +121,7 @@ protected:
     }
 
     fs::path folder_;
+    std::string segments_;  // where they are made; empty: where they always are
     std::string url_;
     ks_store* store_ = nullptr;
 };
@@ -240,6 +242,37 @@ TEST_F(RepairTest, IsRefusedWhileTheSegmentIsThereAndACheckpointOfThatLosesNothi
     }
 }
 
+// No flush says "no such store" of one that is open, or that it needs the repair which is refused.
+TEST_F(RepairTest, AJournalFileThatIsLostOrDamagedIsSaidWithItsRemedy) {
+    for (const bool is_gone : {true, false}) {
+        make(2);
+        ASSERT_EQ(open(), KS_OK) << ks_last_error();
+        if (is_gone) fs::remove(newest_journal());
+        if (!is_gone) spoil(newest_journal(), 20);
+        ASSERT_EQ(put("3"), KS_OK);
+        ks_session* session = ks_default_session(store_);
+        ks_commit_options durable{};
+        durable.struct_size = sizeof durable;
+        durable.flags = KS_COMMIT_DURABLE;
+        const auto expect_said = [&](ks_status status) {
+            EXPECT_EQ(status, KS_E_JOURNAL) << ks_status_name(status);
+            EXPECT_EQ(ks_last_errno(), 0);
+            EXPECT_NE(std::string(ks_last_error()).find("keystile compact"), std::string::npos);
+        };
+        expect_said(ks_flush(store_));
+        expect_said(ks_wait_durable(store_, 3, KS_FOREVER));
+        expect_said(ks_commit(session, bytes("4"), ks_stamp{}, bytes("value 4"), &durable, nullptr));
+        ASSERT_EQ(ks_checkpoint(store_), KS_OK) << ks_last_error();
+        EXPECT_EQ(ks_flush(store_), KS_OK) << ks_last_error();
+        close();
+        lose_segment();
+        ASSERT_EQ(open(), KS_OK) << ks_last_error();
+        for (const char* key : {"1", "3", "4"}) EXPECT_EQ(get(key), std::string("value ") + key);
+        close();
+        ASSERT_EQ(ks_destroy(url_.c_str(), 0), KS_OK);
+    }
+}
+
 TEST_F(RepairTest, GivesTheSegmentUpIfItIsTold) {
     make(3);
     const std::uint64_t end = verify().recovery.end_offset;
@@ -253,6 +286,35 @@ TEST_F(RepairTest, GivesTheSegmentUpIfItIsTold) {
     ASSERT_EQ(open(), KS_OK) << ks_last_error();
     EXPECT_EQ(get("2"), "value 2");
     EXPECT_EQ(get("3"), "KS_NOT_FOUND");
+}
+
+// Its folder is away, as another mount namespace's is: nobody can tell whether it is still there.
+TEST_F(RepairTest, ASegmentThatIsNotSeenFromHereIsAskedAboutAndNeverAttachedAgain) {
+    const fs::path seen = folder_.string() + "-seen", unseen = folder_.string() + "-unseen";
+    for (const fs::path& path : {seen, unseen}) fs::remove_all(path);
+    fs::create_directory(seen);
+    segments_ = seen.string();
+    make(3);
+    spoil(newest_journal(), static_cast<long>(verify().recovery.end_offset) - 20);
+    fs::rename(seen, unseen);
+    Told told;
+    for (const uint32_t flags : {0u, KS_REPAIR_DO}) {
+        EXPECT_EQ(repair(flags, &told), KS_E_SEGMENT_LEFT);
+        EXPECT_NE(std::string(ks_last_error()).find("not seen from here"), std::string::npos);
+    }
+    ASSERT_EQ(repair(KS_REPAIR_DO | KS_REPAIR_DROP_SEGMENT, &told), KS_OK) << ks_last_error();
+    fs::rename(unseen, seen);
+    ASSERT_EQ(open(), KS_OK) << ks_last_error();
+    EXPECT_EQ(get("2"), "value 2");
+    EXPECT_EQ(get("3"), "KS_NOT_FOUND");  // else the old segment is there again
+    EXPECT_EQ(put("4"), KS_OK);
+    EXPECT_EQ(ks_flush(store_), KS_OK) << ks_last_error();
+    close();
+    lose_segment();
+    ASSERT_EQ(open(), KS_OK) << ks_last_error();
+    EXPECT_EQ(get("4"), "value 4");
+    close();
+    fs::remove_all(seen);
 }
 
 TEST_F(RepairTest, MistakesAreNamed) {

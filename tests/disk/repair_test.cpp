@@ -216,6 +216,28 @@ TEST(Repair, KilledAnywhereAndRunAgainComesToTheSame) {
     EXPECT_GT(last, 10);
 }
 
+// A repair dies when its files have their second names, and somebody puts another file in one's place.
+TEST(Repair, KeepsAlsoAFileThatWasBroughtBackSinceOneDied) {
+    Repaired t;
+    change(t.journal(2), kJournalHeadBytes + 40);
+    const std::string first = read_all(t.journal(2));
+    for (int times = 0; times < 2; ++times) {
+        checked::on_disk = [](DiskStep& step) { return step.call == DiskCall::kCreate ? EIO : 0; };
+        EXPECT_NE(do_repair(t.history.directory(), t.plan()), Status::kOk);
+        checked::on_disk = nullptr;
+    }
+    std::filesystem::remove(t.journal(2));
+    write_all(t.journal(2), first);
+    change(t.journal(2), kJournalHeadBytes + 80);
+    const std::string second = read_all(t.journal(2));
+    const RepairPlan plan = t.plan();
+    ASSERT_EQ(do_repair(t.history.directory(), plan), Status::kOk);
+    EXPECT_TRUE(read_all(t.of(plan.folder + "/" + journal_name(2))) == first);
+    EXPECT_TRUE(read_all(t.of(plan.folder + "/" + journal_name(2) + ".1")) == second);
+    EXPECT_FALSE(std::filesystem::exists(t.of(plan.folder + "/" + journal_name(2) + ".2")));
+    EXPECT_FALSE(std::filesystem::exists(t.of(plan.folder + "/" + journal_name(1) + ".1")));
+}
+
 }  // namespace
 
 }  // namespace keystile::testing
