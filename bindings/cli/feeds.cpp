@@ -16,7 +16,7 @@ Failure feed_failure(ks_status status, const std::string& url, uint64_t oldest) 
             return {
                 ExitCode::lagged,
                 fmt::format("lagged: the history of {} begins at lsn {} now, checkpoints replaced what was "
-                            "before; read what the keys are, and go on with --from {}",
+                            "before; read what the keys are, and go on with keystile log --from {}",
                             escaped(url), oldest, oldest),
                 Json{{"oldest_lsn", oldest}}};
         case KS_BUSY:

@@ -15,7 +15,8 @@ seen as one. Ends after --count changes (exit code 0), when --timeout is over (e
 or when the store is destroyed (exit code 65).
 
 With --prefix, of a durable store: every commit of every key that starts with it, none left out,
-from now on, when it is on disk. (Claims are no commits: they are seen with KEY alone.)
+from now on, when it is on disk. (Claims are no commits: they are seen with KEY alone.) Exit
+code 17 if checkpoints replaced what was still to be shown: go on with keystile log --follow.
 
 Examples:
   keystile watch jobs/next
