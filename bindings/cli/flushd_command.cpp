@@ -18,15 +18,17 @@ due: for programs that open it with KS_OPEN_NO_FLUSHER. Nobody depends on it: wh
 the disk, or finds the ring full, flushes by himself. Two of them do each other no harm.
 
 SIGTERM or SIGINT: a last flush, and exit code 0 if all is on disk. When the disk refuses (full,
-an error) it says so once, tries on each second, and says when it goes on.
+an error) it says so once, tries on each second, and says when it goes on. A file of the journal
+that was lost or damaged is left behind by a checkpoint, which writes all to new files.
 
 Examples:
   keystile flushd /var/lib/team
   keystile flushd --interval 1ms --store file:/var/lib/team)";
 
 constexpr uint64_t kFlushIntervalDefault = 5'000'000, kFlushIntervalMax = 3600'000'000'000;
-constexpr uint64_t kCheckpointNs =
-    1'000'000'000;  // how often it looks whether one is due: a list of the folder
+// How often it looks whether one is due: a list of the folder. One that fails has read and written everything, each
+// time: the next comes later and later.
+constexpr uint64_t kCheckpointNs = 1'000'000'000, kCheckpointNsMax = 60'000'000'000;
 constexpr uint64_t kFlushRetryNs = 1'000'000'000;  // each retry of a sync that failed begins a new file
 
 struct FlushdOptions {
@@ -107,11 +109,17 @@ void flushd(const Globals& globals, const FlushdOptions& options) {
 
     FlushTask flushing(globals, url, "flushing"), checkpoints(globals, url, "making checkpoints");
     uint64_t next_checkpoint = options.has_no_checkpoints ? KS_FOREVER : now_ns();
+    uint64_t checkpoint_wait_ns = kCheckpointNs;
     for (;;) {
-        const bool is_well = flushing.note(ks_flush(store.get()));
+        const ks_status flushed = ks_flush(store.get());
+        const bool is_lost = flushed == KS_E_JOURNAL && ks_last_errno() == 0;  // a file of the journal
+        const bool is_well = flushing.note(flushed);
         if (now_ns() >= next_checkpoint) {
-            checkpoints.note(ks_checkpoint_if_due(store.get()));
-            next_checkpoint = now_ns() + kCheckpointNs;
+            const bool is_made =
+                checkpoints.note(is_lost ? ks_checkpoint(store.get()) : ks_checkpoint_if_due(store.get()));
+            checkpoint_wait_ns = is_made ? kCheckpointNs : std::min(2 * checkpoint_wait_ns, kCheckpointNsMax);
+            next_checkpoint = now_ns() + checkpoint_wait_ns;
+            if (is_lost && is_made) continue;  // it flushes now
         }
         if (await_end(signals, is_well ? interval_ns : std::max(interval_ns, kFlushRetryNs))) break;
     }

@@ -211,6 +211,26 @@ TEST_F(CliCare, FlushdFlushesForAllAndALastTime) {
     expect_fails({"flushd", "/no/such/folder"}, 66, "no_store");
 }
 
+// What was in it is in memory, and comes into new files.
+TEST_F(CliCare, FlushdMendsAJournalWhoseFileIsLost) {
+    Opened program(url_);
+    const uint64_t before = program.put("before");
+    for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
+        if (entry.path().filename().string().starts_with("journal-")) std::filesystem::remove(entry.path());
+    }
+    Running flusher({binary(), "flushd", "--json", folder_.string()}, environment());
+    flusher.next_line();
+    const auto refused = nlohmann::json::parse(flusher.next_line());
+    EXPECT_EQ(refused["event"], "refused");
+    EXPECT_EQ(refused["code"], "KS_E_JOURNAL");
+    EXPECT_NE(refused["error"].get<std::string>().find("keystile compact"), std::string::npos);
+    EXPECT_EQ(nlohmann::json::parse(flusher.next_line())["event"], "goes_on");
+    EXPECT_GE(last_lsn(url_), before);
+    flusher.signal(SIGTERM);
+    flusher.next_line();
+    EXPECT_EQ(flusher.wait(), 0);
+}
+
 // A disk that is full for a while, by the limit of a file's size.
 TEST_F(CliCare, FlushdSaysOnceThatTheDiskRefusesAndGoesOn) {
     Opened program(url_);

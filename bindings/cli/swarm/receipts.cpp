@@ -1,6 +1,7 @@
 #include "swarm/receipts.hpp"
 
 #include "swarm/failure.hpp"
+#include "swarm/keys.hpp"
 
 namespace keystile::cli::swarm {
 
@@ -24,10 +25,17 @@ void Receipts::look() {
 }
 
 void Receipts::settle() {
-    if (is_durable_) {
-        answer_of(ks_flush(lane_.store()), "ks_flush");
-        for (ChunkReceipt& receipt : board_.receipts()) {
-            receipt.acknowledged.set(1);
+    if (!is_durable_) {
+        return;
+    }
+    answer_of(ks_flush(lane_.store()), "ks_flush");
+    std::string value;
+    for (uint32_t chunk = 0; chunk < board_.receipts().size(); ++chunk) {
+        const ks_stamp stamp = lane_.read(chunk_key(chunk), value);
+        const ks_status status = ks_wait_durable(lane_.store(), stamp.version, 0);
+        const bool is_on_disk = answer_of(status, "ks_wait_durable") == KS_OK;
+        if (is_on_disk && parse_chunk_value(value).is_done) {
+            board_.receipts()[chunk].acknowledged.set(1);
         }
     }
 }

@@ -22,7 +22,8 @@ public:
     // Which of them are on disk by now. Never waits.
     void look();
 
-    // When all chunks are done: waits for the disk, and then all are acknowledged, those of the dead too.
+    // When all chunks are done: waits for the disk. Then each chunk is looked up, those of the dead too: the commit
+    // that finished it is on disk, or it is not acknowledged.
     void settle();
 
 private:

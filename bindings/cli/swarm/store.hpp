@@ -57,7 +57,7 @@ inline bool is_durable(std::string_view url) {
     return url.starts_with("file:");
 }
 
-// A folder in memory for the segment of a durable store: our own, so that it can be taken away as a reboot takes it.
+// A folder in memory for the segment of a durable store: our own, so that it can be taken away.
 // Gone with this object however that ends; a store whose segment lay here is made from its files by its next opener.
 class MemoryFolder {
 public:

@@ -33,9 +33,10 @@ count; the exit code is 65 if anything is lost, counted twice, or a stopped work
 FENCED, or if a crash undid what a worker had been told is on disk.
 
 A crash kills all workers at a random moment, each with the thread that brings its commits to the
-disk, and removes the shared memory, as a reboot does. Then the store is made again from its
-files, a new crew does what is not done in it, and the report says what had been acknowledged,
-what came back and what had to be done again.
+disk, and removes the shared memory. The kernel lives on, with what was written to it and not
+synced: this is not a loss of power. Then the store is made again from its files, a new crew does
+what is not done in it, and the report says what had been acknowledged, what came back and what
+had to be done again.
 
 Examples:
   keystile swarm --workers 4 --stop 2 --kill 2
