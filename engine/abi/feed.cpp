@@ -17,6 +17,7 @@ struct ks_feed {
     std::unique_ptr<Feed> feed;
     FeedCommit commit;
     std::vector<ks_feed_entry> entries;  // of `commit`, as the caller sees them
+    bool is_owed = false;                // `commit` was read, and there was no memory to show it
 };
 
 namespace {
@@ -76,10 +77,12 @@ ks_status ks_feed_next(ks_feed* feed, uint64_t timeout_ns, ks_feed_commit* commi
     if (!is_alive(feed)) return explain_handle(feed, feed != nullptr ? feed->magic : 0, kFeedMagic);
     if (commit_out == nullptr) return fault(KS_E_ARGUMENT, "commit_out is NULL");
     try {
-        const Status s = feed->feed->next(timeout_ns, &feed->commit);
+        const Status s = feed->is_owed ? Status::kOk : feed->feed->next(timeout_ns, &feed->commit);
         if (s == Status::kLagged) *commit_out = {feed->feed->oldest(), 0, {}, nullptr, 0};
         if (s != Status::kOk) return answer_feed(s, *feed->feed, "reading a feed");
+        feed->is_owed = true;  // the feed is behind it already
         show(*feed, commit_out);
+        feed->is_owed = false;
         return KS_OK;
     } catch (const std::bad_alloc&) {
         return fault(KS_E_MEMORY, "reading a feed: out of memory");

@@ -586,15 +586,17 @@ KS_API ks_status ks_watch_k(ks_session* session, ks_key key, ks_stamp seen, uint
 /* Every commit that wrote, once, in the order of their lsn: to follow a store, to copy it, to audit it. A commit of
  * many keys is one. (Claims, releases and commits that only compared write nothing, so they are in no feed.)
  *
- * A feed shows what is on disk; a relaxed commit appears when it is. So no loss of power takes back what was shown;
- * only `keystile repair` of a damaged store may, and it says what it loses. An lsn is a place in the history, not a
- * moment: what was shown so far is no snapshot, for commits that only compared are missing (ks_snapshot_prefix).
+ * A feed shows what is on disk; a relaxed commit appears when it is. So no loss of power takes back what was shown,
+ * with one exception (below); else only `keystile repair` of a damaged store may, and it says what it loses. An lsn is
+ * a place in the history, not a moment: what was shown so far is no snapshot, for commits that only compared are
+ * missing (ks_snapshot_prefix).
  *
  * It needs no open store and is no participant: it reads files, changes nothing, delays nobody; checkpoints do not
  * wait for it. The store may be in use, be opened and recovered meanwhile, or nobody may have it open: then a feed
- * shows what the next opener will find (of a segment that is still in memory: what is on disk of it). Where the segment
- * of a store in use cannot be seen (another mount namespace), commits appear only when a journal file is full or a
- * process closes the store.
+ * shows what the next opener will find (of a segment that is still in memory: what is on disk of it). It syncs that
+ * first; but where the disk had failed before and the kernel forgot, a loss of power before the next opener takes what
+ * was shown of the end. Where the segment of a store in use cannot be seen (another mount namespace), commits appear
+ * only when a journal file is full or a process closes the store.
  * A ks_feed is memory of this process; one thread at a time; a forked child may only close it (KS_E_FORKED). */
 typedef struct ks_feed ks_feed;
 
@@ -619,10 +621,12 @@ typedef struct ks_feed_commit {
 
 /* From the first commit at or after `from_lsn` (to go on: the last one's lsn + 1; it may lie in the future); 0: from
  * the oldest there is. *oldest_out (KS_LAGGED only): the oldest lsn that can be asked for.
- * KS_OK · KS_LAGGED: checkpoints replaced what was asked for · KS_BUSY: files come and go, ask again.
+ * KS_OK · KS_LAGGED: checkpoints replaced what was asked for · KS_BUSY, ask again: files come and go; KS_FEED_NOW:
+ * somebody has the store open, or opens it, and nothing is known here yet of what is on disk.
  * Faults: KS_E_URL (no file: store) · KS_E_ARGUMENT · KS_E_NO_STORE · KS_E_PERMISSION · KS_E_NETWORK_FILE_SYSTEM ·
- *         KS_E_LAYOUT · KS_E_JOURNAL_CORRUPT (ks_last_error() says where) · KS_E_MEMORY · KS_E_SYSTEM, and those of
- *         opening its segment. */
+ *         KS_E_LAYOUT · KS_E_JOURNAL_CORRUPT (ks_last_error() says where) · KS_E_NOT_A_STORE (something else lies at
+ *         a file's name) · KS_E_MEMORY · KS_E_SYSTEM; KS_FEED_NOW: KS_E_DESTROYED and KS_E_CORRUPT too, as
+ *         ks_feed_next, and those of opening its segment. */
 KS_API ks_status ks_feed_open(const char* url, uint64_t from_lsn, ks_feed** feed_out, uint64_t* oldest_out);
 
 /* The next commit, waiting for it up to `timeout_ns` (0 = just look; KS_FOREVER). It sleeps some milliseconds between
@@ -631,7 +635,8 @@ KS_API ks_status ks_feed_open(const char* url, uint64_t from_lsn, ks_feed** feed
  * is the oldest lsn there is: read the keys' values anew, go on with a new feed from there · KS_BUSY, ask again.
  * Faults: KS_E_DESTROYED (the directory was removed or moved, or another store is in it) · KS_E_JOURNAL_CORRUPT (the
  *         history up to there was shown; ks_last_error() says file and offset) · KS_E_ARGUMENT · KS_E_HANDLE ·
- *         KS_E_FORKED · KS_E_LAYOUT · KS_E_CORRUPT (the segment) · KS_E_PERMISSION · KS_E_MEMORY · KS_E_SYSTEM.
+ *         KS_E_FORKED · KS_E_LAYOUT · KS_E_NOT_A_STORE (something else lies at a file's name) · KS_E_CORRUPT (the
+ *         segment) · KS_E_PERMISSION · KS_E_MEMORY · KS_E_SYSTEM.
  * None of these loses the place: the next call tries the same again. */
 KS_API ks_status ks_feed_next(ks_feed* feed, uint64_t timeout_ns, ks_feed_commit* commit_out);
 /* NULL is fine. */

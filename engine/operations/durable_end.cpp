@@ -1,5 +1,8 @@
 #include "operations/durable_end.hpp"
 
+#include <sys/stat.h>
+#include <time.h>
+
 #include <algorithm>
 
 namespace keystile::engine {
@@ -16,15 +19,40 @@ bool is_possible(const JournalPoint& durable) noexcept {
            (durable.offset != offset || offset >= kJournalHeadBytes);
 }
 
+std::int64_t ns_of(const timespec& time) noexcept {
+    return time.tv_sec * 1'000'000'000 + time.tv_nsec;
+}
+
+// By the clock that files are stamped with.
+std::int64_t file_clock_ns() noexcept {
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    return ns_of(now);
+}
+
+// Not the time of modification: anybody may set that one.
+std::int64_t changed_ns(const std::string& path) noexcept {
+    struct stat found{};
+    return ::stat(path.c_str(), &found) == 0 ? ns_of(found.st_ctim) : 0;
+}
+
 }  // namespace
+
+DurableEnd::Changed DurableEnd::last_change(const Directory& directory, std::uint32_t file) {
+    return {changed_ns(directory.path()), changed_ns(directory.path_of(journal_name(file)))};
+}
+
+void DurableEnd::forget() noexcept {
+    abandoned_.reset();
+    damage_ = {};
+}
 
 // The segment that the directory names, if it can be seen from here.
 Status DurableEnd::attach(const Directory& directory, const std::optional<SegmentPlace>& place) {
     if (place != place_) {
         place_ = place;
         segment_.reset();
-        abandoned_.reset();
-        damage_ = {};
+        forget();
     }
     if (!place || !is_reachable(directory, *place)) {
         segment_.reset();
@@ -54,26 +82,41 @@ Status DurableEnd::read_segment(JournalPoint* end_out) noexcept {
 
 Status DurableEnd::read_abandoned(const Directory& directory, const std::optional<SegmentPlace>& place,
                                   JournalPoint* end_out) {
+    damage_ = {};
+    const std::int64_t begin_ns = file_clock_ns();
     HistoryEnd history;
     Blind blind;
     Status s = scan_history(directory, ScanScope::kReplay, blind, &history);
     if (s == Status::kBusy) return Status::kOk;  // files come and go: somebody is there
     if (s != Status::kOk && s != Status::kJournalCorrupt) return s;
-    const FileDamage damage = history.damage;
+    FileDamage damage = history.damage;
     if (history.end.file != 0) {
-        // What the dead wrote may be in the kernel's memory alone.
+        // What the dead wrote may be in the kernel's memory alone. (E1 says what this cannot do.)
         JournalFile last;
         Damage head;
         s = JournalFile::open(directory, history.end.file, Access::kReadOnly, &last, &head);
-        if (s == Status::kOk) s = last.sync_data();
-        if (s != Status::kOk) return s == Status::kNoStore ? Status::kOk : s;
+        if (s == Status::kJournalCorrupt && damage.is_none())
+            damage = {directory.path_of(journal_name(history.end.file)), head};
+        if (s == Status::kNoStore && damage.is_none()) return Status::kOk;  // it went away meanwhile
+        if (s == Status::kNoStore || s == Status::kJournalCorrupt) {
+            history.end = {};  // nothing is known of a file that is itself what is damaged
+        } else {
+            if (s == Status::kOk) s = last.sync_data();
+            if (s != Status::kOk) return s;
+        }
     }
     // Whoever came meanwhile writes what is not on disk yet.
     std::optional<SegmentPlace> now;
     if (s = directory.read_place(&now); s != Status::kOk) return s;
     if (now != place || (now && is_reachable(directory, *now)) || directory.is_locked_by_other())
         return Status::kOk;
-    abandoned_ = history.end;
+    // A change as young as the scan may have come after it, and the next one have the same time: then look again.
+    const Changed changed = last_change(directory, history.file);
+    if (std::max(changed.folder_ns, changed.file_ns) < begin_ns) {
+        abandoned_ = history.end;
+        abandoned_file_ = history.file;
+        changed_ = changed;
+    }
     damage_ = damage;
     *end_out = history.end;
     return Status::kOk;
@@ -85,9 +128,12 @@ Status DurableEnd::look(const Directory& directory, JournalPoint* end_out) {
     Status s = directory.read_place(&place);
     if (s == Status::kOk) s = attach(directory, place);
     if (s != Status::kOk) return s;
+    if (abandoned_ && changed_ != last_change(directory, abandoned_file_)) forget();
     if (segment_ != nullptr) {
+        forget();
         s = read_segment(end_out);
     } else if (directory.is_locked_by_other()) {
+        forget();
         Mark mark;
         s = read_mark(directory, &mark);
         if (s == Status::kOk && (!place || mark.store_id == place->store_id)) *end_out = mark.durable;

@@ -83,7 +83,11 @@ Status Feed::skip_to_end() {
         const std::uint32_t file_before = file();
         if (const Status s = look(); s != Status::kOk) return s;
         at_ = std::max(at_, bound_);
-        if (file() == file_before && !has_next_) return Status::kOk;
+        if (is_end_unknown_) {
+            durable_end_.wait(UINT64_MAX);
+        } else if (file() == file_before && !has_next_) {
+            return Status::kOk;
+        }
     }
     return own_fault(Status::kBusy);
 }
@@ -116,12 +120,15 @@ Status Feed::look_at_next(bool* is_there_out) {
 // There is no next file. What is on disk of this one; *is_known_out false: it goes on behind it.
 Status Feed::look_at_end(bool* is_known_out) {
     JournalPoint end;
-    if (const Status s = durable_end_.look(directory_, &end); s != Status::kOk) return s;
+    const Status s = durable_end_.look(directory_, &end);
+    if (s == Status::kNoStore) return gone();
+    if (s != Status::kOk) return s;
     const bool is_pending = (end.offset & kPendingBit) != 0;
     const std::uint32_t in_file = is_pending ? end.file - 1 : end.file;
     *is_known_out = in_file <= file();
     if (in_file == file()) bound_ = std::max(bound_, end.offset & ~kPendingBit);
     const FileDamage& behind = durable_end_.damage();
+    is_end_unknown_ = end.position == 0 && behind.is_none();
     if (behind.is_none() || at_ < bound_) return Status::kOk;
     damage_ = behind;
     return own_fault(Status::kJournalCorrupt);
@@ -130,6 +137,7 @@ Status Feed::look_at_end(bool* is_known_out) {
 // How much of this file may be shown now; or the next one, if this one is at its end.
 Status Feed::look() {
     if (!directory_.is_in_place()) return own_fault(Status::kDestroyed);
+    is_end_unknown_ = false;
     for (int tries = 0; tries < kTries; ++tries) {
         bool has_next = false, is_known = false;
         Status s = look_at_next(&has_next);

@@ -41,11 +41,11 @@ public:
     Feed(const Feed&) = delete;  // the window looks at the file
     Feed& operator=(const Feed&) = delete;
 
-    // From the first commit at or after `from`; kFromOldest; kFromNow: from behind what is on disk. kLagged: oldest()
-    // tells; kNoStore; as next().
+    // From the first commit at or after `from`; kFromOldest; kFromNow: from behind what is on disk (kBusy while nothing
+    // is known of that). kLagged: oldest() tells; kNoStore; as next().
     Status open(const std::string& path, Position from);
     // kTimeout · kLagged: what was still to be read is gone, oldest() tells · kDestroyed · kJournalCorrupt: damage()
-    // tells · kLayout · kBusy, kCorrupt, and the system's faults. None loses the place.
+    // tells · kLayout · kBusy, kCorrupt, kNotAStore, and the system's faults. None loses the place.
     Status next(std::uint64_t timeout_ns, FeedCommit* commit_out);
 
     Position oldest() const noexcept { return oldest_; }
@@ -72,8 +72,9 @@ private:
     JournalFile journal_, next_;
     bool has_next_ = false;
     FileWindow window_;
-    std::uint64_t at_ = 0;     // the next record's offset
-    std::uint64_t bound_ = 0;  // N2
+    std::uint64_t at_ = 0;         // the next record's offset
+    std::uint64_t bound_ = 0;      // N2
+    bool is_end_unknown_ = false;  // by the last look, and so is what the bound will be
     Position from_ = 0, last_ = 0, oldest_ = 0;
     FileDamage damage_;
 };

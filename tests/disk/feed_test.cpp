@@ -127,6 +127,58 @@ TEST(Feed, AGapInTheFilesIsDamageOrWhatIsOld) {
     EXPECT_EQ(shown.status, Status::kLagged);
 }
 
+// Nobody has the store open, and a checkpoint names a file that is missing: recovery would refuse, so does the feed.
+TEST(Feed, AMissingFileThatACheckpointNamesIsDamage) {
+    Folder folder;
+    TestHistory history(folder.path());
+    ASSERT_EQ(history.next_file(), Status::kOk);
+    ASSERT_EQ(history.add_small(3), Status::kOk);
+    ASSERT_EQ(history.next_file(), Status::kOk);
+    ASSERT_EQ(history.sync(), Status::kOk);
+    ASSERT_EQ(history.checkpoint(history.at(), {}), Status::kOk);
+    const std::string missing = folder.of(journal_name(2));
+    ASSERT_EQ(disk_unlink(missing), Status::kOk);
+    ASSERT_EQ(scan(folder.path()).status, Status::kJournalCorrupt);
+    for (const Position from : {kFromOldest, Position{1}, kFromNow}) {
+        const Shown shown = show(folder.path(), from);
+        EXPECT_EQ(shown.status, Status::kJournalCorrupt);
+        EXPECT_EQ(shown.damage.path, missing);
+        EXPECT_STREQ(shown.damage.damage.what, scan(folder.path()).end.damage.damage.what);
+    }
+}
+
+// While nobody knows what is on disk, nobody knows either what is new.
+TEST(Feed, FromNowOnBeginsOnlyWhereTheEndIsKnown) {
+    const Stored t;
+    ASSERT_EQ(disk_unlink(t.of("mark")), Status::kOk);
+    Directory other;
+    ASSERT_EQ(Directory::open(t.path(), {.must_exist = true}, &other), Status::kOk);
+    ASSERT_EQ(other.try_lock(LockKind::kShared), Status::kOk);
+    EXPECT_EQ(show(t.path(), kFromNow).status, Status::kBusy);
+    ASSERT_EQ(other.unlock(), Status::kOk);
+    const Shown shown = show(t.path(), kFromNow);
+    EXPECT_EQ(shown.status, Status::kTimeout);
+    EXPECT_EQ(shown.positions, std::vector<Position>{});
+}
+
+// Somebody comes between two looks, goes on in the same file or the next one, and is killed: nobody was seen.
+TEST(Feed, OfAnAbandonedStoreLooksAgainWhenItsFilesChange) {
+    Stored t;
+    Feed feed;
+    FeedCommit commit;
+    ASSERT_EQ(feed.open(t.path(), kFromNow), Status::kOk);
+    Position next = t.history.at().position;
+    for (int round = 0; round < 6; ++round) {
+        ASSERT_EQ(feed.next(50'000'000, &commit), Status::kTimeout);  // what was found is kept by now
+        if (round % 3 == 2) {
+            ASSERT_EQ(t.history.next_file(), Status::kOk);
+        }
+        ASSERT_EQ(t.history.add_small(1), Status::kOk);
+        ASSERT_EQ(feed.next(0, &commit), Status::kOk) << round;
+        EXPECT_EQ(commit.position, next++);
+    }
+}
+
 // Somebody has the store open where we cannot see its segment: the mark says what is on disk.
 TEST(Feed, WhereTheSegmentCannotBeSeenTheMarkCounts) {
     Stored t;
