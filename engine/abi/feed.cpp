@@ -1,6 +1,7 @@
 // The C calls of feeds: a durable store's commits in order, out of its files.
 #include <cstring>
 #include <new>
+#include <string_view>
 
 #include "abi/abi.hpp"
 #include "abi/quarantine.hpp"
@@ -35,12 +36,19 @@ ks_status answer_feed(Status status, const Feed& feed, const char* doing) noexce
     return answer(status, doing);
 }
 
+ks_bytes bytes_of(std::string_view text) noexcept {
+    ks_bytes bytes{};
+    bytes.data = text.data();
+    bytes.size = text.size();
+    return bytes;
+}
+
 void show(ks_feed& feed, ks_feed_commit* commit_out) {
     const FeedCommit& commit = feed.commit;
     feed.entries.clear();
     for (const FeedEntry& entry : commit.entries) {
-        feed.entries.push_back({{entry.key.data(), entry.key.size()},
-                                {entry.value.data(), entry.value.size()},
+        feed.entries.push_back({bytes_of(entry.key),
+                                bytes_of(entry.value),
                                 {commit.position, entry.epoch},
                                 entry.version_before,
                                 entry.is_deleted ? 1u : 0u,
