@@ -214,6 +214,8 @@ TEST_F(CliCare, FlushdFlushesForAllAndALastTime) {
 // What was in it is in memory, and comes into new files.
 TEST_F(CliCare, FlushdMendsAJournalWhoseFileIsLost) {
     Opened program(url_);
+    program.put("on disk");
+    ok({"compact", "--store", url_});  // a folder without journal and checkpoint is no store
     const uint64_t before = program.put("before");
     for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
         if (entry.path().filename().string().starts_with("journal-")) std::filesystem::remove(entry.path());
