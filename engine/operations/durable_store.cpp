@@ -256,7 +256,7 @@ Status do_store_repair(StoreRepair& repair) {
         nowhere.incarnation = repair.place->incarnation;
         if (const Status s = repair.directory.write_place(nowhere); s != Status::kOk) return s;
     }
-    if (repair.plan.is_needed && repair.segment == SegmentSight::kSeen) {
+    if (repair.plan.is_needed && repair.place && repair.segment == SegmentSight::kSeen) {
         const Status s = remove_file(repair.place->path);
         if (s != Status::kOk && s != Status::kNoStore) return s;
     }
