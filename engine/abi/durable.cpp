@@ -7,9 +7,8 @@ ks_status flush_answer(Status s, const char* doing) noexcept {
     if (s != Status::kNoStore && s != Status::kJournalCorrupt) return answer(s, doing);
     fault_errno = 0;
     return fault(KS_E_JOURNAL,
-                 "%s: a file of the journal is %s; the store is whole in memory, and a checkpoint (`keystile "
-                 "compact`) "
-                 "writes it to new files",
+                 "%s: a file of the journal is %s; the store is whole in memory, and a checkpoint "
+                 "(`keystile compact`) writes it to new files",
                  doing, s == Status::kNoStore ? "gone" : "damaged");
 }
 
