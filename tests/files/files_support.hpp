@@ -87,28 +87,36 @@ public:
         got.status = ks_files_read(files_, path.c_str(), nullptr, 0, &size, &got.stamp);
         while (got.status == KS_TOO_SMALL) {
             got.data.resize(size);
-            got.status = ks_files_read(files_, path.c_str(), got.data.data(), got.data.size(), &size, &got.stamp);
+            got.status =
+                ks_files_read(files_, path.c_str(), got.data.data(), got.data.size(), &size, &got.stamp);
         }
         if (got.status == KS_OK) got.data.resize(size);
         return got;
     }
     ks_stamp stamp(const std::string& path) const { return read(path).stamp; }
-    ks_status write(const std::string& path, std::string_view data, ks_stamp seen, const ks_grant* grant = nullptr,
-                    ks_receipt* receipt = nullptr) const {
+    ks_status write(const std::string& path, std::string_view data, ks_stamp seen,
+                    const ks_grant* grant = nullptr, ks_receipt* receipt = nullptr) const {
         return ks_files_write(files_, path.c_str(), bytes_in(data), seen, grant, receipt);
     }
     // Over whatever is there.
-    ks_status put(const std::string& path, std::string_view data) const { return write(path, data, stamp(path)); }
+    ks_status put(const std::string& path, std::string_view data) const {
+        return write(path, data, stamp(path));
+    }
     ks_status remove(const std::string& path) const {
         return ks_files_remove(files_, path.c_str(), stamp(path), nullptr, nullptr);
     }
-    ks_status adopt(const std::string& path) const { return ks_files_adopt(files_, path.c_str(), nullptr, nullptr); }
-    ks_status restore(const std::string& path) const { return ks_files_restore(files_, path.c_str(), nullptr); }
+    ks_status adopt(const std::string& path) const {
+        return ks_files_adopt(files_, path.c_str(), nullptr, nullptr);
+    }
+    ks_status restore(const std::string& path) const {
+        return ks_files_restore(files_, path.c_str(), nullptr);
+    }
     // "path:state" of each.
     std::vector<std::string> status(std::uint32_t flags = 0, const char* prefix = nullptr) const {
         std::vector<std::string> lines;
         const auto add = [](void* user, const ks_files_entry* entry) {
-            static const char* const kNames[] = {"clean", "edited", "missing", "untracked", "pending", "deleted"};
+            static const char* const kNames[] = {"clean",     "edited",  "missing",
+                                                 "untracked", "pending", "deleted"};
             static_cast<std::vector<std::string>*>(user)->push_back(std::string(entry->path) + ":" +
                                                                     kNames[entry->state]);
             return 0;

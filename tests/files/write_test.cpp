@@ -133,7 +133,8 @@ TEST(FilesRename, TakesContentAndMode) {
     ASSERT_EQ(files.put("a", "two"), KS_OK);
     EXPECT_EQ(ks_files_rename(files.get(), "a", files.stamp("a"), "d/b", {}, &receipt), KS_CONFLICT);
     EXPECT_EQ(ks_files_rename(files.get(), "a", files.stamp("a"), "./a", {}, &receipt), KS_E_ARGUMENT);
-    EXPECT_EQ(ks_files_rename(files.get(), "a", files.stamp("a"), "d/b", files.stamp("d/b"), &receipt), KS_OK);
+    EXPECT_EQ(ks_files_rename(files.get(), "a", files.stamp("a"), "d/b", files.stamp("d/b"), &receipt),
+              KS_OK);
     EXPECT_EQ(folder.peek("d/b"), "two");
 }
 
