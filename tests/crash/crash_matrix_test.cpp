@@ -85,7 +85,7 @@ TEST(CrashPoints, EachOneIsPassedByAnOperationOfTheMatrix) {
             return std::set<std::string>(points.begin(), points.end());
         }());
     for (const std::string& point : points_of_engine()) {
-        if (point.starts_with("files.")) continue;  // tests/files/crash_test.cpp
+        if (point.starts_with("files.")) continue;  // tests/plain/crash_test.cpp
         EXPECT_TRUE(passed.contains(point)) << point;
     }
 }

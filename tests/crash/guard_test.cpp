@@ -363,7 +363,7 @@ TEST(Guards, EachOneOfTheEngineHasAScenario) {
     for (const Guard& guard : all_guards()) covered.insert(guard.name);
     const std::vector<std::string> all = guards_of_engine();
     for (const std::string& guard : all) {
-        if (guard.starts_with("files.")) continue;  // tests/files/crash_test.cpp
+        if (guard.starts_with("files.")) continue;  // tests/plain/crash_test.cpp
         EXPECT_TRUE(covered.contains(guard)) << guard;
     }
     for (const std::string& guard : covered) {

@@ -7,7 +7,7 @@
 #include <csignal>
 #include <functional>
 
-#include "files/files_support.hpp"
+#include "plain/plain_support.hpp"
 #include "support/child.hpp"
 #include "support/points.hpp"
 

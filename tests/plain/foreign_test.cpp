@@ -1,7 +1,7 @@
 // Other programs write the files too.
 #include <sys/stat.h>
 
-#include "files/files_support.hpp"
+#include "plain/plain_support.hpp"
 
 namespace keystile::testing {
 namespace {

@@ -1,7 +1,7 @@
 // One path: read, write, remove, and what the stamps say.
 #include <sys/stat.h>
 
-#include "files/files_support.hpp"
+#include "plain/plain_support.hpp"
 
 namespace keystile::testing {
 namespace {

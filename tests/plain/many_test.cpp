@@ -3,7 +3,7 @@
 #include <random>
 #include <thread>
 
-#include "files/files_support.hpp"
+#include "plain/plain_support.hpp"
 #include "support/child.hpp"
 
 namespace keystile::testing {

@@ -4,7 +4,7 @@
 
 #include <thread>
 
-#include "files/files_support.hpp"
+#include "plain/plain_support.hpp"
 #include "support/child.hpp"
 
 namespace keystile::testing {
