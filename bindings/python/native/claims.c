@@ -3,23 +3,46 @@
 
 #include <string.h>
 
-/* ks_claim() in slices, without the GIL. -1: exception set. */
-static int claim_waiting(StoreObject* self, ks_session* session, const Key* key, ks_claim_options* options,
-                         uint64_t wait_ns, ks_grant* grant_out, ks_receipt* receipt_out) {
+/* The session that owns the store's claims, so that a claim does not end with the thread that made it. Only calls that
+ * keep the GIL are made on it: one at a time. NULL: exception set. */
+static ks_session* owning_session(StoreObject* self) {
+    if (session_of(self) == NULL) return NULL; /* closed, or of before a fork */
+    if (self->owner != NULL) return self->owner;
+    const ks_status status = ks_session_open(self->store, &self->owner);
+    if (status != KS_OK) raise_fault(self->core, status);
+    return self->owner;
+}
+
+/* Until the key moves, or its owner's lease is over, or it is time to look whether the owner died, which moves
+ * nothing. false: exception set. */
+static bool wait_for_claim(StoreObject* self, ks_bytes key, const ks_receipt* held, uint64_t slice) {
+    ks_session* const session = session_of(self);
+    if (session == NULL || !enter(self)) return false;
+    if (held->owner.lease_left_ns < slice) slice = held->owner.lease_left_ns;
+    ks_status status;
+    Py_BEGIN_ALLOW_THREADS status = ks_watch(session, key, held->stamp, slice, NULL);
+    Py_END_ALLOW_THREADS leave(self);
+    if (PyErr_CheckSignals() != 0) return false;
+    if (status < 0) raise_fault(self->core, status);
+    return status >= 0;
+}
+
+/* ks_claim(), again and again. -1: exception set. */
+static int claim(StoreObject* self, ks_bytes key, const ks_claim_options* options, uint64_t wait_ns,
+                 ks_grant* grant_out, ks_receipt* receipt_out) {
     const Wait wait = wait_of(wait_ns);
-    int status = KS_HELD;
     for (;;) {
-        options->wait_ns = next_slice(&wait);
-        if (options->wait_ns == 0) return KS_HELD;
-        if (!enter(self)) return -1;
-        Py_BEGIN_ALLOW_THREADS status = ks_claim(session, key->bytes, options, grant_out, receipt_out);
-        Py_END_ALLOW_THREADS leave(self);
-        if (status != KS_TIMEOUT && status != KS_HELD) break;
-        if (PyErr_CheckSignals() != 0) return -1;
+        ks_session* const session = owning_session(self);
+        if (session == NULL) return -1;
+        const ks_status status = ks_claim(session, key, options, grant_out, receipt_out);
+        if (status < 0) {
+            raise_fault(self->core, status);
+            return -1;
+        }
+        const uint64_t slice = status == KS_HELD ? next_slice(&wait) : 0;
+        if (slice == 0) return status;
+        if (!wait_for_claim(self, key, receipt_out, slice)) return -1;
     }
-    if (status >= 0) return status;
-    raise_fault(self->core, (ks_status)status);
-    return -1;
 }
 
 FAST(store_claim) {
@@ -30,21 +53,15 @@ FAST(store_claim) {
     if (!bind(&signature, args, count, kwnames, given)) return NULL;
     if (!read_u64(given[1], "lease", &lease_ns) || !read_u64(given[2], "wait", &wait_ns)) return NULL;
     const int is_detached = PyObject_IsTrue(given[3]);
-    ks_session* const session = is_detached >= 0 ? session_of(store) : NULL;
     Key key;
-    if (session == NULL || !read_key(given[0], &key)) return NULL;
-    ks_claim_options options = {.struct_size = sizeof options,
-                                .flags = is_detached != 0 ? KS_CLAIM_DETACHED : 0,
-                                .lease_ns = lease_ns};
+    if (is_detached < 0 || !read_key(given[0], &key)) return NULL;
+    const ks_claim_options options = {.struct_size = sizeof options,
+                                      .flags = is_detached != 0 ? KS_CLAIM_DETACHED : 0,
+                                      .lease_ns = lease_ns};
     ks_grant grant;
     ks_receipt receipt;
     memset(&grant, 0, sizeof grant);
-    int status = ks_claim(session, key.bytes, &options, &grant, &receipt);
-    if (status < 0) {
-        raise_fault(store->core, (ks_status)status);
-    } else if (status == KS_HELD && wait_ns != 0) {
-        status = claim_waiting(store, session, &key, &options, wait_ns, &grant, &receipt);
-    }
+    const int status = claim(store, key.bytes, &options, wait_ns, &grant, &receipt);
     drop_key(&key);
     if (status < 0) return NULL;
     if (status != KS_OK) return raise_refusal(store->core, KS_HELD, given[0], &receipt);

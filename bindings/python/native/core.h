@@ -110,8 +110,9 @@ uint64_t next_slice(const Wait* wait); /* 0: over */
 
 typedef struct StoreObject {
     PyObject_HEAD Core* core;
-    ks_store* store; /* NULL: closed */
-    bool is_durable; /* commits that do not say otherwise wait for the disk */
+    ks_store* store;   /* NULL: closed */
+    ks_session* owner; /* of the claims made here; NULL: none yet */
+    bool is_durable;   /* commits that do not say otherwise wait for the disk */
     bool is_closing;
     int users; /* calls that go on without the GIL; close() waits for them */
     int pid;   /* that opened it */

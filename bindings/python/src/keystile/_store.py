@@ -192,8 +192,8 @@ class Store(_core.Store):
         wait      seconds to wait for somebody else's claim to end; 0: not at all; None: without end.
         detached  the claim belongs to whoever has its token() (needs a lease), and not to this process.
 
-        Raises Held, with the owner. A claim whose owner is dead, or whose lease is over, is taken. It belongs to the
-        thread that claimed: if that ends, the claim is one of a dead owner. Another thread may use the grant.
+        Raises Held, with the owner. A claim whose owner is dead, or whose lease is over, is taken. It belongs to this
+        open store, not to a thread: every thread may use the grant, and close() makes it one of a dead owner.
         """
         raw, stamp = self._claim(key, lease_of(lease), nanoseconds(wait, "wait"), detached)
         return Grant(self, key, raw, stamp, detached)
@@ -206,7 +206,7 @@ class Store(_core.Store):
         async def claim() -> Grant:
             deadline = Deadline(wait)
             while True:
-                try:  # by the loop's own thread, which then owns the claim: only the waiting is another's
+                try:  # at once; only the waiting is another thread's, so that nobody is left with a claim by a cancel
                     return self.claim(key, lease=lease, detached=detached)
                 except Held as held:
                     if deadline.is_over:
@@ -314,16 +314,20 @@ class Store(_core.Store):
 
         A commit, delete, claim, release and reclaim move it; changes in between may be seen as one. Raises Timeout.
         """
-        seen = self.get(key).stamp if stamp is None else stamp
+        seen = self._now(key) if stamp is None else stamp
         now = self._watch(key, seen, nanoseconds(timeout, "timeout"))
         if now is None:
             raise Timeout(f"{key!r} did not change for {timeout} s")
         return now
 
+    def _now(self, key: Key) -> Stamp:
+        """The key's stamp; get() gives NEVER for a key that was claimed and never written."""
+        return self._watch(key, NEVER, 0) or NEVER
+
     async def awatch(self, key: Key, stamp: Stamp | None = None, *, timeout: float | None = None) -> Stamp:
         """watch() for asyncio."""
         deadline = Deadline(timeout)
-        seen = self.get(key).stamp if stamp is None else stamp
+        seen = self._now(key) if stamp is None else stamp
         now = self._watch(key, seen, 0)
         while now is None:
             if deadline.is_over:
