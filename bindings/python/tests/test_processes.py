@@ -118,7 +118,6 @@ def test_processes_that_are_killed_lose_and_spoil_nothing(store, url):
         assert store.check().problems == []
     count = int(store.get("count").value)
     assert store.update("count", increment).value == b"%d" % (count + 1)
-    assert store.stats().total.commits >= count
 
 
 def test_a_forked_child_is_told_and_opens_again(store, url):

@@ -188,7 +188,7 @@ def test_stamps_compare_hash_print_and_pickle():
     with pytest.raises(AttributeError):
         a.version = 9
     with pytest.raises(TypeError):
-        a < b  # noqa: B015
+        a < b
 
 
 def test_get_many_and_list(store):
