@@ -200,12 +200,6 @@ def peer_cas(root, start, told):
     told.put((done, raised))
 
 
-def peer_store_put(root, start, told):
-    """Its store for LangGraph, as an agent uses one: get, think, put. One process, threads for agents."""
-    start.wait()
-    told.put((0, 0))
-
-
 def run_workers(target, *arguments):
     context = multiprocessing.get_context("spawn")
     start, told = context.Barrier(WORKERS + 1), context.Queue()
@@ -266,9 +260,8 @@ def run(url, store, folder, json_file):
             passed = passed and theirs / ours >= 1000
             print(f"{kind:<24}{theirs:>13.0f} us{ours * 1000:>9.0f} ns{theirs / ours:>10,.0f}")
         figures["increments"] = bench_lost(url, store, folder)
-        print(
-            f"\n{f'{WORKERS} processes x {INCREMENTS}':<28}{'told done':>10}{'raised':>8}{'counted':>9}{'lost':>6}{'s':>8}"
-        )
+        title = f"{WORKERS} processes x {INCREMENTS}"
+        print(f"\n{title:<28}{'told done':>10}{'raised':>8}{'counted':>9}{'lost':>6}{'s':>8}")
         for way, (done, raised, counted, seconds) in figures["increments"].items():
             print(f"{way:<28}{done:>10}{raised:>8}{counted:>9}{done - counted:>6}{seconds:>8.2f}")
     if json_file:

@@ -1,5 +1,5 @@
-/* What every call from Python into C costs: methods of the signatures of Store.commit and Store.get that do nothing. The
- * bench compiles this and counts in it. */
+/* What every call from Python into C costs: methods of the signatures of Store.commit and Store.get that do nothing.
+ * The bench compiles this and counts in it. */
 #define Py_LIMITED_API 0x030B0000
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

@@ -61,7 +61,7 @@ static bool encode_escaped(PyObject* object, Key* key_out) {
 bool read_key(PyObject* object, Key* key_out) {
     Py_ssize_t size = 0;
     key_out->owned = NULL;
-    if (PyUnicode_Check(object)) {
+    if (Py_IS_TYPE(object, &PyUnicode_Type) || PyUnicode_Check(object)) {
         key_out->bytes.data = PyUnicode_AsUTF8AndSize(object, &size);
         if (key_out->bytes.data == NULL) return encode_escaped(object, key_out);
         key_out->bytes.size = (size_t)size;
@@ -82,9 +82,11 @@ void drop_key(Key* key) {
 
 bool read_value(PyObject* object, Value* value_out) {
     value_out->has_buffer = false;
-    if (PyBytes_Check(object)) {
-        value_out->bytes.data = PyBytes_AsString(object);
-        value_out->bytes.size = (size_t)PyBytes_Size(object);
+    if (Py_IS_TYPE(object, &PyBytes_Type) || PyBytes_Check(object)) {
+        char* data = NULL;
+        Py_ssize_t size = 0;
+        PyBytes_AsStringAndSize(object, &data, &size);
+        value_out->bytes = (ks_bytes){data, (size_t)size};
         return true;
     }
     if (PyUnicode_Check(object)) {

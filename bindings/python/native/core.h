@@ -17,6 +17,8 @@
 
 /* ---- The module's state ------------------------------------------------------------------------------ */
 
+#define SPARE_STAMPS 16
+
 typedef struct Core {
     PyTypeObject* stamp_type;
     PyTypeObject* entry_type;
@@ -31,6 +33,9 @@ typedef struct Core {
     PyObject* lagged;
     PyObject* faults; /* dict: status number -> class */
     PyObject* owner;
+    /* Memory of stamps that were dropped, for the next ones: a loop of commits makes and drops one in each turn. */
+    PyObject* spare_stamps[SPARE_STAMPS];
+    int spare_size;
 } Core;
 
 Core* core_of_module(PyObject* module);
@@ -70,7 +75,7 @@ typedef struct Value {
 bool read_value(PyObject* object, Value* value_out);
 void drop_value(Value* value);
 
-bool read_stamp(const Core* core, PyObject* object, ks_stamp* stamp_out);
+bool read_stamp(Core* core, PyObject* object, ks_stamp* stamp_out);
 bool read_u64(PyObject* object, const char* what, uint64_t* number_out);
 /* The bytes that _claim() gave, or an object that has them as `_raw`. */
 bool read_grant(PyObject* object, ks_grant* grant_out);
@@ -78,10 +83,10 @@ PyObject* grant_bytes(const ks_grant* grant);
 
 /* ---- Values out -------------------------------------------------------------------------------------- */
 
-PyObject* new_stamp(const Core* core, ks_stamp stamp);
-PyObject* new_entry(const Core* core, PyObject* value_stolen, ks_stamp stamp);
-PyObject* new_answer(const Core* core, ks_status status, const ks_receipt* receipt);
-PyObject* new_owner(const Core* core, const ks_owner* owner);
+PyObject* new_stamp(Core* core, ks_stamp stamp);
+PyObject* new_entry(Core* core, PyObject* value_stolen, ks_stamp stamp);
+PyObject* new_answer(Core* core, ks_status status, const ks_receipt* receipt);
+PyObject* new_owner(Core* core, const ks_owner* owner);
 PyObject* bytes_of(ks_bytes bytes);
 PyObject* text_of(const char* text);
 
@@ -90,10 +95,10 @@ extern PyType_Spec stamp_spec, entry_spec, answer_spec, store_spec, feed_spec;
 /* ---- Refusals and faults: each sets an exception and gives NULL --------------------------------------- */
 
 /* KS_CONFLICT, KS_FENCED, KS_HELD (and KS_TIMEOUT of a claim). `key` as the caller gave it. */
-PyObject* raise_refusal(const Core* core, ks_status status, PyObject* key, const ks_receipt* receipt);
+PyObject* raise_refusal(Core* core, ks_status status, PyObject* key, const ks_receipt* receipt);
 /* status < 0, or an answer that is one of nobody's. */
-PyObject* raise_fault(const Core* core, ks_status status);
-PyObject* raise_closed(const Core* core, const char* what);
+PyObject* raise_fault(Core* core, ks_status status);
+PyObject* raise_closed(Core* core, const char* what);
 
 /* ---- Waiting ----------------------------------------------------------------------------------------- */
 
@@ -108,14 +113,24 @@ uint64_t next_slice(const Wait* wait); /* 0: over */
 
 /* ---- Stores ------------------------------------------------------------------------------------------ */
 
+/* Keys that somebody keeps and uses again are resolved once: by the object, not by its bytes. */
+#define KNOWN_KEYS 64
+
+typedef struct KnownKey {
+    PyObject* object; /* owned, so that no other object has its address; NULL: none */
+    ks_key key;
+} KnownKey;
+
 typedef struct StoreObject {
-    PyObject_HEAD Core* core;
+    PyObject head;
+    Core* core;
     ks_store* store;   /* NULL: closed */
     ks_session* owner; /* of the claims made here; NULL: none yet */
     bool is_durable;   /* commits that do not say otherwise wait for the disk */
     bool is_closing;
     int users; /* calls that go on without the GIL; close() waits for them */
     int pid;   /* that opened it */
+    KnownKey known[KNOWN_KEYS];
 } StoreObject;
 
 /* This thread's session; NULL: exception set. */

@@ -4,14 +4,15 @@
 #include <unistd.h>
 
 typedef struct FeedObject {
-    PyObject_HEAD Core* core;
+    PyObject head;
+    Core* core;
     ks_feed* feed; /* NULL: closed */
     bool is_used;  /* some thread is in it, without the GIL */
     int pid;
 } FeedObject;
 
 /* (message, name, oldest lsn) */
-static PyObject* raise_lagged(const Core* core, uint64_t oldest) {
+static PyObject* raise_lagged(Core* core, uint64_t oldest) {
     PyObject* const args = Py_BuildValue("(ssiK)", "checkpoints replaced the commits that were to be read",
                                          "KS_LAGGED", 0, (unsigned long long)oldest);
     if (args == NULL) return NULL;
@@ -46,7 +47,7 @@ PyObject* open_feed(PyObject* module, PyObject* const* args, Py_ssize_t count, P
     return (PyObject*)self;
 }
 
-static PyObject* entry_tuple(const Core* core, const ks_feed_entry* entry) {
+static PyObject* entry_tuple(Core* core, const ks_feed_entry* entry) {
     PyObject* value = Py_None;
     Py_INCREF(value);
     if (entry->is_deleted == 0) {
@@ -63,7 +64,7 @@ static PyObject* entry_tuple(const Core* core, const ks_feed_entry* entry) {
 }
 
 /* (lsn, wall_ns, label, [(key, value or None, stamp, version_before)]) */
-static PyObject* commit_tuple(const Core* core, const ks_feed_commit* commit) {
+static PyObject* commit_tuple(Core* core, const ks_feed_commit* commit) {
     PyObject* const entries = PyList_New(0);
     for (size_t i = 0; entries != NULL && i < commit->size; ++i) {
         PyObject* const item = entry_tuple(core, &commit->entries[i]);

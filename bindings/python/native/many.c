@@ -8,7 +8,7 @@
 
 /* One operation is (kind, key, argument, grant or None): "expect" with a stamp, "put" with a value, "delete" and
  * "release" with None. */
-static ks_status add(const Core* core, ks_multi* multi, const char* kind, const Key* key, PyObject* argument,
+static ks_status add(Core* core, ks_multi* multi, const char* kind, const Key* key, PyObject* argument,
                      const ks_commit_options* options) {
     if (strcmp(kind, "expect") == 0) {
         ks_stamp seen;
@@ -24,7 +24,7 @@ static ks_status add(const Core* core, ks_multi* multi, const char* kind, const 
 }
 
 /* A fault or a refusal spoils the transaction, and its commit says so: only Python's own errors end it here. */
-static bool add_operation(const Core* core, ks_multi* multi, PyObject* operation, uint32_t flags) {
+static bool add_operation(Core* core, ks_multi* multi, PyObject* operation, uint32_t flags) {
     const char* kind = NULL;
     PyObject *name = NULL, *argument = NULL, *claim = NULL;
     if (!PyArg_ParseTuple(operation, "sOOO", &kind, &name, &argument, &claim)) return false;
@@ -47,7 +47,7 @@ static bool add_operation(const Core* core, ks_multi* multi, PyObject* operation
 }
 
 /* [(key, status, has_grant, stamp, owner)] of all keys, in the order of their first mention. */
-static PyObject* results_of(const Core* core, const ks_multi* multi) {
+static PyObject* results_of(Core* core, const ks_multi* multi) {
     const size_t size = ks_multi_size(multi);
     PyObject* const results = PyList_New(0);
     for (size_t i = 0; results != NULL && i < size; ++i) {
@@ -114,7 +114,7 @@ FAST(store_commit_many) {
 
 #define BUSY_TRIES 16 /* each is many tries already; then it is the caller's to wait */
 
-static PyObject* entries_of(const Core* core, const ks_snapshot* snapshot) {
+static PyObject* entries_of(Core* core, const ks_snapshot* snapshot) {
     const size_t size = ks_snapshot_size(snapshot);
     PyObject* const entries = PyList_New(0);
     for (size_t i = 0; entries != NULL && i < size; ++i) {
@@ -194,7 +194,7 @@ PyObject* store_snapshot_prefix(PyObject* self, PyObject* name) {
 /* ---- Lists ------------------------------------------------------------------------------------------- */
 
 typedef struct Listing {
-    const Core* core;
+    Core* core;
     PyObject* items;
 } Listing;
 

@@ -82,7 +82,7 @@ static int execute(PyObject* module) {
 
 /* There is no m_clear: finalizers that run late may still call a store, and it needs the types then. */
 static int traverse(PyObject* module, visitproc visit, void* arg) {
-    const Core* const core = core_of_module(module);
+    Core* const core = core_of_module(module);
     Py_VISIT(core->stamp_type);
     Py_VISIT(core->entry_type);
     Py_VISIT(core->answer_type);

@@ -4,13 +4,13 @@
 
 #include <time.h>
 
-static PyObject* refusal_class(const Core* core, ks_status status) {
+static PyObject* refusal_class(Core* core, ks_status status) {
     if (status == KS_CONFLICT) return core->conflict;
     if (status == KS_FENCED) return core->fenced;
     return core->held;
 }
 
-PyObject* raise_refusal(const Core* core, ks_status status, PyObject* key, const ks_receipt* receipt) {
+PyObject* raise_refusal(Core* core, ks_status status, PyObject* key, const ks_receipt* receipt) {
     PyObject* owner = Py_None;
     Py_INCREF(owner);
     if (status == KS_HELD || status == KS_TIMEOUT) {
@@ -34,7 +34,7 @@ PyObject* raise_refusal(const Core* core, ks_status status, PyObject* key, const
     return NULL;
 }
 
-PyObject* raise_fault(const Core* core, ks_status status) {
+PyObject* raise_fault(Core* core, ks_status status) {
     /* The last error is that of the last fault: an answer has none. */
     const bool is_fault = status < 0;
     PyObject* const number = PyLong_FromLong(status);
@@ -53,7 +53,7 @@ PyObject* raise_fault(const Core* core, ks_status status) {
     return NULL;
 }
 
-PyObject* raise_closed(const Core* core, const char* what) {
+PyObject* raise_closed(Core* core, const char* what) {
     PyObject* const number = PyLong_FromLong(KS_E_HANDLE);
     if (number == NULL) return NULL;
     PyObject* const type = PyDict_GetItemWithError(core->faults, number);

@@ -75,6 +75,10 @@ PyObject* open_store(PyObject* module, PyObject* const* args, Py_ssize_t count, 
     return (PyObject*)self;
 }
 
+static void forget_keys(StoreObject* self) {
+    for (int i = 0; i < KNOWN_KEYS; ++i) Py_CLEAR(self->known[i].object);
+}
+
 static void close_now(StoreObject* self) {
     ks_store* const store = self->store;
     self->store = NULL;
@@ -108,6 +112,7 @@ static void store_free(PyObject* object) {
     PyTypeObject* const type = Py_TYPE(object);
     const freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     close_now((StoreObject*)object);
+    forget_keys((StoreObject*)object);
     release(object);
     Py_DECREF(type);
 }
@@ -116,6 +121,32 @@ static PyObject* store_is_closed(PyObject* object, void* unused) {
     (void)unused;
     const StoreObject* const self = (StoreObject*)object;
     return PyBool_FromLong(self->store == NULL || self->is_closing);
+}
+
+/* ---- Known keys -------------------------------------------------------------------------------------- */
+
+static KnownKey* place_of(StoreObject* self, PyObject* object) {
+    return &self->known[((uintptr_t)object >> 4) % KNOWN_KEYS];
+}
+
+/* NULL: not known. */
+static const KnownKey* known_key(StoreObject* self, PyObject* object) {
+    const KnownKey* const known = place_of(self, object);
+    return known->object == object ? known : NULL;
+}
+
+/* After a call that found the key's slot, or made it: resolving makes none. Not what the caller alone has, for that
+ * object will not come again; and not what may be no str or bytes to the end, a subclass. */
+static void remember_key(StoreObject* self, ks_session* session, PyObject* object, ks_bytes bytes) {
+    if (Py_REFCNT(object) < 2 || !(Py_IS_TYPE(object, &PyUnicode_Type) || Py_IS_TYPE(object, &PyBytes_Type)))
+        return;
+    ks_key key;
+    if (ks_resolve(session, bytes, &key) != KS_OK) return;
+    KnownKey* const known = place_of(self, object);
+    PyObject* const old = known->object;
+    Py_INCREF(object);
+    *known = (KnownKey){object, key};
+    Py_XDECREF(old);
 }
 
 /* ---- Reading ----------------------------------------------------------------------------------------- */
@@ -153,13 +184,15 @@ static PyObject* get_large(StoreObject* self, ks_session* session, ks_bytes key,
     }
 }
 
-static PyObject* get(StoreObject* self, ks_session* session, ks_bytes key) {
+static PyObject* get(StoreObject* self, ks_session* session, PyObject* name, ks_bytes key) {
     char buffer[2048]; /* most values fit */
     size_t size = 0;
     ks_stamp seen = {0, 0};
     const ks_status status = ks_get(session, key, buffer, sizeof buffer, &size, &seen);
-    if (status == KS_OK)
+    if (status == KS_OK) {
+        remember_key(self, session, name, key);
         return new_entry(self->core, PyBytes_FromStringAndSize(buffer, (Py_ssize_t)size), seen);
+    }
     if (status == KS_TOO_SMALL) return get_large(self, session, key, size);
     if (status != KS_NOT_FOUND) return raise_fault(self->core, status);
     Py_INCREF(Py_None);
@@ -170,8 +203,17 @@ PyObject* store_get(PyObject* object, PyObject* name) {
     StoreObject* const self = (StoreObject*)object;
     Key key;
     ks_session* const session = session_of(self);
-    if (session == NULL || !read_key(name, &key)) return NULL;
-    PyObject* const entry = get(self, session, key.bytes);
+    if (session == NULL) return NULL;
+    const KnownKey* const known = known_key(self, name);
+    if (known != NULL) {
+        char buffer[2048];
+        size_t size = 0;
+        ks_stamp seen;
+        if (ks_get_k(session, known->key, buffer, sizeof buffer, &size, &seen) == KS_OK)
+            return new_entry(self->core, PyBytes_FromStringAndSize(buffer, (Py_ssize_t)size), seen);
+    }
+    if (!read_key(name, &key)) return NULL;
+    PyObject* const entry = get(self, session, name, key.bytes);
     drop_key(&key);
     return entry;
 }
@@ -196,6 +238,7 @@ PyObject* store_get_many(PyObject* object, PyObject* keys) {
 /* ---- Committing -------------------------------------------------------------------------------------- */
 
 typedef struct Commit {
+    const KnownKey* known; /* NULL: by its bytes */
     Key key;
     Value value;
     ks_stamp seen;
@@ -228,6 +271,9 @@ static bool read_options(const StoreObject* self, PyObject* claim, PyObject* dur
 
 static ks_status commit_once(ks_session* session, const Commit* commit, ks_receipt* receipt_out) {
     const ks_commit_options* const options = commit->has_options ? &commit->options : NULL;
+    if (commit->known != NULL && !commit->is_deletion)
+        return ks_commit_k(session, commit->known->key, commit->seen, commit->value.bytes, options,
+                           receipt_out);
     if (!commit->is_deletion)
         return ks_commit(session, commit->key.bytes, commit->seen, commit->value.bytes, options, receipt_out);
     const ks_status status = ks_delete(session, commit->key.bytes, commit->seen, options, receipt_out);
@@ -250,7 +296,7 @@ static ks_status do_commit(StoreObject* self, ks_session* session, const Commit*
     return status;
 }
 
-static PyObject* tell_commit(const Core* core, ks_status status, PyObject* key, const ks_receipt* receipt,
+static PyObject* tell_commit(Core* core, ks_status status, PyObject* key, const ks_receipt* receipt,
                              bool is_trying) {
     if (status < 0) return raise_fault(core, status);
     if (is_trying) return new_answer(core, status, receipt);
@@ -270,13 +316,16 @@ static PyObject* commit(StoreObject* self, PyObject* const* given, bool is_delet
     if (session == NULL || !read_stamp(self->core, rest[0], &commit.seen)) return NULL;
     const bool has_options = rest[1] != NULL || rest[2] != NULL || rest[3] != NULL;
     if (has_options && !read_options(self, rest[1], rest[2], rest[3], &commit)) return NULL;
-    if (!read_key(given[0], &commit.key)) return NULL;
+    commit.known = is_deletion ? NULL : known_key(self, given[0]);
+    commit.key.owned = NULL;
+    if (commit.known == NULL && !read_key(given[0], &commit.key)) return NULL;
     if (!is_deletion && !read_value(given[1], &commit.value)) {
         drop_key(&commit.key);
         return NULL;
     }
     ks_receipt receipt;
     const ks_status status = do_commit(self, session, &commit, &receipt);
+    if (status == KS_OK && commit.known == NULL) remember_key(self, session, given[0], commit.key.bytes);
     PyObject* const told = tell_commit(self->core, status, given[0], &receipt, is_trying);
     drop_value(&commit.value);
     drop_key(&commit.key);

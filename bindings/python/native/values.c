@@ -2,19 +2,23 @@
 #include "core.h"
 
 typedef struct StampObject {
-    PyObject_HEAD ks_stamp stamp;
+    PyObject head;
+    ks_stamp stamp;
+    Core* core;
 } StampObject;
 
 typedef struct EntryObject {
-    PyObject_HEAD PyObject* value; /* bytes or None */
+    PyObject head;
+    PyObject* value; /* bytes or None */
     ks_stamp stamp;
-    const Core* core;
+    Core* core;
 } EntryObject;
 
 typedef struct AnswerObject {
-    PyObject_HEAD ks_receipt receipt;
+    PyObject head;
+    ks_receipt receipt;
     ks_status status;
-    const Core* core;
+    Core* core;
 } AnswerObject;
 
 static void free_plain(PyObject* self) {
@@ -25,14 +29,20 @@ static void free_plain(PyObject* self) {
 
 /* ---- Stamp ------------------------------------------------------------------------------------------- */
 
-PyObject* new_stamp(const Core* core, ks_stamp stamp) {
-    StampObject* const self = PyObject_New(StampObject, core->stamp_type);
-    if (self == NULL) return NULL;
+PyObject* new_stamp(Core* core, ks_stamp stamp) {
+    StampObject* self;
+    if (core->spare_size != 0) {
+        self = (StampObject*)PyObject_Init(core->spare_stamps[--core->spare_size], core->stamp_type);
+    } else {
+        self = PyObject_New(StampObject, core->stamp_type);
+        if (self == NULL) return NULL;
+    }
+    self->core = core;
     self->stamp = stamp;
     return (PyObject*)self;
 }
 
-bool read_stamp(const Core* core, PyObject* object, ks_stamp* stamp_out) {
+bool read_stamp(Core* core, PyObject* object, ks_stamp* stamp_out) {
     if (Py_TYPE(object) != core->stamp_type) {
         PyErr_Format(PyExc_TypeError, "a stamp is a keystile.Stamp (as get(key).stamp gives it), not %R",
                      (PyObject*)Py_TYPE(object));
@@ -40,6 +50,17 @@ bool read_stamp(const Core* core, PyObject* object, ks_stamp* stamp_out) {
     }
     *stamp_out = ((StampObject*)object)->stamp;
     return true;
+}
+
+static void stamp_free(PyObject* self) {
+    PyTypeObject* const type = Py_TYPE(self);
+    Core* const core = ((StampObject*)self)->core;
+    if (core->spare_size < SPARE_STAMPS) {
+        core->spare_stamps[core->spare_size++] = self;
+    } else {
+        PyObject_Free(self);
+    }
+    Py_DECREF(type);
 }
 
 static PyObject* stamp_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
@@ -50,7 +71,7 @@ static PyObject* stamp_new(PyTypeObject* type, PyObject* args, PyObject* kwargs)
     if (!read_u64(version, "a stamp's version", &stamp.version) ||
         !read_u64(epoch, "a stamp's epoch", &stamp.epoch))
         return NULL;
-    const Core* const core = PyType_GetModuleState(type);
+    Core* const core = PyType_GetModuleState(type);
     return core != NULL ? new_stamp(core, stamp) : NULL;
 }
 
@@ -116,7 +137,7 @@ static PyType_Slot stamp_slots[] = {{Py_tp_doc,
                                      "hands it back, and takes effect only if it is "
                                      "still true. Compare only stamps of the same key."},
                                     {Py_tp_new, stamp_new},
-                                    {Py_tp_dealloc, free_plain},
+                                    {Py_tp_dealloc, stamp_free},
                                     {Py_tp_repr, stamp_repr},
                                     {Py_tp_hash, stamp_hash},
                                     {Py_tp_richcompare, stamp_compare},
@@ -129,7 +150,7 @@ PyType_Spec stamp_spec = {"keystile.Stamp", sizeof(StampObject), 0,
 
 /* ---- Entry ------------------------------------------------------------------------------------------- */
 
-PyObject* new_entry(const Core* core, PyObject* value_stolen, ks_stamp stamp) {
+PyObject* new_entry(Core* core, PyObject* value_stolen, ks_stamp stamp) {
     if (value_stolen == NULL) return NULL;
     EntryObject* const self = PyObject_New(EntryObject, core->entry_type);
     if (self == NULL) {
@@ -146,7 +167,7 @@ static PyObject* entry_new(PyTypeObject* type, PyObject* args, PyObject* kwargs)
     static char* names[] = {"value", "stamp", NULL};
     PyObject *value = NULL, *given = NULL;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO:Entry", names, &value, &given)) return NULL;
-    const Core* const core = PyType_GetModuleState(type);
+    Core* const core = PyType_GetModuleState(type);
     ks_stamp stamp;
     if (core == NULL || !read_stamp(core, given, &stamp)) return NULL;
     if (value != Py_None && !PyBytes_Check(value)) {
@@ -236,7 +257,7 @@ PyType_Spec entry_spec = {"keystile.Entry", sizeof(EntryObject), 0,
 
 /* ---- Answer ------------------------------------------------------------------------------------------ */
 
-PyObject* new_answer(const Core* core, ks_status status, const ks_receipt* receipt) {
+PyObject* new_answer(Core* core, ks_status status, const ks_receipt* receipt) {
     AnswerObject* const self = PyObject_New(AnswerObject, core->answer_type);
     if (self == NULL) return NULL;
     self->receipt = *receipt;
@@ -297,7 +318,7 @@ PyType_Spec answer_spec = {"keystile.Answer", sizeof(AnswerObject), 0,
                            Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
                            answer_slots};
 
-PyObject* new_owner(const Core* core, const ks_owner* owner) {
+PyObject* new_owner(Core* core, const ks_owner* owner) {
     PyObject* lease = Py_None;
     Py_INCREF(lease);
     if (owner->lease_left_ns != KS_FOREVER) {

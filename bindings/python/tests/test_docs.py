@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import textwrap
 
 import pytest
 
@@ -23,8 +24,7 @@ def test_examples_run(page, url):
 
 def test_the_packages_own_example_runs(url):
     code = keystile.__doc__.partition("\n\n")[2]
-    indented = "\n".join(line.removeprefix("    ") for line in code.splitlines())
     names = {}
-    exec(compile(indented.replace("shm:demo", url), "keystile", "exec"), names)
+    exec(compile(textwrap.dedent(code).replace("shm:demo", url), "keystile", "exec"), names)
     assert names["store"].get("plan").value == b"second"
     names["store"].close()

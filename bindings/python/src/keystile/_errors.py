@@ -59,6 +59,8 @@ __all__ = [
 class KeystileError(Exception):
     """Whatever this package raises about a store, except TypeError and ValueError of a call's arguments."""
 
+    __slots__ = ()  # here and below: nothing but the arguments, so that raising is cheap
+
     @property
     def status(self) -> str:
         """The status' name in keystile.h."""
@@ -75,6 +77,8 @@ class Refused(KeystileError):
 
     The arguments are (key, stamp, owner): the sentence is made only when it is read.
     """
+
+    __slots__ = ()
 
     _status: ClassVar[str] = "KS_UNKNOWN"
     _says: ClassVar[str] = "it was refused"
@@ -123,6 +127,8 @@ class Refused(KeystileError):
 class Conflict(Refused):
     """The version moved since the stamp was read: read fresh, recompute, commit again."""
 
+    __slots__ = ()
+
     _status = "KS_CONFLICT"
     _says = "it was changed since it was read"
 
@@ -130,12 +136,16 @@ class Conflict(Refused):
 class Fenced(Refused, RuntimeError):
     """With a claim: it was taken away, for ever. Without: somebody owned the key since the stamp was read."""
 
+    __slots__ = ()
+
     _status = "KS_FENCED"
     _says = "the claim, or what was read, is from before somebody else's ownership"
 
 
 class Held(Refused):
     """Somebody's live claim (`owner`): wait, or come back."""
+
+    __slots__ = ()
 
     _status = "KS_HELD"
 

@@ -19,7 +19,7 @@ from ._core import Entry, Stamp
 from ._errors import Fenced, Held, NotFound, Refused, Timeout
 from ._feeds import Feed
 from ._grants import Claiming, Grant, lease_of
-from ._transactions import Transaction
+from ._transactions import Transaction, value_bytes
 from ._values import Counters, Owner, Participant, Report, Stats
 from ._waiting import SLICE, Deadline, in_thread, nanoseconds, pause_of
 
@@ -158,7 +158,7 @@ class Store(_core.Store):
             return Entry(None, answer.stamp) if answer or answer.status == "KS_NOT_FOUND" else answer
         if isinstance(value, _Edit) or value is None:
             raise TypeError("update()'s function returns bytes, or keystile.DELETE, or keystile.KEEP; not None")
-        copied = value if isinstance(value, (bytes, str)) else bytes(memoryview(value))
+        copied = value_bytes(value)
         answer = self.try_commit(key, copied, seen.stamp, durable=durable)
         return Entry(copied, answer.stamp) if answer else answer
 

@@ -28,6 +28,17 @@ def key_bytes(key: Key) -> bytes:
     raise TypeError(f"a key is str or bytes, not {type(key)!r}")
 
 
+def value_bytes(value: Value) -> bytes:
+    """A value's bytes, copied if they could change."""
+    if isinstance(value, bytes):
+        return value
+    if value is None:
+        raise TypeError("a value is bytes, not None: deleting is what takes a value away")
+    if isinstance(value, str):
+        raise TypeError("a value is bytes, not str: encode it, value.encode()")
+    return bytes(memoryview(value))
+
+
 class Transaction:
     """Keys that were read, expected, put, deleted or released, committed all or not at all. See Store.transaction().
 
@@ -73,8 +84,7 @@ class Transaction:
 
     def put(self, key: Key, value: Value, *, claim: Grant | None = None) -> None:
         """Write a key; compared to what was read or expected, else to the claim, else not at all."""
-        copied = value if isinstance(value, bytes) else bytes(memoryview(value))
-        self._write(key, "put", copied, claim)
+        self._write(key, "put", value_bytes(value), claim)
 
     def delete(self, key: Key, *, claim: Grant | None = None) -> None:
         """Take a key's value away; what has none is only compared."""
