@@ -25,11 +25,12 @@ typedef struct Core {
     PyTypeObject* answer_type;
     PyTypeObject* store_type;
     PyTypeObject* feed_type;
+    PyTypeObject* files_type;
     /* of keystile._errors */
     PyObject* conflict;
     PyObject* fenced;
     PyObject* held;
-    PyObject* timeout;
+    PyObject* foreign_edit;
     PyObject* lagged;
     PyObject* faults; /* dict: status number -> class */
     PyObject* owner;
@@ -90,14 +91,16 @@ PyObject* new_owner(Core* core, const ks_owner* owner);
 PyObject* bytes_of(ks_bytes bytes);
 PyObject* text_of(const char* text);
 
-extern PyType_Spec stamp_spec, entry_spec, answer_spec, store_spec, feed_spec;
+extern PyType_Spec stamp_spec, entry_spec, answer_spec, store_spec, feed_spec, files_spec;
 
 /* ---- Refusals and faults: each sets an exception and gives NULL --------------------------------------- */
 
-/* KS_CONFLICT, KS_FENCED, KS_HELD (and KS_TIMEOUT of a claim). `key` as the caller gave it. */
+/* KS_CONFLICT, KS_FENCED, KS_FOREIGN_EDIT, KS_HELD (and KS_TIMEOUT of a claim). `key` as the caller gave it. */
 PyObject* raise_refusal(Core* core, ks_status status, PyObject* key, const ks_receipt* receipt);
 /* status < 0, or an answer that is one of nobody's. */
 PyObject* raise_fault(Core* core, ks_status status);
+/* The same of a call that may have committed: then its stamp is one, and goes with the exception. */
+PyObject* raise_committed_fault(Core* core, ks_status status, ks_stamp stamp);
 PyObject* raise_closed(Core* core, const char* what);
 
 /* ---- Waiting ----------------------------------------------------------------------------------------- */
@@ -128,8 +131,9 @@ typedef struct StoreObject {
     ks_session* owner; /* of the claims made here; NULL: none yet */
     bool is_durable;   /* commits that do not say otherwise wait for the disk */
     bool is_closing;
-    int users; /* calls that go on without the GIL; close() waits for them */
-    int pid;   /* that opened it */
+    int users;        /* calls that go on without the GIL; close() waits for them */
+    int pid;          /* that opened it */
+    PyObject* lender; /* whose store it is, and who closes it; NULL: it is our own */
     KnownKey known[KNOWN_KEYS];
 } StoreObject;
 
@@ -142,6 +146,10 @@ void leave(StoreObject* self);
 /* Large enough that copying it takes longer than giving the GIL away. */
 #define LARGE_BYTES 65536u
 
+PyObject* lend_store(Core* core, PyTypeObject* type, ks_store* store, PyObject* lender);
+
+PyObject* open_files(PyObject* module, PyObject* const* args, Py_ssize_t count, PyObject* kwnames);
+PyObject* store_of_files(PyObject* module, PyObject* const* args, Py_ssize_t count, PyObject* kwnames);
 PyObject* open_store(PyObject* module, PyObject* const* args, Py_ssize_t count, PyObject* kwnames);
 PyObject* open_feed(PyObject* module, PyObject* const* args, Py_ssize_t count, PyObject* kwnames);
 PyObject* destroy_store(PyObject* module, PyObject* const* args, Py_ssize_t count, PyObject* kwnames);

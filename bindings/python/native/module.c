@@ -29,8 +29,9 @@ static bool take_classes(Core* core) {
     const struct {
         const char* name;
         PyObject** place;
-    } wanted[] = {{"Conflict", &core->conflict}, {"Fenced", &core->fenced}, {"Held", &core->held},
-                  {"Timeout", &core->timeout},   {"Lagged", &core->lagged}, {"FAULTS", &core->faults},
+    } wanted[] = {{"Conflict", &core->conflict}, {"Fenced", &core->fenced},
+                  {"Held", &core->held},         {"ForeignEdit", &core->foreign_edit},
+                  {"Lagged", &core->lagged},     {"FAULTS", &core->faults},
                   {"Owner", &core->owner}};
     bool is_whole = true;
     for (size_t i = 0; is_whole && i < sizeof wanted / sizeof wanted[0]; ++i) {
@@ -76,7 +77,8 @@ static int execute(PyObject* module) {
                           add_type(module, &entry_spec, "Entry", &core->entry_type) &&
                           add_type(module, &answer_spec, "Answer", &core->answer_type) &&
                           add_type(module, &store_spec, "Store", &core->store_type) &&
-                          add_type(module, &feed_spec, "Feed", &core->feed_type) && add_constants(module);
+                          add_type(module, &feed_spec, "Feed", &core->feed_type) &&
+                          add_type(module, &files_spec, "Files", &core->files_type) && add_constants(module);
     return is_whole ? 0 : -1;
 }
 
@@ -88,10 +90,11 @@ static int traverse(PyObject* module, visitproc visit, void* arg) {
     Py_VISIT(core->answer_type);
     Py_VISIT(core->store_type);
     Py_VISIT(core->feed_type);
+    Py_VISIT(core->files_type);
     Py_VISIT(core->conflict);
     Py_VISIT(core->fenced);
     Py_VISIT(core->held);
-    Py_VISIT(core->timeout);
+    Py_VISIT(core->foreign_edit);
     Py_VISIT(core->lagged);
     Py_VISIT(core->faults);
     Py_VISIT(core->owner);
@@ -103,6 +106,10 @@ static int traverse(PyObject* module, visitproc visit, void* arg) {
 static PyMethodDef functions[] = {
     {"open", CALL(open_store), METH_FASTCALL | METH_KEYWORDS, "open(cls, url, ...) -> cls"},
     {"open_feed", CALL(open_feed), METH_FASTCALL | METH_KEYWORDS, "open_feed(url, from_lsn) -> Feed"},
+    {"open_files", CALL(open_files), METH_FASTCALL | METH_KEYWORDS,
+     "open_files(root, store_url, label) -> Files"},
+    {"store_of_files", CALL(store_of_files), METH_FASTCALL | METH_KEYWORDS,
+     "store_of_files(cls, files) -> cls"},
     {"destroy", CALL(destroy_store), METH_FASTCALL | METH_KEYWORDS, "destroy(url, force)"},
     {NULL, NULL, 0, NULL}};
 

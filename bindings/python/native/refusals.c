@@ -7,6 +7,7 @@
 static PyObject* refusal_class(Core* core, ks_status status) {
     if (status == KS_CONFLICT) return core->conflict;
     if (status == KS_FENCED) return core->fenced;
+    if (status == KS_FOREIGN_EDIT) return core->foreign_edit;
     return core->held;
 }
 
@@ -35,8 +36,11 @@ PyObject* raise_refusal(Core* core, ks_status status, PyObject* key, const ks_re
 }
 
 PyObject* raise_fault(Core* core, ks_status status) {
-    /* The last error is that of the last fault: an answer has none. */
-    const bool is_fault = status < 0;
+    return raise_committed_fault(core, status, (ks_stamp){0, 0});
+}
+
+PyObject* raise_committed_fault(Core* core, ks_status status, ks_stamp stamp) {
+    const bool is_fault = status < 0; /* the last error is that of the last fault: an answer has none */
     PyObject* const number = PyLong_FromLong(status);
     if (number == NULL) return NULL;
     PyObject* type = PyDict_GetItemWithError(core->faults, number);
@@ -44,9 +48,13 @@ PyObject* raise_fault(Core* core, ks_status status) {
     if (type == NULL && PyErr_Occurred() != NULL) return NULL;
     if (type == NULL) type = PyExc_SystemError; /* _errors names every status; a newer library's it cannot */
     PyObject* const message = text_of(is_fault ? ks_last_error() : ks_status_name(status));
-    if (message == NULL) return NULL;
+    PyObject* const told = message != NULL ? new_stamp(core, stamp) : NULL;
+    if (told == NULL) {
+        Py_XDECREF(message);
+        return NULL;
+    }
     PyObject* const args =
-        Py_BuildValue("(Nsi)", message, ks_status_name(status), is_fault ? ks_last_errno() : 0);
+        Py_BuildValue("(NsiN)", message, ks_status_name(status), is_fault ? ks_last_errno() : 0, told);
     if (args == NULL) return NULL;
     PyErr_SetObject(type, args);
     Py_DECREF(args);

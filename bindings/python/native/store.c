@@ -75,6 +75,18 @@ PyObject* open_store(PyObject* module, PyObject* const* args, Py_ssize_t count, 
     return (PyObject*)self;
 }
 
+PyObject* lend_store(Core* core, PyTypeObject* type, ks_store* store, PyObject* lender) {
+    const allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    StoreObject* const self = (StoreObject*)allocate(type, 0);
+    if (self == NULL) return NULL;
+    self->core = core;
+    self->pid = getpid();
+    self->store = store;
+    Py_INCREF(lender);
+    self->lender = lender;
+    return (PyObject*)self;
+}
+
 static void forget_keys(StoreObject* self) {
     for (int i = 0; i < KNOWN_KEYS; ++i) Py_CLEAR(self->known[i].object);
 }
@@ -84,7 +96,7 @@ static void close_now(StoreObject* self) {
     self->store = NULL;
     if (store == NULL) return;
     /* In a forked child: what a thread of the parent was in the middle of stays as it is, for ever. */
-    if (self->users != 0 && self->pid != getpid()) return;
+    if (self->lender != NULL || (self->users != 0 && self->pid != getpid())) return;
     ks_close(store);
 }
 
@@ -99,7 +111,7 @@ static PyObject* store_close(PyObject* object, PyObject* unused) {
     }
     ks_store* const store = self->store;
     if (store == NULL) Py_RETURN_NONE;
-    if (self->pid != getpid()) {
+    if (self->lender != NULL || self->pid != getpid()) {
         close_now(self);
         Py_RETURN_NONE;
     }
@@ -113,6 +125,7 @@ static void store_free(PyObject* object) {
     const freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     close_now((StoreObject*)object);
     forget_keys((StoreObject*)object);
+    Py_XDECREF(((StoreObject*)object)->lender);
     release(object);
     Py_DECREF(type);
 }

@@ -15,10 +15,12 @@ from __future__ import annotations
 from . import _errors
 from ._aliases import Key, Value
 from ._core import KEY_SIZE_MAX, MULTI_KEYS_MAX, VALUE_SIZE_MAX, Answer, Entry, Stamp
+from ._edits import DELETE, KEEP
 from ._errors import *  # noqa: F403 - its __all__ is the list
 from ._feeds import Change, Commit, Feed
+from ._files import FileGrant, Files, FileStatus
 from ._grants import Grant
-from ._store import DELETE, KEEP, NEVER, Listed, Store, destroy, open, shared
+from ._store import NEVER, Listed, Store, destroy, open, shared
 from ._transactions import Transaction
 from ._values import Counters, Owner, Participant, Report, Stats
 
@@ -37,6 +39,9 @@ __all__ = [
     "Counters",
     "Entry",
     "Feed",
+    "FileGrant",
+    "FileStatus",
+    "Files",
     "Grant",
     "Key",
     "Listed",

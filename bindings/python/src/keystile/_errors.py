@@ -5,6 +5,7 @@
         Conflict                        read fresh, recompute, commit again
         Fenced(RuntimeError)            with a claim: it was taken away, for ever
         Held                            somebody's live claim: wait, or come back
+        ForeignEdit(RuntimeError)       another program wrote the file: adopt it, or restore ours
       Timeout(TimeoutError)             the time given ran out
       Busy, Lagged                      ask again; a feed whose place was removed
       Fault(RuntimeError)               the call, the system or the store is at fault
@@ -31,6 +32,7 @@ __all__ = [
     "DestroyedError",
     "Fault",
     "Fenced",
+    "ForeignEdit",
     "ForkedError",
     "FullError",
     "GrantError",
@@ -44,6 +46,7 @@ __all__ = [
     "LimitError",
     "NoStoreError",
     "NotFound",
+    "PathError",
     "PermissionDenied",
     "ReadOnlyError",
     "Refused",
@@ -85,6 +88,8 @@ class Refused(KeystileError):
 
     refusals: tuple[tuple[bytes, str, Stamp, Owner | None], ...] = ()
     """Of a transaction: (key, status, stamp, owner) of each key that stood in the way."""
+    has_run: bool = False
+    """Of Files.gate(): the effect ran all the same, and a claim was taken by force meanwhile."""
 
     @property
     def status(self) -> str:
@@ -159,6 +164,15 @@ class Held(Refused):
         return f"{self.key!r}: {who} holds its claim {lease}"
 
 
+class ForeignEdit(Refused, RuntimeError):
+    """Another program wrote, made or removed the file: somebody decides, Files.adopt() or Files.restore()."""
+
+    __slots__ = ()
+
+    _status = "KS_FOREIGN_EDIT"
+    _says = "another program has written the file: adopt() makes that the new version, restore() puts ours back"
+
+
 class _Told(KeystileError):
     """With the arguments (message, status, errno)."""
 
@@ -213,6 +227,12 @@ class Lagged(_Told):
 class Fault(_Told, RuntimeError):
     """The call, the system or the store is at fault: trying again alone does not help."""
 
+    @property
+    def committed(self) -> Stamp | None:
+        """Of Files: what was committed all the same, and is not on disk yet; the next read or write tries again."""
+        stamp: Stamp | None = self.args[3] if len(self.args) > 3 else None
+        return stamp if stamp is not None and stamp.version else None
+
 
 class ArgumentError(Fault, ValueError):
     """A value out of range, options that contradict each other."""
@@ -228,6 +248,10 @@ class ValueSizeError(ArgumentError):
 
 class UrlError(ArgumentError):
     """Not a store's URL: shm:NAME, shm:/DIR/NAME or file:/DIR."""
+
+
+class PathError(ArgumentError):
+    """A path that would leave the root, or names no regular file."""
 
 
 class GrantError(Fault, ValueError):
@@ -314,6 +338,7 @@ FAULTS: dict[int, type[KeystileError]] = {
     -8: GrantError,
     -9: ReadOnlyError,
     -10: SessionBusyError,
+    -11: PathError,
     -100: SystemFault,
     -101: FullError,
     -102: PermissionDenied,

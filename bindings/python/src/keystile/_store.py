@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 from . import _core
 from ._aliases import Key, Value
 from ._core import Entry, Stamp
+from ._edits import DELETE, KEEP, Edit
 from ._errors import Fenced, Held, NotFound, Refused, Timeout
 from ._feeds import Feed
 from ._grants import Claiming, Grant, lease_of
@@ -31,20 +32,7 @@ NEVER: Final = Stamp(0, 0)
 """The stamp of a key that nobody has touched."""
 
 
-class _Edit:
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __repr__(self) -> str:
-        return f"keystile.{self._name}"
-
-
-DELETE: Final = _Edit("DELETE")
-"""What update()'s function returns to take the value away."""
-KEEP: Final = _Edit("KEEP")
-"""What update()'s function returns to leave the key as it is."""
-
-Edited = Value | _Edit
+Edited = Value | Edit
 Participants: TypeAlias = list[Participant]  # inside of the class, list() is a store's
 
 
@@ -156,7 +144,7 @@ class Store(_core.Store):
         if value is DELETE:
             answer = self.try_delete(key, seen.stamp, durable=durable)
             return Entry(None, answer.stamp) if answer or answer.status == "KS_NOT_FOUND" else answer
-        if isinstance(value, _Edit) or value is None:
+        if isinstance(value, Edit) or value is None:
             raise TypeError("update()'s function returns bytes, or keystile.DELETE, or keystile.KEEP; not None")
         copied = value_bytes(value)
         answer = self.try_commit(key, copied, seen.stamp, durable=durable)
@@ -200,7 +188,7 @@ class Store(_core.Store):
 
     def aclaim(
         self, key: Key, *, lease: float | None = None, wait: float | None = 0, detached: bool = False
-    ) -> Claiming:
+    ) -> Claiming[Grant]:
         """claim() for asyncio: `await store.aclaim(...)` or `async with store.aclaim(...) as grant`."""
 
         async def claim() -> Grant:
@@ -443,7 +431,8 @@ def _held_slice(held: Held, deadline: Deadline) -> int:
 # ---- Opening ----
 
 
-def _default_label() -> str:
+def default_label() -> str:
+    """What others are shown of this process."""
     return os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] not in ("", "-c", "-m") else "python"
 
 
@@ -497,7 +486,7 @@ def open(
         group or 0,
         expected_keys,
         max_bytes,
-        label=_default_label() if label is None else label,
+        label=default_label() if label is None else label,
         flush_interval_ns=nanoseconds(flush_interval, "flush_interval"),
     )
     store._url = url
