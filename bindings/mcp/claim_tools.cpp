@@ -26,8 +26,7 @@ Json claim(Call& call) {
     const uint64_t wait_ns = arguments.number("wait_seconds", 0, 0, kWaitSecondsMax) * kNsPerSecond;
     arguments.end();
 
-    ks_session* const session = call.workspace.session();
-    const Claimed claimed = try_claim(session, target, lease_ns, wait_ns, call.stop);
+    const Claimed claimed = try_claim(call.workspace, target, lease_ns, wait_ns, call.stop);
     if (claimed.status != KS_OK) {
         Json outcome = refusal_of(claimed.status, target.name, claimed.receipt, false);
         add_target(outcome, target);
@@ -78,9 +77,10 @@ Json release(Call& call) {
 
 }  // namespace
 
-Claimed try_claim(ks_session* session, const Target& target, uint64_t lease_ns, uint64_t wait_ns,
+Claimed try_claim(const Workspace& workspace, const Target& target, uint64_t lease_ns, uint64_t wait_ns,
                   const Stop& stop) {
     Claimed claimed{};
+    ks_session* const session = workspace.session();
     for (uint64_t left_ns = wait_ns;;) {
         ks_claim_options options{};
         options.struct_size = sizeof options;

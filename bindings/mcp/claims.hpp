@@ -20,7 +20,7 @@ struct Claimed {
 };
 
 // KS_OK · KS_HELD (also after waiting in vain) · faults. Cancelled.
-Claimed try_claim(ks_session* session, const Target& target, uint64_t lease_ns, uint64_t wait_ns,
+Claimed try_claim(const Workspace& workspace, const Target& target, uint64_t lease_ns, uint64_t wait_ns,
                   const Stop& stop);
 
 std::string token_of(const ks_grant& grant);  // Fault

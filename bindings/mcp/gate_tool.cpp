@@ -42,7 +42,8 @@ struct Expectation {
 
 using Expectations = std::vector<Expectation>;
 
-Expectations read_expectations(Call& call, ks_session* session) {
+Expectations read_expectations(Call& call, bool is_claiming) {
+    ks_session* const session = call.workspace.session();
     const Json& list = call.arguments.take("expect");
     if (!list.is_array() || list.empty() || list.size() > kExpectationsMax) {
         throw InvalidArguments{fmt::format("\"expect\" is a list of 1 to {} objects", kExpectationsMax)};
@@ -54,7 +55,10 @@ Expectations read_expectations(Call& call, ks_session* session) {
         Arguments members(&item);
         Expectation one{.target = any_target(call.workspace, members)};
         one.seen = members.stamp();
+        one.receipt.stamp = one.seen;
         if (members.has("claim")) {
+            if (!is_claiming)
+                throw InvalidArguments{"a \"claim\" in \"expect\" needs \"claim\": true beside it"};
             one.grant = parse_grant(session, one.target, members.text("claim"));
             one.is_held = true;
             if (one.grant.stamp.epoch != one.seen.epoch) {
@@ -83,7 +87,8 @@ ks_status worst_of(const Expectations& expectations) {
 }
 
 // All at one instant.
-void compare(ks_session* session, Expectations& expectations) {
+void compare(const Workspace& workspace, Expectations& expectations) {
+    ks_session* const session = workspace.session();
     ks_multi* begun = nullptr;
     if (const ks_status status = ks_multi_begin(session, &begun); status != KS_OK)
         throw Fault{status, "gate"};
@@ -92,7 +97,8 @@ void compare(ks_session* session, Expectations& expectations) {
         const ks_status status = ks_multi_expect(multi.get(), bytes_of(one.target.key), one.seen);
         if (status != KS_OK) throw Fault{status, one.target.name};
     }
-    if (const ks_status status = ks_multi_commit(multi.get()); status < 0) throw Fault{status, "gate"};
+    if (const ks_status status = ks_multi_commit(multi.get()); status < 0 || status == KS_BUSY)
+        throw Fault{status, "gate"};
     for (size_t i = 0; i < expectations.size(); ++i) {
         ks_multi_result result{};
         if (const ks_status status = ks_multi_item(multi.get(), i, &result); status != KS_OK) {
@@ -123,11 +129,9 @@ void give_back(ks_session* session, Expectations& expectations) {
     }
 }
 
-void claim_one(ks_session* session, Expectation& one, uint64_t lease_ns) {
-    if (one.is_held) {
-        one.status = ks_renew(session, &one.grant, lease_ns, &one.receipt);
-    } else {
-        const Claimed claimed = try_claim(session, one.target, lease_ns, 0, Stop());
+void claim_one(const Workspace& workspace, Expectation& one, uint64_t lease_ns) {
+    if (!one.is_held) {
+        const Claimed claimed = try_claim(workspace, one.target, lease_ns, 0, Stop());
         one.status = claimed.status;
         one.receipt = claimed.receipt;
         if (claimed.status == KS_OK) {
@@ -136,12 +140,28 @@ void claim_one(ks_session* session, Expectation& one, uint64_t lease_ns) {
             one.receipt.stamp = claimed.grant.stamp;
             one.status = judge(one);
         }
+        if (one.status < 0 || one.status == KS_BUSY) throw Fault{one.status, one.target.name};
     }
-    if (one.status < 0) throw Fault{one.status, one.target.name};
+}
+
+// A renewal that succeeds says that its claim has stood without a break: so between the last claim and the first renewal
+// all of them stood together.
+void confirm(ks_session* session, Expectations& expectations, uint64_t lease_ns) {
+    for (Expectation& one : expectations) {
+        one.status = ks_renew(session, &one.grant, lease_ns, &one.receipt);
+        if (one.status == KS_E_GRANT) {
+            throw InvalidArguments{
+                fmt::format("{}: \"claim\" is another claim's token", cli::escaped(one.target.name))};
+        }
+        if (one.status < 0) throw Fault{one.status, one.target.name};
+        const bool is_changed = one.is_held && one.receipt.stamp.version != one.seen.version;
+        if (one.status == KS_OK && is_changed) one.status = KS_CONFLICT;
+    }
 }
 
 // All claimed and unchanged, or none claimed.
-void claim_all(ks_session* session, Expectations& expectations, uint64_t lease_ns) {
+void claim_all(const Workspace& workspace, Expectations& expectations, uint64_t lease_ns) {
+    ks_session* const session = workspace.session();
     std::vector<size_t> order(expectations.size());
     for (size_t i = 0; i < order.size(); ++i) order[i] = i;
     std::sort(order.begin(), order.end(), [&](size_t left, size_t right) {
@@ -149,21 +169,10 @@ void claim_all(ks_session* session, Expectations& expectations, uint64_t lease_n
     });
     try {
         for (const size_t index : order) {
-            claim_one(session, expectations[index], lease_ns);
+            claim_one(workspace, expectations[index], lease_ns);
             if (expectations[index].status != KS_OK) break;
         }
-        if (worst_of(expectations) == KS_OK) {
-            // One look at all of them together: a short lease may have run out while the last were claimed.
-            Expectations together = expectations;
-            for (Expectation& one : together) {
-                if (one.is_claimed) one.seen = one.grant.stamp;
-            }
-            compare(session, together);
-            for (size_t i = 0; i < together.size(); ++i) {
-                expectations[i].status = together[i].status;
-                expectations[i].receipt = together[i].receipt;
-            }
-        }
+        if (worst_of(expectations) == KS_OK) confirm(session, expectations, lease_ns);
     } catch (...) {
         give_back(session, expectations);
         throw;
@@ -188,17 +197,16 @@ Json report(const Expectations& expectations) {
 
 Json gate(Call& call) {
     Arguments& arguments = call.arguments;
-    ks_session* const session = call.workspace.session();
     const bool is_claiming = arguments.flag("claim");
     const uint64_t lease_seconds =
         arguments.number("lease_seconds", kLeaseSecondsDefault, 1, kLeaseSecondsMax);
-    Expectations expectations = read_expectations(call, session);
+    Expectations expectations = read_expectations(call, is_claiming);
     arguments.end();
 
     if (is_claiming) {
-        claim_all(session, expectations, lease_seconds * kNsPerSecond);
+        claim_all(call.workspace, expectations, lease_seconds * kNsPerSecond);
     } else {
-        compare(session, expectations);
+        compare(call.workspace, expectations);
     }
     const ks_status worst = worst_of(expectations);
     Json outcome = ok();

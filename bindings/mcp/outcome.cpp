@@ -68,25 +68,23 @@ Json refusal_of(ks_status status, std::string_view what, const ks_receipt& recei
     switch (status) {
         case KS_CONFLICT:
             outcome = refusal("conflict", true, "read_again",
-                              fmt::format("{} was changed since it was read; nothing was written", name));
+                              fmt::format("{} was changed since it was read", name));
             break;
         case KS_FENCED:
             if (has_grant) {
                 outcome = refusal(
                     "fenced", false, "stop",
                     fmt::format("this claim of {} is over: released, or its lease ran out and another took "
-                                "it. What was done under it must not go on; nothing was written",
+                                "it. What was done under it must not go on",
                                 name));
             } else {
-                outcome = refusal(
-                    "fenced", true, "read_again",
-                    fmt::format("{} was claimed by someone since it was read; nothing was written", name));
+                outcome = refusal("fenced", true, "read_again",
+                                  fmt::format("{} was claimed by someone since it was read", name));
             }
             break;
         case KS_HELD:
         case KS_TIMEOUT:
-            outcome =
-                refusal("held", true, "wait", held_sentence(name, receipt.owner) + "; nothing was written");
+            outcome = refusal("held", true, "wait", held_sentence(name, receipt.owner));
             break;
         case KS_BUSY:
             return refusal("busy", true, "wait", fmt::format("{}: others kept changing it; ask again", name));

@@ -5,6 +5,9 @@
 //   conflict          yes        read_again      the version moved since it was read
 //   fenced            with no token yes, read_again; with one no, stop: the claim is over for ever
 //   held              yes        wait            someone's claim runs; owner, lease_left_ms
+//   foreign_edit      yes        read_again      a program that does not use Keystile wrote the file; adopt it
+//   no_match          yes        read_again      an edit's old text is not in the file, or not once
+//   not_found         no         stop            there is nothing to delete or edit
 //   busy              yes        wait            bounded tries were lost to others
 //   invalid_arguments yes        fix_arguments   the call is wrong
 //   fault             no         stop            the store or the system said no; code, message

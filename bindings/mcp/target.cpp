@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "outcome.hpp"
 #include "text.hpp"
 
 namespace keystile::mcp {
@@ -16,12 +17,24 @@ Target state_target(Arguments& arguments) {
     return {key, key, false};
 }
 
+Target file_target(const Workspace&, Arguments&) {
+    throw InvalidArguments{"\"path\": this server has no file tools yet, give a \"key\""};
+}
+
 Target any_target(const Workspace& workspace, Arguments& arguments) {
     if (arguments.has("key") == arguments.has("path")) {
         throw InvalidArguments{"give \"key\" (of state) or \"path\" (of a file), one of them"};
     }
     if (arguments.has("key")) return state_target(arguments);
     return file_target(workspace, arguments);
+}
+
+void add_named(Json& object, std::string_view store_key) {
+    if (is_reserved(store_key)) {
+        object["path"] = cli::escaped(store_key.substr(kFilePrefix.size()));
+    } else {
+        add_key(object, store_key);
+    }
 }
 
 void add_target(Json& object, const Target& target) {

@@ -18,8 +18,13 @@ struct Target {
     bool is_file = false;
 };
 
-bool is_reserved(std::string_view key);                                // of the file tools
-Target file_target(const Workspace& workspace, Arguments& arguments);  // by "path"
+inline constexpr std::string_view kFilePrefix = "files/";  // of the keys of files (keystile_files.h)
+
+inline bool is_reserved(std::string_view key) {
+    return key.starts_with(kFilePrefix);
+}
+
+Target file_target(const Workspace& workspace, Arguments& arguments);  // by "path", in its one spelling
 Target state_target(Arguments& arguments);                             // by "key"
 Target any_target(const Workspace& workspace, Arguments& arguments);   // by "key" or "path"
 void add_target(Json& object, const Target& target);                   // "key" or "path"
