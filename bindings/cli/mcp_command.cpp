@@ -27,7 +27,7 @@ Examples:
   keystile mcp --root ~/project
   keystile mcp --root ~/project --http 127.0.0.1:8808
   keystile mcp --root /srv/team --http 0.0.0.0:8808 --token-file /etc/keystile.token --allow-host team.example
-  {"mcpServers": {"keystile": {"command": "keystile", "args": ["mcp", "--root", "/home/me/project"]}}})";
+  {"mcpServers": {"keystile": {"command": "keystile", "args": ["mcp", "--root", "/srv/project"]}}})";
 
 constexpr size_t kTokenSizeMin = 16;
 

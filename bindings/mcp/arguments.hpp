@@ -1,8 +1,8 @@
 // The arguments of a tool's call, read strictly: what we do not understand was meant by somebody.
 //
-// Versions (56 bits) and epochs (63 bits) are written as strings of digits: a client that keeps numbers as doubles, and
-// most do, loses the end of one above 2^53, and a stamp that is nearly right is wrong. Numbers are taken up to 2^53, where
-// they are still what the server said.
+// Versions (56 bits) and epochs (63 bits) are written as strings of digits: a client that keeps numbers as doubles, as
+// most do, loses the end of one above 2^53, and a stamp that is nearly right is wrong. Numbers are taken up to 2^53,
+// where they are still what the server said.
 #pragma once
 
 #include <cstdint>

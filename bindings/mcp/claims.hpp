@@ -1,5 +1,5 @@
-// Detached claims: of whoever has the token, so they outlive the call, this process and the client's connection, and end
-// by release or by their lease.
+// Detached claims: of whoever has the token, so they outlive the call, this process and the client's connection, and
+// end by release or by their lease.
 #pragma once
 
 #include <string>

@@ -144,8 +144,8 @@ void claim_one(const Workspace& workspace, Expectation& one, uint64_t lease_ns) 
     }
 }
 
-// A renewal that succeeds says that its claim has stood without a break: so between the last claim and the first renewal
-// all of them stood together.
+// A renewal that succeeds says that its claim has stood without a break: so between the last claim and the first
+// renewal all of them stood together.
 void confirm(ks_session* session, Expectations& expectations, uint64_t lease_ns) {
     for (Expectation& one : expectations) {
         one.status = ks_renew(session, &one.grant, lease_ns, &one.receipt);

@@ -1,8 +1,8 @@
 // The transport of HTTP: each message a POST to /mcp, answered with one JSON object. No streams, no sessions.
 //
 // Who may ask: a browser that was lured to a page whose name was bound anew to 127.0.0.1 sends a Host (and an Origin)
-// that is not ours: 403. Whoever else reaches the port may do all that the tools do; on a machine of several people, and
-// always when others than this machine can reach it, a token is asked for.
+// that is not ours: 403. Whoever else reaches the port may do all that the tools do; on a machine of several people,
+// and always when others than this machine can reach it, a token is asked for.
 #include <httplib.h>
 
 #include <algorithm>

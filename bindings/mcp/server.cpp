@@ -19,10 +19,10 @@ constexpr const char* kInstructions =
     R"(Files and state of one folder, shared by several agents at the same time without anybody losing work.
 The loop: 1. read (read_file, read_state): you get the content and its stamp, version and epoch. 2. compute the new
 content from what you read. 3. write (write_file, edit_file, commit_state) with that stamp. If the answer is conflict,
-someone was faster: read again, compute anew from the new content, write again. Never take the new stamp for content made
-from the old one. held: someone has claimed it; wait and try again. fenced with a claim token: your claim is over; stop.
-For work that takes long or must not be done twice: claim first, then read, write with the token, release. Before an
-effect outside (send, deploy, pay): gate with the stamps that the decision rests on.
+someone was faster: read again, compute anew from the new content, write again. Never take the new stamp for content
+made from the old one. held: someone has claimed it; wait and try again. fenced with a claim token: your claim is over;
+stop. For work that takes long or must not be done twice: claim first, then read, write with the token, release. Before
+an effect outside (send, deploy, pay): gate with the stamps that the decision rests on.
 version and epoch are strings of digits: give them back exactly as you got them.)";
 
 Json server_info() {

@@ -1,7 +1,7 @@
-// The transport of standard input and output: one message a line, both ways; nothing else is written to standard output.
+// The transport of standard input and output: one message a line, both ways; nothing else is written there.
 //
-// One thread reads, and answers; a call that waits (a claim's wait_seconds) gets a thread of its own, so that others are
-// answered meanwhile and it can be cancelled. At the end of the input, or by a signal, what waits is stopped; what
+// One thread reads, and answers; a call that waits (a claim's wait_seconds) gets a thread of its own, so that others
+// are answered meanwhile and it can be cancelled. At the end of the input, or by a signal, what waits is stopped; what
 // writes is finished first.
 #include <poll.h>
 #include <unistd.h>

@@ -96,7 +96,8 @@ class Stateless(RootTest):
 class Messages(RootTest):
     def test_what_is_no_message_is_refused_and_the_next_one_answered(self):
         server = self.serve()
-        for line, code in ((b"{bad", -32700), (b'"text"', -32600), (b"5", -32600), (b"null", -32600), (b"\xff\xfe", -32700),
+        for line, code in ((b"{bad", -32700), (b'"text"', -32600), (b"5", -32600), (b"null", -32600),
+                           (b"\xff\xfe", -32700),
                            (b'{"jsonrpc":"1.0","id":1,"method":"ping"}', -32600),
                            (b'{"jsonrpc":"2.0","id":null,"method":"ping"}', -32600),
                            (b'{"jsonrpc":"2.0","id":1.5,"method":"ping"}', -32600),

@@ -10,7 +10,13 @@ from driver import NEWEST, RootTest, stamp
 NEVER = {"version": "0", "epoch": "0"}
 
 
-class State(RootTest):
+class StateTest(RootTest):
+    @staticmethod
+    def told(outcome):
+        return outcome["status"], outcome["retryable"], outcome["recover"]
+
+
+class State(StateTest):
     def test_a_missing_key_is_read_with_the_stamp_that_creates_it(self):
         server = self.serve()
         seen = server.call("read_state", key="plan")
@@ -25,7 +31,7 @@ class State(RootTest):
         seen = one.call("read_state", key="k")
         won = other.call("commit_state", key="k", value="theirs", **stamp(seen))
         refused = one.call("commit_state", key="k", value="mine", **stamp(seen))
-        self.assertEqual((refused["status"], refused["retryable"], refused["recover"]), ("conflict", True, "read_again"))
+        self.assertEqual(self.told(refused), ("conflict", True, "read_again"))
         self.assertEqual((refused["value"], stamp(refused)), ("theirs", stamp(won)))
         self.assertEqual(one.call("commit_state", key="k", value="theirs, mine", **stamp(refused))["status"], "ok")
 
@@ -108,7 +114,7 @@ class State(RootTest):
         self.assertEqual(server.call("list_states", prefix="c")["states"], [])
 
 
-class Claims(RootTest):
+class Claims(StateTest):
     def test_whoever_has_the_token_writes_and_others_are_held(self):
         one, other = self.serve(), self.serve()
         claim = one.call("claim", key="k", lease_seconds=600)
@@ -121,7 +127,7 @@ class Claims(RootTest):
         written = other.call("commit_state", key="k", value="x", claim=claim["claim"], release=True, **stamp(claim))
         self.assertEqual(written["status"], "ok")
         over = one.call("renew", key="k", claim=claim["claim"])
-        self.assertEqual((over["status"], over["retryable"], over["recover"]), ("fenced", False, "stop"))
+        self.assertEqual(self.told(over), ("fenced", False, "stop"))
         self.assertEqual(one.call("release", key="k", claim=claim["claim"])["status"], "fenced")
 
     def test_a_zombie_is_fenced(self):
@@ -140,13 +146,13 @@ class Claims(RootTest):
         claim = server.call("claim", key="k")
         server.call("release", key="k", claim=claim["claim"])
         refused = server.call("commit_state", key="k", value="2", **stamp(seen))
-        self.assertEqual((refused["status"], refused["retryable"], refused["recover"]), ("fenced", True, "read_again"))
+        self.assertEqual(self.told(refused), ("fenced", True, "read_again"))
 
     def test_tokens_that_are_none(self):
         server = self.serve()
         token = server.call("claim", key="k")["claim"]
-        for key, claim in (("k", "x"), ("k", ""), ("k", token[:-1] + ("0" if token[-1] != "0" else "1")), ("other", token),
-                           ("k", 5)):
+        forged = token[:-1] + ("0" if token[-1] != "0" else "1")
+        for key, claim in (("k", "x"), ("k", ""), ("k", forged), ("other", token), ("k", 5)):
             for tool in ("renew", "release"):
                 refused = server.call(tool, key=key, claim=claim)
                 self.assertEqual(refused["status"], "invalid_arguments", (key, claim))
@@ -302,7 +308,8 @@ class FourServers(RootTest):
         for thread in threads:
             thread.join()
         lines = self.serve().call("read_state", key="log")["value"].splitlines()
-        self.assertEqual(sorted(lines), sorted("%d.%d" % (name, turn) for name in range(workers) for turn in range(turns)))
+        written = ["%d.%d" % (name, turn) for name in range(workers) for turn in range(turns)]
+        self.assertEqual(sorted(lines), sorted(written))
         self.assertGreater(len(conflicts), 0, "they never met: nothing was tried")
 
 
