@@ -19,6 +19,7 @@ enum class ExitCode : int {
     busy = 15,       // all tries were lost to others
     aborted = 16,    // CMD of `put --update` failed; nothing was committed
     lagged = 17,     // the history that was asked for is gone: checkpoints replaced it
+    foreign = 18,    // `files`: another program wrote the file
     usage = 64,      // the command line is wrong
     unusable = 65,   // the store is corrupt, of another layout, destroyed; `check` found problems
     no_store = 66,   // there is no such store
@@ -46,6 +47,8 @@ constexpr std::string_view name_of(ExitCode code) {
             return "aborted";
         case ExitCode::lagged:
             return "lagged";
+        case ExitCode::foreign:
+            return "foreign_edit";
         case ExitCode::usage:
             return "usage";
         case ExitCode::unusable:

@@ -27,6 +27,8 @@ ExitCode exit_code_of(ks_status status) {
             return ExitCode::timeout;
         case KS_BUSY:
             return ExitCode::busy;
+        case KS_FOREIGN_EDIT:
+            return ExitCode::foreign;
         case KS_E_NO_STORE:
             return ExitCode::no_store;
         default:
@@ -85,6 +87,12 @@ Failure refusal(ks_status status, std::string_view key, const ks_receipt& receip
             break;
         case KS_NOT_FOUND:
             message = fmt::format("not found: {} has no value", name);
+            break;
+        case KS_FOREIGN_EDIT:
+            message = fmt::format(
+                "foreign edit: {} was changed by another program; "
+                "`keystile files adopt` or `keystile files restore`",
+                name);
             break;
         default:
             message = fmt::format("{}: {}", ks_status_name(status), name);

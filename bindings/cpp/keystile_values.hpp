@@ -35,11 +35,12 @@ enum class Outcome : int {
     conflict = KS_CONFLICT,  // the version moved: read fresh, recompute, commit again
     fenced = KS_FENCED,  // the epoch moved: the claim, or the read, is from before someone else's ownership
     held = KS_HELD,      // someone's live claim: wait, or ask again later
-    not_found = KS_NOT_FOUND,  // never written, or deleted
-    timeout = KS_TIMEOUT,      // the time given ran out
-    lagged = KS_LAGGED,        // a feed: checkpoints replaced what was to be read
-    too_small = KS_TOO_SMALL,  // the caller's buffer is smaller than the value
-    busy = KS_BUSY,            // a bounded number of tries was lost to others
+    not_found = KS_NOT_FOUND,        // never written, or deleted
+    timeout = KS_TIMEOUT,            // the time given ran out
+    lagged = KS_LAGGED,              // a feed: checkpoints replaced what was to be read
+    too_small = KS_TOO_SMALL,        // the caller's buffer is smaller than the value
+    busy = KS_BUSY,                  // a bounded number of tries was lost to others
+    foreign_edit = KS_FOREIGN_EDIT,  // plain files: another program wrote the file
     fault = -1,
 };
 

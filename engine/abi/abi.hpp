@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "abi/keystile.h"
+#include "abi/keystile_files.h"  // IWYU pragma: export
+#include "abi/quarantine.hpp"    // IWYU pragma: export
 #include "operations/operations.hpp"
 
 namespace keystile::engine::abi {
@@ -19,6 +21,7 @@ inline constexpr std::uint64_t kSessionMagic = 0x737365532D534B00u;
 inline constexpr std::uint64_t kMultiMagic = 0x69746C754D534B00u;
 inline constexpr std::uint64_t kSnapshotMagic = 0x50616E53534B0000u;
 inline constexpr std::uint64_t kFeedMagic = 0x64656546534B0000u;
+inline constexpr std::uint64_t kFilesMagic = 0x656C69465F534B00u;
 inline constexpr std::uint64_t kKeyMultiplier = 0x9E3779B97F4A7C15u;
 
 // The handle is alive if its magic is this: closed handles have 0, those of before a fork an older

@@ -28,6 +28,7 @@ constexpr Named kNamed[] = {
     {KS_LAGGED, "KS_LAGGED", ""},
     {KS_TOO_SMALL, "KS_TOO_SMALL", ""},
     {KS_BUSY, "KS_BUSY", ""},
+    {KS_FOREIGN_EDIT, "KS_FOREIGN_EDIT", ""},
     {KS_E_ARGUMENT, "KS_E_ARGUMENT", "an argument is out of range"},
     {KS_E_KEY_SIZE, "KS_E_KEY_SIZE", "a key has 1 to 1024 bytes"},
     {KS_E_VALUE_SIZE, "KS_E_VALUE_SIZE", "a value has at most 16 MiB"},
@@ -38,6 +39,7 @@ constexpr Named kNamed[] = {
     {KS_E_GRANT, "KS_E_GRANT", "the grant is forged, of another key, or of another owner"},
     {KS_E_READ_ONLY, "KS_E_READ_ONLY", "the store was opened read-only"},
     {KS_E_SESSION_BUSY, "KS_E_SESSION_BUSY", "another call is in this session"},
+    {KS_E_PATH, "KS_E_PATH", "the path leaves the root, or names no regular file"},
     {KS_E_SYSTEM, "KS_E_SYSTEM", "the system refused"},
     {KS_E_FULL, "KS_E_FULL", "no memory left in the segment or on its file system"},
     {KS_E_PERMISSION, "KS_E_PERMISSION", "the file's permissions do not allow it"},
@@ -118,6 +120,7 @@ ks_status explain_handle(const void* handle, std::uint64_t magic, std::uint64_t 
                        : kind == kSessionMagic  ? "session"
                        : kind == kSnapshotMagic ? "snapshot"
                        : kind == kFeedMagic     ? "feed"
+                       : kind == kFilesMagic    ? "ks_files"
                                                 : "transaction";
     if (handle == nullptr) return fault(KS_E_ARGUMENT, "the %s is NULL", what);
     if (magic >= kind && magic < live(kind)) {

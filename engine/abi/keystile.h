@@ -1,6 +1,7 @@
 /* Keystile: processes on one host share keys; of all writers of one version exactly one wins.
  *
- * This header is the library's whole public interface and its manual. C11, no other header needed.
+ * This header is the library's public interface and its manual. C11, no other header needed. What it offers on plain
+ * files is in keystile_files.h.
  *
  * THE IDEA
  *   A key has a value, a `version` (grows with every commit) and an `epoch` (grows with every claim,
@@ -105,6 +106,7 @@ typedef enum ks_status {
     KS_LAGGED = 6,    /* a feed: checkpoints replaced the commits that were to be read */
     KS_TOO_SMALL = 7, /* the buffer is smaller than the value; size_out says how much is needed */
     KS_BUSY = 8,      /* a bounded number of tries was lost to others: ask again */
+    KS_FOREIGN_EDIT = 9, /* keystile_files.h: another program wrote the file; adopt or restore it */
 
     /* faults of the call */
     KS_E_ARGUMENT = -1,    /* a null pointer, an unknown flag, a value out of range */
@@ -117,7 +119,8 @@ typedef enum ks_status {
     KS_E_GRANT = -8,       /* a forged grant (an epoch yet to come, say), or one of another owner or key */
     KS_E_READ_ONLY = -9,   /* the store was opened with KS_OPEN_READ_ONLY */
     KS_E_SESSION_BUSY =
-        -10, /* another thread, or the code this signal handler interrupted, is in the session */
+        -10,         /* another thread, or the code this signal handler interrupted, is in the session */
+    KS_E_PATH = -11, /* keystile_files.h: it would leave the root, or names no regular file */
 
     /* the system said no */
     KS_E_SYSTEM = -100,       /* an unexpected system error; ks_last_errno() */

@@ -25,7 +25,9 @@ Status place_on_disk(const Store& store, JournalPoint* place_out) {
         const JournalPoint durable = load_durable(store.segment);
         const bool is_pending = (durable.offset & kPendingBit) != 0;
         *place_out = {durable.position, durable.file, is_pending ? kJournalHeadBytes : durable.offset};
-        const Status made = is_pending ? make_file(directory, store.segment, durable) : Status::kOk;
+        const Status made = is_pending
+                                ? make_file(directory, store.segment, durable, bytes_of_file(durable.file))
+                                : Status::kOk;
         if (made != Status::kOk) {
             *place_out = {durable.position, durable.file - 1, durable.offset & ~kPendingBit};
             return are_files_sound(directory, durable.file - 1, durable.file - 1) ? Status::kOk : made;
@@ -121,6 +123,14 @@ struct Lengths {
     std::uint64_t journal = 0, checkpoint = 0;
 };
 
+// Of a journal file that is full. Not there any more: nobody has to replay it.
+std::uint64_t length_of(const Directory& directory, std::uint32_t file) {
+    DiskFile journal;
+    std::uint64_t bytes = 0;
+    const Status s = disk_open(directory.path_of(journal_name(file)), Access::kReadOnly, &journal);
+    return s == Status::kOk && file_bytes(journal.file(), &bytes) == Status::kOk ? bytes : 0;
+}
+
 Status measure(const Store& store, Lengths* lengths_out) {
     const Directory& directory = store.writer->directory();
     DirectoryListing listing;
@@ -143,7 +153,7 @@ Status measure(const Store& store, Lengths* lengths_out) {
         const bool is_in_use = file == durable.file && (durable.offset & kPendingBit) == 0;
         const std::uint64_t from = file == start.file ? start.offset : kJournalHeadBytes;
         const std::uint64_t to = is_in_use             ? durable.offset
-                                 : file < durable.file ? bytes_of_file(file)
+                                 : file < durable.file ? length_of(directory, file)
                                                        : kJournalHeadBytes;
         lengths_out->journal += to > from ? to - from : 0;
     }

@@ -91,7 +91,9 @@ Status enter_file(Store& store, JournalPoint durable, JournalPoint cursor) noexc
     }
     // A look at durable that was of old: the cursor's file only goes up (H1).
     if (cursor.file > durable.file) return Status::kOk;
-    if (const Status s = make_file(writer.directory(), store.segment, durable); s != Status::kOk) return s;
+    if (const Status s = make_file(writer.directory(), store.segment, durable, bytes_of_file(durable.file));
+        s != Status::kOk)
+        return s;
     cas_cursor(store.segment, cursor, first_of_file(durable));
     return Status::kOk;
 }

@@ -8,7 +8,6 @@ namespace keystile::engine {
 namespace {
 
 constexpr std::size_t kBufferBytes = 1 << 20;
-constexpr std::uint64_t kFirstBytes = 1 << 20;
 constexpr std::uint32_t kGrowingFiles = 6;
 
 // What one key's part of a record is made of.
@@ -59,7 +58,7 @@ Status put_value(OutBuffer& out, const shm::Block& block, std::uint64_t bytes) n
 
 std::uint64_t bytes_of_file(std::uint32_t file) noexcept {
     if (file == 0 || file > kGrowingFiles) return kJournalBytesDefault;
-    return std::min(kFirstBytes << (file - 1), kJournalBytesDefault);
+    return std::min(kFirstFileBytes << (file - 1), kJournalBytesDefault);
 }
 
 Writer::Writer(Directory directory)
@@ -67,7 +66,8 @@ Writer::Writer(Directory directory)
       memory_(std::make_unique<std::byte[]>(kBufferBytes)),
       out_(memory_.get(), kBufferBytes, drain, this) {}
 
-Status make_file(const Directory& directory, const Segment& segment, const JournalPoint& pending) noexcept {
+Status make_file(const Directory& directory, const Segment& segment, const JournalPoint& pending,
+                 std::uint64_t bytes) noexcept {
     // To fill one with zeros takes a while.
     JournalFile there;
     Damage damage;
@@ -81,7 +81,7 @@ Status make_file(const Directory& directory, const Segment& segment, const Journ
                            pending.offset & ~kPendingBit,
                            pending.position + kPositionsPromised,
                            wall_ns()};
-    return make_journal(directory, head, bytes_of_file(pending.file));
+    return make_journal(directory, head, bytes);
 }
 
 Status Writer::enter(const Segment& segment, std::uint32_t file) noexcept {
@@ -90,6 +90,7 @@ Status Writer::enter(const Segment& segment, std::uint32_t file) noexcept {
     if (const Status s = JournalFile::open(directory_, file, Access::kReadWrite, &journal, &damage);
         s != Status::kOk)
         return s;
+    if (const Status s = file_bytes(journal.file().file(), &bytes_); s != Status::kOk) return s;
     journal_ = std::move(journal);
     written_ = {};
     // A promise counts once it is on disk, as this head is.
@@ -170,8 +171,7 @@ Status Writer::finish(std::uint64_t* offset_out) noexcept {
 }
 
 bool Writer::is_full(const JournalPoint& at) const noexcept {
-    return at.offset >= bytes_of_file(at.file) ||
-           at.position + kPositionsPromised / 2 >= journal_.head().limit;
+    return at.offset >= bytes_ || at.position + kPositionsPromised / 2 >= journal_.head().limit;
 }
 
 void Writer::mark(const Segment& segment) noexcept {

@@ -18,11 +18,14 @@ namespace keystile::engine {
 // Positions promised by each file's head; a new file is due when half of them are used.
 inline constexpr Position kPositionsPromised = Position{1} << 33;
 
-// How large a file is made: the first ones are small, to fill a large one with zeros takes a while.
+// How large a file is made: the first ones are small, to fill a large one with zeros takes a while. For the same reason
+// so is the one that a recovery makes.
+inline constexpr std::uint64_t kFirstFileBytes = 1 << 20;
 std::uint64_t bytes_of_file(std::uint32_t file) noexcept;
 
 // The file that a pending `durable` names (ring/history.hpp, H2), unless it is there.
-Status make_file(const Directory& directory, const Segment& segment, const JournalPoint& pending) noexcept;
+Status make_file(const Directory& directory, const Segment& segment, const JournalPoint& pending,
+                 std::uint64_t bytes) noexcept;
 
 class Writer {
 public:
@@ -69,6 +72,7 @@ private:
     std::mutex lock_;  // tidy-allow(mutex): process-private
     Directory directory_;
     JournalFile journal_;
+    std::uint64_t bytes_ = 0;  // of journal_, when it was opened
     JournalPoint written_;
     bool has_rolled_ = false;
     std::unique_ptr<std::byte[]> memory_;

@@ -1,0 +1,82 @@
+// The root's files, reached by nothing but openat2 beneath the root: no link, no "..", no other file system, whatever
+// is swapped in meanwhile. And the folder .keystile/files with the files on their way to the disk ("tickets").
+//
+// A ticket's name is ID-VERSION-NONCE (hexadecimal; ID of the path), with "-d" behind it what a deletion took from its
+// place. A version lands by the rename of its ticket, so whoever removes a ticket keeps it from ever landing.
+//
+// Faults are told here (ks_last_error). EINTR is retried.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "abi/abi.hpp"
+#include "content.hpp"
+#include "path.hpp"
+
+namespace keystile::engine::files {
+
+// What lies at a path.
+struct OnDisk {
+    Look look;  // of a file too large for us: there, hash zero
+    std::uint64_t size = 0;
+    std::uint32_t mode = 0;  // permission bits
+    std::vector<char> data;
+};
+
+struct Ticket {
+    std::string name;
+    std::uint64_t id = 0;
+    std::uint64_t version = 0;
+    bool is_removed = false;  // "-d"
+};
+
+class Root {
+public:
+    // KS_E_PATH (no folder) · KS_E_SYSTEM (no openat2) · system faults.
+    ks_status open(const char* path);
+    // Its own folder with the tickets; made if need be.
+    ks_status open_tickets();
+    const std::string& path() const noexcept { return path_; }  // absolute, without links
+    std::uint32_t new_mode() const noexcept { return new_mode_; }
+
+    // What is there now, whole (unless it is being written). KS_OK, also if nothing is. Throws.
+    ks_status look(const FilePath& path, OnDisk* disk_out) const;
+    // A file of the path may be made and renamed there: the folder, or the first one above it that exists, is a folder
+    // that we may write.
+    ks_status check_place(const FilePath& path) const;
+    // The folder of a file. KS_NOT_FOUND: there is none.
+    ks_status open_folder(const FilePath& path, File* folder_out) const;
+    // The same, made and on disk.
+    ks_status make_folder(const FilePath& path, File* folder_out) const;
+    // What the file has is on disk.
+    ks_status sync_file(const FilePath& path) const;
+
+    // Write a ticket, whole and on disk. Throws.
+    ks_status make_ticket(const FilePath& path, const Stored& stored, Ticket* ticket_out) const;
+    // KS_NOT_FOUND: the ticket was taken away.
+    ks_status land(const Ticket& ticket, const File& folder, const FilePath& path) const;
+    // The opposite: from its place into a ticket "-d". KS_NOT_FOUND: nothing was there.
+    ks_status take(const FilePath& path, std::uint64_t version, const File& folder, Ticket* ticket_out) const;
+    // Back to its place, unless something is there.
+    ks_status put_back(const Ticket& ticket, const File& folder, const FilePath& path) const;
+    ks_status look_at(const Ticket& ticket, OnDisk* disk_out) const;
+    void remove(const Ticket& ticket) const noexcept;  // gone is gone
+    ks_status list_tickets(std::vector<Ticket>* tickets_out) const;
+
+    using Visit = bool (*)(void* user, const std::string& path);  // false: stop
+    // Every regular file below `folder` (a path, or "").
+    ks_status walk(const std::string& folder, Visit visit, void* user) const;
+
+private:
+    int open_beneath(const char* path, int flags) const noexcept;
+
+    std::string path_;
+    File root_;
+    File tickets_;
+    std::uint32_t new_mode_ = 0644;
+};
+
+ks_status sync_folder(const File& folder) noexcept;
+
+}  // namespace keystile::engine::files

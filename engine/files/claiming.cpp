@@ -1,0 +1,191 @@
+// Claims of files, and effects under them.
+#include <algorithm>
+
+#include "writing.hpp"
+
+namespace keystile::engine::files {
+
+using abi::fault;
+
+namespace {
+
+// A claim ends without an event when its owner dies or its lease is over: ask again after so long.
+constexpr std::uint64_t kAskAgainNs = 50'000'000;
+
+// One try. The session belongs to the handle, so that the claim does not end with the thread.
+ks_status claim_once(ks_files& files, const FilePath& path, const ks_claim_options& options,
+                     ks_grant* grant_out, ks_receipt* receipt_out) {
+    const std::lock_guard guard(files.claims_lock);
+    return ks_claim(files.claims, bytes_of(path.content_key), &options, grant_out, receipt_out);
+}
+
+ks_status claim(ks_files& files, ks_session* session, const FilePath& path, const ks_claim_options& options,
+                ks_grant* grant_out, ks_receipt* receipt_out) {
+    ks_claim_options once = options;
+    once.wait_ns = 0;
+    const std::uint64_t begin = monotonic_ns();
+    for (;;) {
+        const ks_status s = claim_once(files, path, once, grant_out, receipt_out);
+        if (s != KS_HELD || options.wait_ns == 0) return s;
+        const std::uint64_t waited = monotonic_ns() - begin;
+        if (waited >= options.wait_ns) return KS_TIMEOUT;
+        const std::uint64_t timeout =
+            std::min({options.wait_ns - waited, kAskAgainNs,
+                      std::max<std::uint64_t>(receipt_out->owner.lease_left_ns, 1)});
+        const ks_status t =
+            ks_watch(session, bytes_of(path.content_key), receipt_out->stamp, timeout, nullptr);
+        if (t < 0) return t;
+    }
+}
+
+// The claims of a gate; given back in the end.
+class Claims {
+public:
+    explicit Claims(ks_session* session) noexcept : session_(session) {}
+    ~Claims() { release(); }
+    Claims(const Claims&) = delete;
+    Claims& operator=(const Claims&) = delete;
+
+    void add(const ks_grant& grant) { grants_.push_back(grant); }
+    void reserve(std::size_t count) { grants_.reserve(count); }
+    // KS_FENCED: one of them was taken away.
+    ks_status release() noexcept {
+        ks_status worst = KS_OK;
+        for (const ks_grant& grant : grants_) {
+            const ks_status s = ks_release(session_, &grant, nullptr);
+            if (s != KS_OK && worst >= 0) worst = s;
+        }
+        grants_.clear();
+        return worst;
+    }
+
+private:
+    ks_session* session_;
+    std::vector<ks_grant> grants_;
+};
+
+ks_status judge_epoch(const Edit& edit, ks_stamp now) noexcept {
+    if (edit.grant != nullptr) {
+        if (now.epoch != edit.grant->stamp.epoch) return KS_FENCED;
+        return now.version == edit.seen.version ? KS_OK : KS_CONFLICT;
+    }
+    if (now.version != edit.seen.version) return KS_CONFLICT;
+    return now.epoch == edit.seen.epoch || now.epoch % 2 == 1 ? KS_OK : KS_FENCED;  // odd: claiming tells
+}
+
+// The path's claim is ours from here on, and what was seen still holds.
+ks_status hold(ks_files& files, ks_session* session, Edit& edit, Claims& claims) {
+    if (const ks_status s = load_stamp(session, edit.path.content_key, &edit.stamp); s != KS_OK) return s;
+    if (edit.status = judge_epoch(edit, edit.stamp); edit.status != KS_OK) return edit.status;
+    if (edit.grant == nullptr) {
+        ks_grant grant{};
+        ks_receipt receipt{};
+        const ks_claim_options options{sizeof options, 0, 0, 0, 0};
+        edit.status = claim_once(files, edit.path, options, &grant, &receipt);
+        if (edit.status != KS_OK) {
+            edit.stamp = receipt.stamp;
+            edit.owner = receipt.owner;
+            return edit.status;
+        }
+        claims.add(grant);
+    }
+    const ks_status s = settle(files, session, edit.path, Need::kDecision, kPatienceNs, &edit.scene);
+    if (s != KS_OK) return edit.status = s;
+    edit.stamp = edit.scene.stored.stamp;
+    if (edit.stamp.version != edit.seen.version) return edit.status = KS_CONFLICT;
+    if (is_foreign(edit.scene)) edit.status = KS_FOREIGN_EDIT;
+    return edit.status;
+}
+
+ks_status run_gate(ks_files& files, ks_session* session, std::vector<Edit>& edits, ks_files_effect_fn effect,
+                   void* user, int* result_out) {
+    Claims claims(session);
+    claims.reserve(edits.size());
+    // In one order everywhere, so that of two gates that meet one goes on.
+    std::vector<Edit*> order;
+    order.reserve(edits.size());
+    for (Edit& edit : edits) order.push_back(&edit);
+    std::sort(order.begin(), order.end(),
+              [](const Edit* a, const Edit* b) { return a->path.text < b->path.text; });
+    for (Edit* edit : order) {
+        if (const ks_status s = hold(files, session, *edit, claims); s != KS_OK) return s;
+    }
+    const int result = effect(user);
+    KEYSTILE_CRASH_POINT("files.gate.after_effect");
+    const ks_status s = claims.release();
+    if (s < 0) return s;
+    if (result_out != nullptr) *result_out = result;
+    for (Edit& edit : edits) {
+        if (load_stamp(session, edit.path.content_key, &edit.stamp) != KS_OK) edit.stamp = {};
+    }
+    return s;
+}
+
+}  // namespace
+
+}  // namespace keystile::engine::files
+
+using namespace keystile::engine;
+using namespace keystile::engine::files;
+
+ks_status ks_files_claim(ks_files* files, const char* path, const ks_claim_options* options,
+                         ks_grant* grant_out, ks_receipt* receipt_out) {
+    return guarded("claiming a file", [&] {
+        ks_session* session = nullptr;
+        if (const ks_status s = enter(files, &session); s != KS_OK) return s;
+        FilePath parsed;
+        if (const ks_status s = parse_path(path, &parsed); s != KS_OK) return s;
+        if (grant_out == nullptr) return abi::fault(KS_E_ARGUMENT, "grant_out is NULL");
+        if (options != nullptr && options->struct_size != sizeof *options)
+            return abi::fault(KS_E_STRUCT_SIZE, "ks_claim_options.struct_size");
+        ks_receipt unasked{};
+        if (receipt_out == nullptr) receipt_out = &unasked;
+        Scene scene;
+        ks_status s = settle(*files, session, parsed, Need::kRead, kPatienceNs, &scene);
+        if (s == KS_OK && scene.standing == Standing::kUntracked)
+            s = adopt(*files, session, parsed, nullptr, false, &scene, receipt_out);
+        if (s != KS_OK && s != KS_HELD) return s;
+        const ks_claim_options plain{sizeof plain, 0, 0, 0, 0};
+        return claim(*files, session, parsed, options != nullptr ? *options : plain, grant_out, receipt_out);
+    });
+}
+
+ks_status ks_files_renew(ks_files* files, const ks_grant* grant, uint64_t lease_ns, ks_receipt* receipt_out) {
+    ks_session* session = nullptr;
+    const ks_status s = enter(files, &session);
+    return s != KS_OK ? s : ks_renew(session, grant, lease_ns, receipt_out);
+}
+
+ks_status ks_files_release(ks_files* files, const ks_grant* grant, ks_receipt* receipt_out) {
+    ks_session* session = nullptr;
+    const ks_status s = enter(files, &session);
+    return s != KS_OK ? s : ks_release(session, grant, receipt_out);
+}
+
+ks_status ks_files_grant(ks_files* files, const char* path, const char* token, ks_grant* grant_out) {
+    return guarded("reading a token", [&] {
+        ks_session* session = nullptr;
+        if (const ks_status s = enter(files, &session); s != KS_OK) return s;
+        FilePath parsed;
+        if (const ks_status s = parse_path(path, &parsed); s != KS_OK) return s;
+        return ks_grant_parse(session, bytes_of(parsed.content_key), token, grant_out);
+    });
+}
+
+ks_status ks_files_gate(ks_files* files, ks_files_change* changes, size_t count, ks_files_effect_fn effect,
+                        void* user, int* result_out) {
+    return guarded("a gate", [&] {
+        ks_session* session = nullptr;
+        if (const ks_status s = enter(files, &session); s != KS_OK) return s;
+        if (effect == nullptr) return abi::fault(KS_E_ARGUMENT, "the effect is NULL");
+        std::vector<Edit> edits;
+        if (const ks_status s = read_changes(changes, count, &edits); s != KS_OK) return s;
+        for (const Edit& edit : edits) {
+            if (edit.flags != 0 || !edit.data.empty())
+                return abi::fault(KS_E_ARGUMENT, "a gate compares only: no flags, no data");
+        }
+        const ks_status s = run_gate(*files, session, edits, effect, user, result_out);
+        tell_changes(edits, changes);
+        return s;
+    });
+}

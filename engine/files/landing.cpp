@@ -1,0 +1,228 @@
+// From the store to the disk: settle() and land(). docs/FILES.md has the argument, RECOVERY.md the rows.
+#include <algorithm>
+
+#include "files.hpp"
+
+namespace keystile::engine::files {
+
+using abi::fault;
+
+namespace {
+
+// A path that is written all the time is never seen at rest; whoever looks has lost so often then.
+constexpr int kLooksMax = 10'000;
+
+enum class Retire { kOlder, kAll };
+
+// Take away tickets of older versions: from now on none of them can land (F2). kAll: this version has landed, so those
+// of its other finishers go too, and what deletions took.
+ks_status retire(ks_files& files, const FilePath& path, std::uint64_t version, Retire which) {
+    if (!KEYSTILE_GUARD("files.retire")) return KS_OK;
+    std::vector<Ticket> tickets;
+    if (const ks_status s = files.root.list_tickets(&tickets); s != KS_OK) return s;
+    for (const Ticket& ticket : tickets) {
+        if (ticket.id != path.id || ticket.version > version) continue;
+        const bool is_older = ticket.version < version && !ticket.is_removed;
+        if (which == Retire::kAll || is_older) files.root.remove(ticket);
+    }
+    return KS_OK;
+}
+
+// Something of this path was taken from its place by a deletion whose process died, or that came too late.
+ks_status find_taken(ks_files& files, const FilePath& path, bool* is_taken_out) {
+    std::vector<Ticket> tickets;
+    const ks_status s = files.root.list_tickets(&tickets);
+    *is_taken_out = std::any_of(tickets.begin(), tickets.end(), [&path](const Ticket& ticket) {
+        return ticket.id == path.id && ticket.is_removed;
+    });
+    return s;
+}
+
+ks_status is_current(ks_session* session, const FilePath& path, const Stored& stored, bool* is_current_out) {
+    ks_stamp now{};
+    const ks_status s = load_stamp(session, path.content_key, &now);
+    *is_current_out = now.version == stored.version();
+    return s;
+}
+
+// *is_done_out = false: not ours to do any more.
+ks_status put_there(ks_files& files, ks_session* session, const FilePath& path, const Stored& stored,
+                    Landing how, bool* is_done_out) {
+    *is_done_out = false;
+    File folder;
+    if (const ks_status s = files.root.make_folder(path, &folder); s != KS_OK) return s;
+    KEYSTILE_CRASH_POINT("files.land.before_ticket");
+    Ticket ticket;
+    if (const ks_status s = files.root.make_ticket(path, stored, &ticket); s != KS_OK) return s;
+    KEYSTILE_CRASH_POINT("files.land.after_ticket");
+    // The ticket is there, so whoever commits from now on finds it: ours is either seen to be old here, or taken away.
+    bool is_ours = false;
+    ks_status s = is_current(session, path, stored, &is_ours);
+    if (!KEYSTILE_GUARD("files.recheck")) is_ours = true;
+    OnDisk disk;
+    if (s == KS_OK && is_ours && how != Landing::kForced) {
+        s = files.root.look(path, &disk);
+        is_ours = disk.look == stored.before || disk.look == stored.content;
+    }
+    if (s != KS_OK || !is_ours) {
+        files.root.remove(ticket);
+        return s;
+    }
+    KEYSTILE_CRASH_POINT("files.land.before_rename");
+    s = files.root.land(ticket, folder, path);
+    if (s == KS_NOT_FOUND) return KS_OK;
+    if (s != KS_OK) {
+        files.root.remove(ticket);
+        return s;
+    }
+    KEYSTILE_CRASH_POINT("files.land.after_rename");
+    *is_done_out = true;
+    return sync_folder(folder);
+}
+
+// A deletion has no ticket that could be taken from it, so it looks at what it took: F4.
+ks_status take_away(ks_files& files, ks_session* session, const FilePath& path, const Stored& stored,
+                    bool* is_done_out) {
+    *is_done_out = false;
+    File folder;
+    ks_status s = files.root.open_folder(path, &folder);
+    bool is_ours = true;
+    if (s == KS_OK) s = is_current(session, path, stored, &is_ours);
+    *is_done_out = s == KS_NOT_FOUND;
+    if (s != KS_OK || !is_ours) return s == KS_NOT_FOUND ? KS_OK : s;
+    KEYSTILE_CRASH_POINT("files.land.before_take");
+    Ticket taken;
+    s = files.root.take(path, stored.version(), folder, &taken);
+    if (s < 0) return s;
+    if (s == KS_OK) {
+        KEYSTILE_CRASH_POINT("files.land.after_take");
+        OnDisk disk;
+        if (s = files.root.look_at(taken, &disk); s != KS_OK) return s;
+        if (s = is_current(session, path, stored, &is_ours); s != KS_OK) return s;
+        if (!KEYSTILE_GUARD("files.taken")) is_ours = true;
+        if (disk.look != stored.before) {  // somebody else's, newer than our look: back with it
+            s = files.root.put_back(taken, folder, path);
+            if (s == KS_OK) files.root.remove(taken);
+            return s;
+        }
+        if (!is_ours) {  // it may be the newer version's, which has landed and will not land again by itself
+            Stored now;
+            if (s = load(session, path, &now); s != KS_OK) return s;
+            if (now.content.is_there) s = land(files, session, path, now, Landing::kForced);
+            if (s == KS_OK) files.root.remove(taken);
+            return s;
+        }
+    }
+    *is_done_out = true;
+    return sync_folder(folder);
+}
+
+// The folder's entry may be another's rename, not yet on disk.
+ks_status sync_place(ks_files& files, const FilePath& path) {
+    File folder;
+    const ks_status s = files.root.open_folder(path, &folder);
+    return s == KS_OK ? sync_folder(folder) : s == KS_NOT_FOUND ? KS_OK : s;
+}
+
+}  // namespace
+
+ks_status land(ks_files& files, ks_session* session, const FilePath& path, const Stored& stored,
+               Landing how) {
+    // Nothing lands that a loss of power could take back from the store.
+    if (how != Landing::kAdopted) {
+        if (const ks_status s = ks_wait_durable(files.store, stored.version(), KS_FOREVER); s != KS_OK)
+            return s;
+    }
+    KEYSTILE_CRASH_POINT("files.land.before_retire");
+    if (const ks_status s = retire(files, path, stored.version(), Retire::kOlder); s != KS_OK) return s;
+    OnDisk disk;
+    if (const ks_status s = files.root.look(path, &disk); s != KS_OK) return s;
+    if (disk.look == stored.content) {
+        if (how != Landing::kAdopted) {
+            if (const ks_status s = sync_place(files, path); s != KS_OK) return s;
+        }
+    } else {
+        if (how == Landing::kAdopted || (how == Landing::kOurs && disk.look != stored.before)) return KS_OK;
+        bool is_done = false;
+        const ks_status s = stored.content.is_there ? put_there(files, session, path, stored, how, &is_done)
+                                                    : take_away(files, session, path, stored, &is_done);
+        if (s != KS_OK || !is_done) return s;
+    }
+    KEYSTILE_CRASH_POINT("files.land.before_mark");
+    if (const ks_status s = retire(files, path, stored.version(), Retire::kAll); s != KS_OK) return s;
+    return raise_landed(session, path, stored.version());
+}
+
+namespace {
+
+// Of one look: what is to be done, or how they stand.
+enum class Verdict { kStands, kAgain, kLand, kLandForced };
+
+ks_status judge(ks_files& files, ks_session* session, const FilePath& path, Need need, std::uint64_t landed,
+                Scene& scene, Verdict* verdict_out) {
+    const Stored& stored = scene.stored;
+    const Look& disk = scene.disk.look;
+    *verdict_out = Verdict::kStands;
+    if (disk == stored.content) {  // both may be "no file"
+        scene.standing = disk.is_there ? Standing::kClean : Standing::kNothing;
+        if (stored.is_known && landed < stored.version() && need == Need::kDecision)
+            *verdict_out = Verdict::kLand;
+        return KS_OK;
+    }
+    bool is_still = false;
+    if (const ks_status s = is_current(session, path, stored, &is_still); s != KS_OK) return s;
+    if (!is_still) {
+        *verdict_out = Verdict::kAgain;
+        return KS_OK;
+    }
+    if (stored.is_known && landed < stored.version() && disk == stored.before) {
+        *verdict_out = Verdict::kLand;
+        return KS_OK;
+    }
+    if (!disk.is_there) {
+        bool is_taken = false;
+        if (const ks_status s = find_taken(files, path, &is_taken); s != KS_OK) return s;
+        if (is_taken) {
+            *verdict_out = Verdict::kLandForced;
+            return KS_OK;
+        }
+    }
+    scene.standing = stored.content.is_there ? Standing::kForeign : Standing::kUntracked;
+    return KS_OK;
+}
+
+}  // namespace
+
+ks_status settle(ks_files& files, ks_session* session, const FilePath& path, Need need,
+                 std::uint64_t patience_ns, Scene* scene_out) {
+    Scene& scene = *scene_out;
+    for (int look = 0; look < kLooksMax; ++look) {
+        // In this order: a version that is marked before the look had landed before the look.
+        std::uint64_t landed = 0;
+        if (const ks_status s = load_landed(session, path, &landed); s != KS_OK) return s;
+        if (const ks_status s = load(session, path, &scene.stored); s != KS_OK) return s;
+        if (const ks_status s = files.root.look(path, &scene.disk); s != KS_OK) return s;
+        Verdict verdict = Verdict::kStands;
+        if (const ks_status s = judge(files, session, path, need, landed, scene, &verdict); s != KS_OK)
+            return s;
+        if (verdict == Verdict::kStands) return KS_OK;
+        if (verdict == Verdict::kAgain) continue;
+        if (patience_ns != 0) {  // most often its writer is at it
+            ks_stamp mark{};
+            if (const ks_status s = load_stamp(session, path.landed_key, &mark); s != KS_OK) return s;
+            std::uint64_t now = 0;
+            if (const ks_status s = load_landed(session, path, &now); s != KS_OK) return s;
+            if (now == landed) {
+                const ks_status s = ks_watch(session, bytes_of(path.landed_key), mark, patience_ns, nullptr);
+                if (s < 0) return s;
+                if (s == KS_TIMEOUT) patience_ns = 0;
+            }
+            continue;
+        }
+        const Landing how = verdict == Verdict::kLandForced ? Landing::kForced : Landing::kOurs;
+        if (const ks_status s = land(files, session, path, scene.stored, how); s != KS_OK) return s;
+    }
+    return KS_BUSY;
+}
+
+}  // namespace keystile::engine::files
