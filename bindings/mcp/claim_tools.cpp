@@ -87,7 +87,10 @@ Claimed try_claim(const Workspace& workspace, const Target& target, uint64_t lea
         options.flags = KS_CLAIM_DETACHED;
         options.lease_ns = lease_ns;
         options.wait_ns = std::min(left_ns, kWaitSliceNs);
-        claimed.status = ks_claim(session, bytes_of(target.key), &options, &claimed.grant, &claimed.receipt);
+        claimed.status = target.is_file ? ks_files_claim(workspace.files(), target.name.c_str(), &options,
+                                                         &claimed.grant, &claimed.receipt)
+                                        : ks_claim(session, bytes_of(target.key), &options, &claimed.grant,
+                                                   &claimed.receipt);
         if (claimed.status == KS_TIMEOUT) claimed.status = KS_HELD;
         left_ns -= options.wait_ns;
         if (wait_ns != 0 && stop()) {

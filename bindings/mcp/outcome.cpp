@@ -86,6 +86,13 @@ Json refusal_of(ks_status status, std::string_view what, const ks_receipt& recei
         case KS_TIMEOUT:
             outcome = refusal("held", true, "wait", held_sentence(name, receipt.owner));
             break;
+        case KS_FOREIGN_EDIT:
+            outcome =
+                refusal("foreign_edit", true, "read_again",
+                        fmt::format("{} was written or removed by a program that does not use Keystile. "
+                                    "read_file with adopt true takes what is on disk as its newest version",
+                                    name));
+            break;
         case KS_BUSY:
             return refusal("busy", true, "wait", fmt::format("{}: others kept changing it; ask again", name));
         default:

@@ -17,8 +17,14 @@ Target state_target(Arguments& arguments) {
     return {key, key, false};
 }
 
-Target file_target(const Workspace&, Arguments&) {
-    throw InvalidArguments{"\"path\": this server has no file tools yet, give a \"key\""};
+Target file_target(const Workspace& workspace, const std::string& path) {
+    if (path.find('\0') != std::string::npos) throw InvalidArguments{"\"path\" has a zero character"};
+    std::string key(KS_FILES_PATH_MAX + kFilePrefix.size() + 1, '\0');
+    size_t size = 0;
+    const ks_status status = ks_files_key(workspace.files(), path.c_str(), key.data(), key.size(), &size);
+    if (status != KS_OK) throw Fault{status, path};
+    key.resize(size);
+    return {key, key.substr(kFilePrefix.size()), true};
 }
 
 Target any_target(const Workspace& workspace, Arguments& arguments) {
@@ -26,11 +32,11 @@ Target any_target(const Workspace& workspace, Arguments& arguments) {
         throw InvalidArguments{"give \"key\" (of state) or \"path\" (of a file), one of them"};
     }
     if (arguments.has("key")) return state_target(arguments);
-    return file_target(workspace, arguments);
+    return file_target(workspace, arguments.text("path"));
 }
 
 void add_named(Json& object, std::string_view store_key) {
-    if (is_reserved(store_key)) {
+    if (store_key.starts_with(kFilePrefix)) {
         object["path"] = cli::escaped(store_key.substr(kFilePrefix.size()));
     } else {
         add_key(object, store_key);

@@ -1,9 +1,6 @@
 #include "workspace.hpp"
 
 #include <cerrno>
-#include <climits>
-#include <cstdlib>
-#include <cstring>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -28,18 +25,19 @@ std::string real_folder(const std::string& root) {
 
 Workspace::Workspace(const std::string& root)
     : root_(real_folder(root)), url_("file:" + (std::filesystem::path(root_) / ".keystile").string()) {
-    ks_open_options options{};
+    ks_files_options options{};
     options.struct_size = sizeof options;
-    options.flags = KS_OPEN_DURABLE;
+    options.store_url = url_.c_str();
     options.label = "keystile mcp";
-    ks_store* store = nullptr;
-    const ks_status status = ks_open(url_.c_str(), &options, &store);
-    if (status != KS_OK) throw Unusable(fmt::format("{}: {}", cli::escaped(url_), ks_last_error()), status);
-    store_.reset(store);
+    ks_files* files = nullptr;
+    const ks_status status = ks_files_open(root_.c_str(), &options, &files);
+    if (status != KS_OK)
+        throw Unusable(fmt::format("--root {}: {}", cli::escaped(root), ks_last_error()), status);
+    files_.reset(files);
 }
 
 ks_session* Workspace::session() const {
-    ks_session* const session = ks_default_session(store_.get());
+    ks_session* const session = ks_default_session(store());
     if (session == nullptr) throw Fault{ks_last_status(), url_};
     return session;
 }

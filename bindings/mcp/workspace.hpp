@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "keystile.h"
+#include "keystile_files.h"
 
 namespace keystile::mcp {
 
@@ -30,15 +31,16 @@ public:
 
     const std::string& root() const { return root_; }
     const std::string& url() const { return url_; }
-    ks_store* store() const { return store_.get(); }
+    ks_files* files() const { return files_.get(); }
+    ks_store* store() const { return ks_files_store(files_.get()); }
     ks_session* session() const;  // this thread's; Fault
 
 private:
     struct Close {
-        void operator()(ks_store* store) const { ks_close(store); }
+        void operator()(ks_files* files) const { ks_files_close(files); }
     };
     std::string root_, url_;
-    std::unique_ptr<ks_store, Close> store_;
+    std::unique_ptr<ks_files, Close> files_;
 };
 
 }  // namespace keystile::mcp

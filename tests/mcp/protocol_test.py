@@ -10,7 +10,8 @@ from driver import META, NEWEST, WITH_HANDSHAKE, RootTest, stamp
 
 REVISION_KEY = "io.modelcontextprotocol/protocolVersion"
 CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
-TOOLS = ["read_state", "commit_state", "list_states", "claim", "renew", "release", "gate", "status"]
+TOOLS = ["read_file", "write_file", "edit_file", "list_directory", "get_file_info", "read_state", "commit_state",
+         "list_states", "claim", "renew", "release", "gate", "status"]
 
 
 class Handshake(RootTest):
