@@ -79,8 +79,8 @@ class ReadAndWrite(FilesTest):
         os.symlink("/etc", self.path("out"))
         os.symlink("/etc/hostname", self.path("link"))
         server = self.serve()
-        for path in ("../x", "a/../../x", "/etc/hostname", "out/hostname", "link", ".keystile/x", "", "a\0b", "x" * 1001,
-                     ".", 5):
+        for path in ("../x", "a/../../x", "/etc/hostname", "out/hostname", "link", ".keystile/x", "", "a\0b",
+                     "x" * 1001, ".", 5):
             for tool, arguments in (("read_file", {}), ("get_file_info", {}),
                                     ("write_file", {"content": "x", **NEVER}), ("claim", {})):
                 outcome = server.call(tool, path=path, **arguments)

@@ -182,7 +182,7 @@ class Sdk(unittest.IsolatedAsyncioTestCase):
             self.assertEqual((await client.call("claim", key="k", wait_seconds=50))["status"], "ok")
 
     async def test_four_servers_and_hundreds_of_edits_none_lost(self):
-        turns = 50
+        turns = 75 if MAJOR >= 2 else 30  # 1.x reads the schema anew at each call
         conflicts = 0
 
         async def work(name):
@@ -209,7 +209,7 @@ class Sdk(unittest.IsolatedAsyncioTestCase):
         self.assertGreater(conflicts, 0)
 
 
-@unittest.skipUnless("MCP_INSPECTOR" in os.environ, "MCP_INSPECTOR is not set")
+@unittest.skipUnless(os.environ.get("MCP_INSPECTOR"), "MCP_INSPECTOR is not set")
 class Inspector(unittest.TestCase):
     """Its command line; MCP_INSPECTOR is how it is called."""
 
