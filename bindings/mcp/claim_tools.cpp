@@ -93,7 +93,7 @@ Claimed try_claim(const Workspace& workspace, const Target& target, uint64_t lea
                                                    &claimed.receipt);
         if (claimed.status == KS_TIMEOUT) claimed.status = KS_HELD;
         left_ns -= options.wait_ns;
-        if (wait_ns != 0 && stop()) {
+        if (wait_ns != 0 && stop && stop()) {
             if (claimed.status == KS_OK)
                 ks_release(session, &claimed.grant, nullptr);  // nobody will hear of its token
             throw Cancelled{};

@@ -1,10 +1,13 @@
 #include "server.hpp"
 
+#include <algorithm>
+#include <exception>
 #include <new>
 
 #include <fmt/format.h>
 
 #include "outcome.hpp"
+#include "text.hpp"
 
 namespace keystile::mcp {
 namespace {
@@ -134,6 +137,9 @@ RpcError unsupported_revision(std::string_view requested) {
 }
 
 bool may_wait(const Json& message) {
+    if (message.is_array()) {
+        return std::any_of(message.begin(), message.end(), [](const Json& one) { return may_wait(one); });
+    }
     const Json* const method = find(&message, "method");
     if (method == nullptr || *method != "tools/call") return false;
     const Json* const params = find(&message, "params");
@@ -196,6 +202,8 @@ std::optional<Json> Server::answer_one(const Json& message, Peer& peer, const St
         return error_message(id_in(message), error);
     } catch (const Cancelled&) {
         return std::nullopt;
+    } catch (const std::exception& error) {  // ours to mend, but no reason to leave the client alone
+        return error_message(id_in(message), {RpcCode::internal_error, cli::escaped(error.what())});
     }
 }
 

@@ -40,7 +40,7 @@ private:
 // The revision that a message names itself ("_meta"), which the stateless ones do; nullptr: it does not.
 const Json* named_revision(const Message& message);
 
-// A request that may sleep, as a waiting claim does.
+// A request, or a batch, that may sleep, as a waiting claim does. Of an array in an array: no matter, it is refused.
 bool may_wait(const Json& message);
 
 RpcError unsupported_revision(std::string_view requested);

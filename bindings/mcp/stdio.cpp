@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <thread>
 
 #include "json_rpc.hpp"
@@ -124,22 +125,19 @@ public:
         for (Waiting& call : calls_) call.thread.request_stop();
     }
 
-    bool is_full() {
+    // False: too many wait already, or the system has no thread for it; `message` is as it was.
+    bool start(const Json& message, const Peer& peer) {
         calls_.remove_if([](const Waiting& call) { return call.is_done.load(); });
-        return calls_.size() >= kWaitingMax;
-    }
-
-    void start(Json message, const Peer& peer) {
+        if (calls_.size() >= kWaitingMax) return false;
         Waiting& call = calls_.emplace_back();
         call.id = id_in(message);
-        call.thread =
-            std::jthread([this, &call, asked = std::move(message), peer](const std::stop_token& stop) {
-                Peer own = peer;
-                const std::optional<Json> answer =
-                    server_.answer(asked, own, [&] { return stop.stop_requested(); });
-                if (answer) output_.write_line(*answer);
-                call.is_done = true;
-            });
+        try {
+            run(call, message, peer);
+        } catch (const std::system_error&) {
+            calls_.pop_back();
+            return false;
+        }
+        return true;
     }
 
     void cancel(const Json& id) {
@@ -154,6 +152,16 @@ private:
         std::atomic<bool> is_done = false;
         std::jthread thread;  // the last member: joined before the others go
     };
+
+    void run(Waiting& call, const Json& message, const Peer& peer) {
+        call.thread = std::jthread([this, &call, asked = message, peer](const std::stop_token& stop) {
+            Peer own = peer;
+            const std::optional<Json> answer =
+                server_.answer(asked, own, [&] { return stop.stop_requested(); });
+            if (answer) output_.write_line(*answer);
+            call.is_done = true;
+        });
+    }
 
     const Server& server_;
     Output& output_;
@@ -195,11 +203,8 @@ private:
             return true;
         }
         if (may_wait(message)) {
-            if (!waiting_.is_full()) {
-                waiting_.start(std::move(message), peer_);
-                return true;
-            }
-            message["params"]["arguments"]["wait_seconds"] = 0;
+            if (waiting_.start(message, peer_)) return true;
+            if (!message.is_array()) message["params"]["arguments"]["wait_seconds"] = 0;
         }
         const std::optional<Json> answer = server_.answer(message, peer_);
         return !answer || output_.write_line(*answer);

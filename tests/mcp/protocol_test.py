@@ -46,6 +46,14 @@ class Handshake(RootTest):
         server.send(batch[1:2])  # notifications alone: no answer
         server.send([])
         self.assertEqual(server.receive()["error"]["code"], -32600)
+        # One whose call waits keeps nobody.
+        claim = {"name": "claim", "arguments": {"key": "k", "lease_seconds": 600}}
+        server.send([{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": claim}])
+        token = json.loads(server.receive()[0]["result"]["content"][0]["text"])["claim"]
+        claim["arguments"]["wait_seconds"] = 50
+        server.send([{"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": claim}])
+        self.assertEqual(server.call("release", key="k", claim=token)["status"], "ok")
+        self.assertEqual([answer["id"] for answer in server.receive()], [2])
         for revision in ("2025-06-18", NEWEST):
             other = self.serve(revision)
             other.send(batch)
