@@ -42,6 +42,7 @@ GOALS = {
     **{f"durable/sustained/{size}": {"x_bare": 1.43} for size in (64, 1024, 16384)},
     "durable/checkpoint": {"x_quiet": 3},
     "durable/recovery": {"x_read": 3.33},
+    "files/write/4096": {"x_bare": 2},
 }
 # Faster than the mutex at every point, at most 1.5 times the seqlock.
 POINTS = re.compile(r"(commit|get)/(hot|zipf100k|uniform100k)/key(/2p)?")
@@ -125,7 +126,7 @@ def main():
     parser.add_argument("--bench", default=ROOT / "build/release/bin/keystile_bench", type=pathlib.Path)
     parser.add_argument("--repetitions", type=int, default=9)
     parser.add_argument("--min-time", type=float, default=0.1)
-    parser.add_argument("--filter", default="^(commit|get|get_many|cas|multi2?|snapshot8|durable)/")
+    parser.add_argument("--filter", default="^(commit|get|get_many|cas|multi2?|snapshot8|durable|files)/")
     parser.add_argument("--read", action="append", type=pathlib.Path, default=[])
     arguments = parser.parse_args()
     if arguments.read:

@@ -84,7 +84,10 @@ TEST(CrashPoints, EachOneIsPassedByAnOperationOfTheMatrix) {
             const std::vector<std::string> points = points_of(op);
             return std::set<std::string>(points.begin(), points.end());
         }());
-    for (const std::string& point : points_of_engine()) EXPECT_TRUE(passed.contains(point)) << point;
+    for (const std::string& point : points_of_engine()) {
+        if (point.starts_with("files.")) continue;  // tests/plain/crash_test.cpp
+        EXPECT_TRUE(passed.contains(point)) << point;
+    }
 }
 
 }  // namespace

@@ -85,6 +85,7 @@ bool run_guards() {
         for (const char* const name : {row.scenario, row.durable}) is_good = is_found(row, name) && is_good;
     }
     for (const std::string& guard : testing::guards_of_engine()) {
+        if (guard.starts_with("files.")) continue;  // of what goes on in folders: tests/plain/crash_test.cpp
         if (asked.erase(guard) != 0) continue;
         std::printf("%s has no row in tests/explore/guards.cpp\n", guard.c_str());
         is_good = false;

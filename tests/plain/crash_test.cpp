@@ -1,0 +1,308 @@
+// A process dies or stops at each step between the decision and the disk (RECOVERY.md, rows P1-P9).
+//
+// Property: what was committed is on disk after the next open, read or write, whole and in the store's order; what
+// was not is nowhere; nothing is taken for a foreign edit.
+#include <sys/stat.h>
+
+#include <csignal>
+#include <functional>
+
+#include "plain/plain_support.hpp"
+#include "support/child.hpp"
+#include "support/points.hpp"
+
+namespace keystile::testing {
+namespace {
+
+using ::testing::IsEmpty;
+
+// Forget the memory of a store that nobody has open: what a reboot does.
+void lose_memory(const Folder& folder) {
+    struct stat info;
+    ASSERT_EQ(::stat(folder.at(".keystile").c_str(), &info), 0);
+    char name[64];
+    std::snprintf(name, sizeof name, "/dev/shm/keystile.file-%llx-%llx",
+                  static_cast<unsigned long long>(info.st_dev), static_cast<unsigned long long>(info.st_ino));
+    ASSERT_TRUE(std::filesystem::remove(name)) << name;
+}
+
+ks_files_change change(const char* path, std::string_view data, ks_stamp seen, std::uint32_t flags = 0) {
+    ks_files_change change{};
+    change.path = path;
+    change.data = bytes_in(data);
+    change.seen = seen;
+    change.flags = flags;
+    return change;
+}
+
+// What a victim does to "f" (and "g", "h"), all of which have "one"; and what "f" then has.
+struct Act {
+    const char* name;
+    ks_status (*act)(const Files& files);
+    const char* result;
+    friend void PrintTo(const Act& act, std::ostream* out) { *out << act.name; }
+};
+
+const Act kActs[] = {
+    {"Write", [](const Files& files) { return files.put("f", "two"); }, "two"},
+    {"Remove", [](const Files& files) { return files.remove("f"); }, "(none)"},
+    {"Publish",
+     [](const Files& files) {
+         ks_files_change changes[] = {change("f", "two", files.stamp("f")),
+                                      change("g", "two", files.stamp("g")),
+                                      change("h", "", files.stamp("h"), KS_FILES_REMOVE)};
+         return ks_files_publish(files.get(), changes, 3, nullptr);
+     },
+     "two"},
+    {"Rename",
+     [](const Files& files) {
+         return ks_files_rename(files.get(), "g", files.stamp("g"), "f", files.stamp("f"), nullptr);
+     },
+     "one"},
+    {"Adopt", [](const Files& files) { return files.adopt("k"); }, "one"},
+    {"Gate",
+     [](const Files& files) {
+         ks_files_change changes[] = {change("f", "", files.stamp("f"))};
+         return ks_files_gate(files.get(), changes, 1, [](void*) { return 0; }, nullptr, nullptr);
+     },
+     "one"},
+};
+
+class FilesKilledAtEachStep : public ::testing::TestWithParam<Act> {
+protected:
+    static void prepare(const Folder& folder) {
+        const Files files(folder);
+        for (const char* name : {"f", "g", "h"}) ASSERT_EQ(files.put(name, "one"), KS_OK);
+        folder.poke("k", "unknown");
+    }
+    // The points of the act, in their order, as often as they are passed.
+    static std::vector<std::string> points_of(const Act& act) {
+        const Folder folder;
+        prepare(folder);
+        forget_record();
+        EXPECT_EQ(run_in_child([&] {
+                      const Files files(folder);
+                      record();
+                      return act.act(files);
+                  }),
+                  0);
+        std::vector<std::string> points;
+        for (std::string& point : recorded()) {
+            if (point.starts_with("files.")) points.push_back(std::move(point));
+        }
+        return points;
+    }
+    static int kill_at(const Folder& folder, const Act& act, const std::string& point, int occurrence) {
+        return run_in_child([&] {
+            const Files files(folder);
+            arm({{point, occurrence, SIGKILL}});
+            return act.act(files);
+        });
+    }
+    static void expect_whole(const Folder& folder, const Act& act, const Files& files) {
+        for (const std::string& line : files.status(KS_FILES_ALL)) {
+            EXPECT_TRUE(line.ends_with(":clean") || line.ends_with(":deleted") || line == "k:untracked")
+                << line;
+        }
+        EXPECT_EQ(folder.peek("f"), act.result);
+        for (const char* name : {"f", "g", "h", "k"}) {
+            const Got got = files.read(name);
+            EXPECT_TRUE(got.status == KS_OK || got.status == KS_NOT_FOUND) << name << " " << got.status;
+            EXPECT_EQ(got.status == KS_OK ? got.data : "(none)", folder.peek(name)) << name;
+        }
+        // Of a dead owner's claim the first one who writes is told KS_FENCED: it was claimed since it was read.
+        while (files.put("f", "three") == KS_FENCED) {
+        }
+        EXPECT_EQ(folder.peek("f"), "three");
+        const Files opened(folder);
+        EXPECT_THAT(folder.tickets(), IsEmpty());
+    }
+};
+
+TEST_P(FilesKilledAtEachStep, TheNextOpenFinishesIt) {
+    std::map<std::string, int> passed;
+    for (const std::string& point : points_of(GetParam())) {
+        for (const bool is_rebooted : {false, true}) {
+            SCOPED_TRACE(point + " " + std::to_string(passed[point] + 1) + (is_rebooted ? " rebooted" : ""));
+            const Folder folder;
+            prepare(folder);
+            ASSERT_EQ(kill_at(folder, GetParam(), point, passed[point] + 1), 128 + SIGKILL);
+            if (is_rebooted) lose_memory(folder);
+            const Files files(folder);
+            if (!is_rebooted || point != "files.adopt.after_commit") {
+                EXPECT_EQ(folder.peek("f"), GetParam().result);  // before anybody reads
+            }
+            expect_whole(folder, GetParam(), files);
+        }
+        ++passed[point];
+    }
+}
+
+TEST_P(FilesKilledAtEachStep, WhoReadsNextFinishesIt) {
+    std::map<std::string, int> passed;
+    for (const std::string& point : points_of(GetParam())) {
+        SCOPED_TRACE(point + " " + std::to_string(++passed[point]));
+        const Folder folder;
+        prepare(folder);
+        const Files files(folder);
+        ASSERT_EQ(kill_at(folder, GetParam(), point, passed[point]), 128 + SIGKILL);
+        for (const char* name : {"f", "g", "h", "k"}) (void)files.read(name);
+        expect_whole(folder, GetParam(), files);
+    }
+}
+
+// A stopped process goes on when all is over: it must not undo what came after it.
+TEST_P(FilesKilledAtEachStep, WhoStoppedThereComesTooLate) {
+    std::map<std::string, int> passed;
+    for (const std::string& point : points_of(GetParam())) {
+        SCOPED_TRACE(point + " " + std::to_string(++passed[point]));
+        if (point == "files.gate.after_effect") continue;  // holds the claim: nobody can do anything
+        for (const std::string content : {"three", "one"}) {
+            const Folder folder;
+            prepare(folder);
+            const Files files(folder);
+            Child victim([&](const Child::Line&) {
+                const Files own(folder);
+                arm({{point, passed[point], SIGSTOP}});
+                (void)GetParam().act(own);
+                return 0;
+            });
+            ASSERT_TRUE(victim.await_stop());
+            for (const char* name : {"f", "g", "h", "k"}) ASSERT_EQ(files.put(name, content), KS_OK) << name;
+            victim.resume();
+            ASSERT_EQ(victim.await_end(), 0);
+            for (const char* name : {"f", "g", "h", "k"}) {
+                EXPECT_EQ(folder.peek(name), content) << name;
+                EXPECT_EQ(files.read(name).status, KS_OK) << name;
+                EXPECT_EQ(files.read(name).data, content) << name;
+            }
+            EXPECT_THAT(folder.tickets(), IsEmpty());
+        }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Acts, FilesKilledAtEachStep, ::testing::ValuesIn(kActs),
+                         [](const auto& act) { return act.param.name; });
+
+TEST(FilesCrash, EveryPointIsPassed) {
+    std::set<std::string> passed;
+    const Folder folder;
+    forget_record();
+    ASSERT_EQ(run_in_child([&] {
+                  const Files files(folder);
+                  for (const char* name : {"f", "g", "h"}) (void)files.put(name, "one");
+                  record();
+                  for (const Act& act : kActs) {
+                      folder.poke("k", act.name);
+                      (void)act.act(files);
+                      for (const char* name : {"f", "g", "h"}) (void)files.put(name, "one");
+                  }
+                  return 0;
+              }),
+              0);
+    for (std::string& point : recorded()) passed.insert(std::move(point));
+    for (const std::string& point : points_of_engine()) {
+        if (!point.starts_with("files.")) continue;
+        EXPECT_TRUE(passed.contains(point)) << point;
+    }
+}
+
+// ---- Stale finishers, and the guards against them ---------------------------------------------------------------
+
+// A victim that stops at `point` in `act`; then ours; then it goes on (or is killed at `dies_at` when it does).
+// What is on disk in the end; "(foreign)": it was taken for an edit.
+std::string race(ks_status (*act)(const Files&), const char* point, const char* ours,
+                 const char* dies_at = "") {
+    const Folder folder;
+    const Files files(folder);
+    (void)files.put("f", "one");
+    Child victim([&](const Child::Line&) {
+        const Files own(folder);
+        std::vector<Step> steps{{point, 1, SIGSTOP}};
+        if (*dies_at != '\0') steps.push_back({dies_at, 1, SIGKILL});
+        arm(steps);
+        (void)act(own);
+        return 0;
+    });
+    EXPECT_TRUE(victim.await_stop());
+    EXPECT_EQ(files.put("f", ours), KS_OK) << ks_last_error();
+    victim.resume();
+    (void)victim.await_end();
+    const Got got = files.read("f");
+    return got.status == KS_FOREIGN_EDIT ? "(foreign)" : got.status == KS_OK ? folder.peek("f") : "(none)";
+}
+
+ks_status write_two(const Files& files) {
+    return files.put("f", "two");
+}
+ks_status remove_it(const Files& files) {
+    return files.remove("f");
+}
+
+bool retire_holds() {
+    return race(write_two, "files.land.before_rename", "three") == "three";
+}
+// The disk looks as it did before: only the version tells.
+bool recheck_holds() {
+    return race(write_two, "files.land.before_ticket", "one") == "one";
+}
+bool taken_holds() {
+    return race(remove_it, "files.land.before_take", "one") == "one";
+}
+
+struct FilesGuard {
+    const char* name;
+    bool (*scenario)();
+};
+constexpr FilesGuard kGuards[] = {
+    {"files.retire", retire_holds}, {"files.recheck", recheck_holds}, {"files.taken", taken_holds}};
+
+TEST(FilesGuards, HoldAndAreNeeded) {
+    for (const FilesGuard& guard : kGuards) {
+        EXPECT_TRUE(guard.scenario()) << guard.name;
+        switch_off(guard.name);
+        EXPECT_FALSE(guard.scenario()) << "without " << guard.name;
+        switch_off("");
+    }
+}
+
+TEST(FilesGuards, EachOneHasAScenario) {
+    for (const std::string& guard : guards_of_engine()) {
+        if (!guard.starts_with("files.")) continue;
+        EXPECT_TRUE(std::any_of(std::begin(kGuards), std::end(kGuards), [&](auto& g) {
+            return g.name == guard;
+        })) << guard;
+    }
+}
+
+// It took away the newer version's file and died before it saw that.
+TEST(FilesCrash, ALateDeletionThatDiesIsUndone) {
+    EXPECT_EQ(race(remove_it, "files.land.before_take", "one", "files.land.after_take"), "one");
+    EXPECT_EQ(race(remove_it, "files.land.before_take", "three", "files.land.after_take"), "three");
+}
+
+// Another program's edit between a commit and its landing stays.
+TEST(FilesCrash, AnEditBeforeTheLandingIsNotOverwritten) {
+    for (const char* point :
+         {"files.write.after_commit", "files.land.before_ticket", "files.land.after_ticket"}) {
+        const Folder folder;
+        const Files files(folder);
+        ASSERT_EQ(files.put("f", "one"), KS_OK);
+        Child victim([&](const Child::Line&) {
+            const Files own(folder);
+            arm({{point, 1, SIGSTOP}});
+            return own.put("f", "two") == KS_OK ? 0 : 1;
+        });
+        ASSERT_TRUE(victim.await_stop());
+        folder.poke("f", "edited");
+        victim.resume();
+        EXPECT_EQ(victim.await_end(), 0) << point;
+        EXPECT_EQ(folder.peek("f"), "edited") << point;
+        EXPECT_EQ(files.read("f").status, KS_FOREIGN_EDIT) << point;
+        EXPECT_EQ(files.restore("f"), KS_OK);
+        EXPECT_EQ(files.read("f").data, "two");
+    }
+}
+
+}  // namespace
+}  // namespace keystile::testing

@@ -1,0 +1,185 @@
+// Other programs write the files too.
+#include <sys/stat.h>
+
+#include "plain/plain_support.hpp"
+
+namespace keystile::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+TEST(FilesForeign, AnEditIsSeenOnReadAndOnWrite) {
+    const Folder folder;
+    const Files files(folder);
+    ASSERT_EQ(files.put("f", "one"), KS_OK);
+    const ks_stamp seen = files.stamp("f");
+    folder.poke("f", "uno");  // as long as ours was
+    const Got got = files.read("f");
+    EXPECT_EQ(got.status, KS_FOREIGN_EDIT);
+    EXPECT_EQ(got.stamp.version, seen.version);
+    ks_receipt receipt{};
+    EXPECT_EQ(files.write("f", "two", seen, nullptr, &receipt), KS_FOREIGN_EDIT);
+    EXPECT_EQ(receipt.stamp.version, seen.version);
+    EXPECT_EQ(ks_files_remove(files.get(), "f", seen, nullptr, nullptr), KS_FOREIGN_EDIT);
+    EXPECT_EQ(ks_files_rename(files.get(), "f", seen, "g", {}, nullptr), KS_FOREIGN_EDIT);
+    EXPECT_EQ(folder.peek("f"), "uno");
+    EXPECT_THAT(files.status(), ElementsAre("f:edited"));
+    EXPECT_EQ(files.write("f", "two", {}), KS_CONFLICT);  // who is behind is told that first
+}
+
+TEST(FilesForeign, AdoptMakesItTheNextVersion) {
+    const Folder folder;
+    const Files files(folder);
+    ASSERT_EQ(files.put("f", "one"), KS_OK);
+    const ks_stamp seen = files.stamp("f");
+    folder.poke("f", "uno");
+    EXPECT_EQ(files.adopt("f"), KS_OK) << ks_last_error();
+    const Got got = files.read("f");
+    EXPECT_EQ(got.status, KS_OK);
+    EXPECT_EQ(got.data, "uno");
+    EXPECT_GT(got.stamp.version, seen.version);
+    EXPECT_EQ(files.write("f", "two", seen), KS_CONFLICT);
+    EXPECT_EQ(files.adopt("f"), KS_OK);  // nothing to do
+    EXPECT_EQ(files.stamp("f").version, got.stamp.version);
+    EXPECT_EQ(files.write("f", "two", got.stamp), KS_OK);
+    EXPECT_EQ(folder.peek("f"), "two");
+}
+
+TEST(FilesForeign, RestorePutsOursBack) {
+    const Folder folder;
+    const Files files(folder);
+    ASSERT_EQ(files.put("f", "one"), KS_OK);
+    const ks_stamp seen = files.stamp("f");
+    folder.poke("f", "uno");
+    EXPECT_EQ(files.restore("f"), KS_OK) << ks_last_error();
+    EXPECT_EQ(folder.peek("f"), "one");
+    EXPECT_EQ(files.stamp("f").version, seen.version);
+    EXPECT_EQ(files.restore("never"), KS_NOT_FOUND);
+    EXPECT_THAT(folder.tickets(), IsEmpty());
+}
+
+TEST(FilesForeign, ARemovalIsAnEdit) {
+    const Folder folder;
+    const Files files(folder);
+    ASSERT_EQ(files.put("a", "one"), KS_OK);
+    ASSERT_EQ(files.put("b", "one"), KS_OK);
+    std::filesystem::remove(folder.at("a"));
+    std::filesystem::remove(folder.at("b"));
+    EXPECT_EQ(files.read("a").status, KS_FOREIGN_EDIT);
+    EXPECT_EQ(files.put("a", "two"), KS_FOREIGN_EDIT);
+    EXPECT_THAT(files.status(), ElementsAre("a:missing", "b:missing"));
+    EXPECT_EQ(files.adopt("a"), KS_OK);
+    EXPECT_EQ(files.read("a").status, KS_NOT_FOUND);
+    EXPECT_EQ(files.restore("b"), KS_OK);
+    EXPECT_EQ(folder.peek("b"), "one");
+    EXPECT_THAT(files.status(KS_FILES_ALL), ElementsAre("a:deleted", "b:clean"));
+}
+
+// Not even one that brings back what we had: that version has landed, so the disk was not on its way.
+TEST(FilesForeign, AnOlderContentOfOursIsAnEditToo) {
+    const Folder folder;
+    const Files files(folder);
+    ASSERT_EQ(files.put("f", "one"), KS_OK);
+    ASSERT_EQ(files.put("f", "two"), KS_OK);
+    folder.poke("f", "one");
+    EXPECT_EQ(files.read("f").status, KS_FOREIGN_EDIT);
+    EXPECT_EQ(files.put("f", "three"), KS_FOREIGN_EDIT);
+    EXPECT_EQ(folder.peek("f"), "one");
+    folder.poke("f", "two");
+    EXPECT_EQ(files.read("f").status, KS_OK);
+}
+
+TEST(FilesForeign, AnUnknownFileIsAdoptedByReading) {
+    const Folder folder;
+    const Files files(folder);
+    folder.poke("f", "old");
+    EXPECT_THAT(files.status(), IsEmpty());
+    EXPECT_THAT(files.status(KS_FILES_ALL), ElementsAre("f:untracked"));
+    EXPECT_EQ(files.write("f", "blind", {}), KS_FOREIGN_EDIT);  // nobody has seen it yet
+    const Got got = files.read("f");
+    EXPECT_EQ(got.status, KS_OK);
+    EXPECT_EQ(got.data, "old");
+    EXPECT_GT(got.stamp.version, 0u);
+    folder.poke("f", "edited");
+    EXPECT_EQ(files.write("f", "new", got.stamp), KS_FOREIGN_EDIT);
+    EXPECT_EQ(folder.peek("f"), "edited");
+    EXPECT_EQ(files.adopt("f"), KS_OK);
+    EXPECT_EQ(files.put("f", "new"), KS_OK);
+}
+
+TEST(FilesForeign, AFileWhereOursWasDeletedIsAdoptedByReading) {
+    const Folder folder;
+    const Files files(folder);
+    ASSERT_EQ(files.put("f", "one"), KS_OK);
+    ASSERT_EQ(files.remove("f"), KS_OK);
+    const ks_stamp gone = files.stamp("f");
+    folder.poke("f", "again");
+    EXPECT_THAT(files.status(KS_FILES_ALL), ElementsAre("f:untracked"));
+    EXPECT_EQ(files.write("f", "two", gone), KS_FOREIGN_EDIT);
+    EXPECT_EQ(files.restore("f"), KS_NOT_FOUND);
+    EXPECT_EQ(files.read("f").data, "again");
+    EXPECT_EQ(files.write("f", "two", gone), KS_CONFLICT);
+}
+
+TEST(FilesForeign, AnUnknownFileUnderAnothersClaimIsRead) {
+    const Folder folder;
+    const Files files(folder);
+    const Files others(folder);
+    ks_grant grant{};
+    ASSERT_EQ(ks_files_claim(others.get(), "f", nullptr, &grant, nullptr), KS_OK);
+    folder.poke("f", "old");
+    const Got got = files.read("f");
+    EXPECT_EQ(got.status, KS_OK);
+    EXPECT_EQ(got.data, "old");
+    EXPECT_EQ(got.stamp.version, 0u);
+    EXPECT_EQ(files.adopt("f"), KS_HELD);
+    EXPECT_EQ(ks_files_adopt(others.get(), "f", &grant, nullptr), KS_OK) << ks_last_error();
+    EXPECT_GT(files.stamp("f").version, 0u);
+}
+
+TEST(FilesForeign, AFileTooLargeIsTold) {
+    const Folder folder;
+    const Files files(folder);
+    folder.poke("f", "");
+    std::filesystem::resize_file(folder.at("f"), KS_FILES_SIZE_MAX + 1ull);
+    EXPECT_EQ(files.read("f").status, KS_E_VALUE_SIZE);
+    EXPECT_EQ(files.adopt("f"), KS_E_VALUE_SIZE);
+    EXPECT_EQ(files.write("f", "x", {}), KS_FOREIGN_EDIT);
+    ASSERT_EQ(files.put("g", "x"), KS_OK);
+    std::filesystem::resize_file(folder.at("g"), KS_FILES_SIZE_MAX + 1ull);
+    EXPECT_EQ(files.read("g").status, KS_FOREIGN_EDIT);
+    EXPECT_EQ(files.restore("g"), KS_OK);
+    EXPECT_EQ(folder.peek("g"), "x");
+}
+
+TEST(FilesStatus, SaysWhatStandsWhere) {
+    const Folder folder;
+    const Files files(folder);
+    ASSERT_EQ(files.put("a/one", "1"), KS_OK);
+    ASSERT_EQ(files.put("ab", "2"), KS_OK);
+    folder.poke("a/two", "22");
+    ASSERT_EQ(::symlink("ab", folder.at("link").c_str()), 0);
+    EXPECT_THAT(files.status(), ElementsAre("a/one:clean", "ab:clean"));
+    EXPECT_THAT(files.status(KS_FILES_ALL), ElementsAre("a/one:clean", "a/two:untracked", "ab:clean"));
+    EXPECT_THAT(files.status(KS_FILES_ALL, "a"), ElementsAre("a/one:clean", "a/two:untracked"));
+    EXPECT_THAT(files.status(KS_FILES_ALL, "a/two"), ElementsAre("a/two:untracked"));
+    ks_grant grant{};
+    ASSERT_EQ(ks_files_claim(files.get(), "ab", nullptr, &grant, nullptr), KS_OK);
+    const auto judge = [](void* user, const ks_files_entry* entry) {
+        EXPECT_STREQ(entry->path, "ab");
+        EXPECT_EQ(entry->size, 1u);
+        EXPECT_EQ(entry->is_claimed, 1u);
+        EXPECT_EQ(entry->owner.pid, ::getpid());
+        ++*static_cast<int*>(user);
+        return 0;
+    };
+    int seen = 0;
+    EXPECT_EQ(ks_files_status(files.get(), "ab", 0, judge, &seen), KS_OK);
+    EXPECT_EQ(seen, 1);
+    EXPECT_EQ(ks_files_status(files.get(), "../x", 0, judge, &seen), KS_E_PATH);
+    EXPECT_EQ(ks_files_status(files.get(), "", 8, judge, &seen), KS_E_ARGUMENT);
+}
+
+}  // namespace
+}  // namespace keystile::testing

@@ -1,0 +1,210 @@
+// One path: read, write, remove, and what the stamps say.
+#include <sys/stat.h>
+
+#include "plain/plain_support.hpp"
+
+namespace keystile::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+TEST(FilesWrite, WhatIsWrittenIsAnOrdinaryFile) {
+    const Folder folder;
+    const Files files(folder);
+    ks_receipt receipt{};
+    EXPECT_EQ(files.read("plan.md").status, KS_NOT_FOUND);
+    ASSERT_EQ(files.write("plan.md", "one", {}, nullptr, &receipt), KS_OK) << ks_last_error();
+    EXPECT_EQ(folder.peek("plan.md"), "one");
+    const Got got = files.read("plan.md");
+    EXPECT_EQ(got.status, KS_OK);
+    EXPECT_EQ(got.data, "one");
+    EXPECT_EQ(got.stamp.version, receipt.stamp.version);
+    EXPECT_EQ(receipt.lsn, receipt.stamp.version);
+    EXPECT_THAT(folder.tickets(), IsEmpty());
+}
+
+TEST(FilesWrite, ARefusedWriteLeavesNoByte) {
+    const Folder folder;
+    const Files files(folder);
+    ASSERT_EQ(files.put("f", "one"), KS_OK);
+    const ks_stamp old = files.stamp("f");
+    ASSERT_EQ(files.write("f", "two", old), KS_OK);
+    ks_receipt receipt{};
+    EXPECT_EQ(files.write("f", "three", old, nullptr, &receipt), KS_CONFLICT);
+    EXPECT_EQ(receipt.stamp.version, files.stamp("f").version);
+    EXPECT_EQ(files.write("f", "three", {}), KS_CONFLICT);
+    EXPECT_EQ(files.write("new/in/folders", "three", {7, 0}), KS_CONFLICT);
+    EXPECT_EQ(folder.peek("f"), "two");
+    EXPECT_FALSE(std::filesystem::exists(folder.at("new")));
+    EXPECT_THAT(folder.tickets(), IsEmpty());
+}
+
+TEST(FilesWrite, AnyContentInAnyFolder) {
+    const Folder folder;
+    const Files files(folder);
+    std::string binary(100'000, '\0');
+    for (std::size_t i = 0; i < binary.size(); ++i) binary[i] = static_cast<char>(i * 7);
+    for (const std::string& content : {std::string(), binary, std::string(KS_FILES_SIZE_MAX, 'x')}) {
+        ASSERT_EQ(files.put("a/b/c.bin", content), KS_OK) << ks_last_error();
+        const Got got = files.read("a/b/c.bin");
+        EXPECT_EQ(got.status, KS_OK);
+        EXPECT_TRUE(got.data == content) << content.size();
+        EXPECT_TRUE(folder.peek("a/b/c.bin") == content) << content.size();
+    }
+    EXPECT_EQ(files.put("a/large", std::string(KS_FILES_SIZE_MAX + 1, 'x')), KS_E_VALUE_SIZE);
+}
+
+TEST(FilesWrite, OneKeyForAllSpellings) {
+    const Folder folder;
+    const Files files(folder);
+    ASSERT_EQ(files.put("a/b", "one"), KS_OK);
+    EXPECT_EQ(files.read("./a//./b").data, "one");
+    char key[64];
+    std::size_t size = 0;
+    ASSERT_EQ(ks_files_key(files.get(), "./a//b", key, sizeof key, &size), KS_OK);
+    EXPECT_EQ(std::string(key, size), "files/a/b");
+    EXPECT_EQ(ks_files_key(files.get(), "a/b", key, size, &size), KS_TOO_SMALL);
+    EXPECT_EQ(size, 9u);
+}
+
+TEST(FilesWrite, ADeletedFileHasAVersionStill) {
+    const Folder folder;
+    const Files files(folder);
+    ASSERT_EQ(files.put("f", "one"), KS_OK);
+    const ks_stamp old = files.stamp("f");
+    EXPECT_EQ(files.remove("f"), KS_OK) << ks_last_error();
+    EXPECT_EQ(folder.peek("f"), "(none)");
+    const Got gone = files.read("f");
+    EXPECT_EQ(gone.status, KS_NOT_FOUND);
+    EXPECT_GT(gone.stamp.version, old.version);
+    EXPECT_EQ(files.write("f", "two", old), KS_CONFLICT);
+    EXPECT_EQ(files.remove("f"), KS_NOT_FOUND);
+    EXPECT_EQ(files.remove("never"), KS_NOT_FOUND);
+    EXPECT_EQ(files.write("f", "two", gone.stamp), KS_OK);
+    EXPECT_EQ(folder.peek("f"), "two");
+    EXPECT_THAT(folder.tickets(), IsEmpty());
+}
+
+TEST(FilesWrite, ModesAreKept) {
+    const Folder folder;
+    const Files files(folder);
+    folder.poke("script", "#!");
+    ASSERT_EQ(::chmod(folder.at("script").c_str(), 0751), 0);
+    ASSERT_EQ(files.put("script", "#!/bin/sh"), KS_OK);
+    struct stat info;
+    ASSERT_EQ(::stat(folder.at("script").c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 07777u, 0751u);
+    ASSERT_EQ(files.put("new", "x"), KS_OK);
+    ASSERT_EQ(::stat(folder.at("new").c_str(), &info), 0);
+    const mode_t mask = ::umask(022);
+    ::umask(mask);
+    EXPECT_EQ(info.st_mode & 07777u, 0666u & ~mask);
+}
+
+TEST(FilesWrite, AFolderThatMayNotBeWrittenIsToldBefore) {
+    if (::geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
+    const Folder folder;
+    const Files files(folder);
+    std::filesystem::create_directory(folder.at("ro"));
+    ASSERT_EQ(::chmod(folder.at("ro").c_str(), 0555), 0);
+    ks_receipt receipt{};
+    EXPECT_EQ(files.write("ro/f", "x", {}, nullptr, &receipt), KS_E_PERMISSION);
+    EXPECT_EQ(receipt.stamp.version, 0u);
+    EXPECT_EQ(files.read("ro/f").stamp.version, 0u);
+}
+
+TEST(FilesRename, TakesContentAndMode) {
+    const Folder folder;
+    const Files files(folder);
+    ASSERT_EQ(files.put("a", "one"), KS_OK);
+    ASSERT_EQ(::chmod(folder.at("a").c_str(), 0640), 0);
+    const ks_stamp a = files.stamp("a");
+    ks_receipt receipt{};
+    EXPECT_EQ(ks_files_rename(files.get(), "a", {}, "d/b", {}, &receipt), KS_CONFLICT);
+    ASSERT_EQ(ks_files_rename(files.get(), "a", a, "d/b", {}, &receipt), KS_OK) << ks_last_error();
+    EXPECT_EQ(folder.peek("a"), "(none)");
+    EXPECT_EQ(folder.peek("d/b"), "one");
+    EXPECT_EQ(files.read("d/b").stamp.version, receipt.stamp.version);
+    struct stat info;
+    ASSERT_EQ(::stat(folder.at("d/b").c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 07777u, 0640u);
+    EXPECT_EQ(ks_files_rename(files.get(), "a", files.stamp("a"), "c", {}, nullptr), KS_NOT_FOUND);
+    ASSERT_EQ(files.put("a", "two"), KS_OK);
+    EXPECT_EQ(ks_files_rename(files.get(), "a", files.stamp("a"), "d/b", {}, &receipt), KS_CONFLICT);
+    EXPECT_EQ(ks_files_rename(files.get(), "a", files.stamp("a"), "./a", {}, &receipt), KS_E_ARGUMENT);
+    EXPECT_EQ(ks_files_rename(files.get(), "a", files.stamp("a"), "d/b", files.stamp("d/b"), &receipt),
+              KS_OK);
+    EXPECT_EQ(folder.peek("d/b"), "two");
+}
+
+TEST(FilesOpen, FaultsAreTyped) {
+    ks_files* files = nullptr;
+    EXPECT_EQ(ks_files_open("/dev/shm/keystile-no-such-folder", nullptr, &files), KS_E_PATH);
+    EXPECT_EQ(ks_files_open("/proc/self/status", nullptr, &files), KS_E_PATH);
+    EXPECT_EQ(ks_files_open(nullptr, nullptr, &files), KS_E_ARGUMENT);
+    ks_files_options options{};
+    EXPECT_EQ(ks_files_open("/dev/shm", &options, &files), KS_E_STRUCT_SIZE);
+    options.struct_size = sizeof options;
+    options.flags = 1;
+    EXPECT_EQ(ks_files_open("/dev/shm", &options, &files), KS_E_ARGUMENT);
+    EXPECT_EQ(ks_files_read(nullptr, "f", nullptr, 0, nullptr, nullptr), KS_E_ARGUMENT);
+    ks_files_close(nullptr);
+    const Folder folder;
+    ASSERT_EQ(ks_files_open(folder.path().c_str(), nullptr, &files), KS_OK);
+    EXPECT_NE(ks_files_store(files), nullptr);
+    ks_files_close(files);
+    EXPECT_EQ(ks_files_read(files, "f", nullptr, 0, nullptr, nullptr), KS_E_HANDLE);
+    EXPECT_EQ(ks_files_store(files), nullptr);
+    ks_files_close(files);
+}
+
+TEST(FilesOpen, AStoreOfItsOwnUrl) {
+    const Folder folder;
+    const std::string url = "shm:files-test-" + std::to_string(::getpid());
+    ks_files_options options{};
+    options.struct_size = sizeof options;
+    options.store_url = url.c_str();
+    ks_files* files = nullptr;
+    ASSERT_EQ(ks_files_open(folder.path().c_str(), &options, &files), KS_OK) << ks_last_error();
+    ks_receipt receipt{};
+    EXPECT_EQ(ks_files_write(files, "f", bytes_in("x"), {}, nullptr, &receipt), KS_OK);
+    EXPECT_EQ(ks_files_write(files, "f", bytes_in("y"), receipt.stamp, nullptr, &receipt), KS_OK);
+    EXPECT_EQ(folder.peek("f"), "y");
+    ks_files_close(files);
+    EXPECT_EQ(ks_destroy(url.c_str(), 0), KS_OK);
+}
+
+TEST(FilesOpen, OpenedAgainEverythingIsThere) {
+    const Folder folder;
+    ks_stamp stamp{};
+    {
+        const Files files(folder);
+        ASSERT_EQ(files.put("f", "one"), KS_OK);
+        stamp = files.stamp("f");
+    }
+    const Files files(folder);
+    EXPECT_EQ(files.write("f", "two", stamp), KS_OK);
+    EXPECT_EQ(files.read("f").data, "two");
+}
+
+TEST(FilesOpen, AValueThatIsNoFilesIsCorrupt) {
+    const Folder folder;
+    const Files files(folder);
+    ks_session* const session = ks_default_session(ks_files_store(files.get()));
+    ASSERT_EQ(ks_commit(session, bytes_in("files/f"), {}, bytes_in("junk"), nullptr, nullptr), KS_OK);
+    EXPECT_EQ(files.read("f").status, KS_E_CORRUPT);
+    EXPECT_EQ(files.write("f", "x", {}), KS_E_CORRUPT);
+    std::string value(200, '\0');
+    ASSERT_EQ(files.put("g", "x"), KS_OK);
+    std::size_t size = 0;
+    ks_stamp seen{};
+    ASSERT_EQ(ks_get(session, bytes_in("files/g"), value.data(), value.size(), &size, &seen), KS_OK);
+    value[size - 1] = 'y';  // not what its hash says
+    ASSERT_EQ(ks_commit(session, bytes_in("files/g"), seen, {value.data(), size}, nullptr, nullptr), KS_OK);
+    EXPECT_EQ(files.read("g").status, KS_E_CORRUPT);
+    EXPECT_EQ(folder.peek("g"), "x");
+}
+
+}  // namespace
+}  // namespace keystile::testing
