@@ -247,8 +247,8 @@ void serve_http(const std::string& root, const HttpOptions& options) {
     add_routes(http, server, doorkeeper);
 
     int port = options.port;
-    const bool is_bound = port != 0 ? http.bind_to_port(options.host.c_str(), port)
-                                    : (port = http.bind_to_any_port(options.host.c_str())) > 0;
+    const bool is_bound =
+        port != 0 ? http.bind_to_port(options.host, port) : (port = http.bind_to_any_port(options.host)) > 0;
     if (!is_bound)
         throw Unusable(fmt::format("--http: cannot listen at {}:{}", cli::escaped(options.host), port));
     const bool is_v6 = options.host.find(':') != std::string::npos;
