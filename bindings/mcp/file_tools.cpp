@@ -155,7 +155,7 @@ std::vector<Edit> read_edits(Arguments& arguments) {
     return edits;
 }
 
-// How often old_text was there; the content is changed if that is as often as it should be.
+// Replaces old_text wherever it stands, and says how often; the caller judges whether that is as often as it should be.
 size_t apply(const Edit& edit, std::string& content) {
     std::string edited;
     size_t count = 0, from = 0;
@@ -164,7 +164,6 @@ size_t apply(const Edit& edit, std::string& content) {
         from = at + edit.old_text.size();
         if (edited.size() > 2 * size_t{KS_FILES_SIZE_MAX}) break;  // it is too large already: stop growing
     }
-    if (count == 0 || (count > 1 && !edit.is_everywhere)) return count;
     content = edited.append(content, from, std::string::npos);
     return count;
 }

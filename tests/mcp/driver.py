@@ -1,5 +1,6 @@
 """`keystile mcp` as a client starts it: its own process, lines in, lines out. No package is needed."""
 
+import contextlib
 import json
 import os
 import select
@@ -108,13 +109,24 @@ def stamp(outcome):
     return {"version": outcome["version"], "epoch": outcome["epoch"]}
 
 
+@contextlib.contextmanager
+def new_root():
+    """A folder; at the end its store goes, memory too."""
+    with tempfile.TemporaryDirectory(prefix="keystile-mcp-") as root:
+        try:
+            yield root
+        finally:
+            subprocess.run([PROGRAM, "destroy", "--force", "--store", "file:%s/.keystile" % root],
+                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+
+
 class RootTest(unittest.TestCase):
     """A folder of its own for each test."""
 
     def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix="keystile-mcp-")
-        self.addCleanup(folder.cleanup)
-        self.root = folder.name
+        stack = contextlib.ExitStack()
+        self.addCleanup(stack.close)
+        self.root = stack.enter_context(new_root())
 
     def serve(self, revision=NEWEST):
         server = Server(self.root, revision)

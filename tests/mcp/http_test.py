@@ -13,7 +13,7 @@ import sys
 import tempfile
 import unittest
 
-from driver import META, NEWEST, PROGRAM, RootTest
+from driver import META, NEWEST, PROGRAM, RootTest, new_root
 
 TOKEN = "a token of a good length"
 
@@ -210,7 +210,7 @@ class Guards(HttpTest):
 
 
 def has_http():
-    with tempfile.TemporaryDirectory() as root:
+    with new_root() as root:
         server = HttpServer(root)
         server.close()
         return "cpp-httplib" not in server.said

@@ -9,16 +9,16 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import unittest
 
 import jsonschema
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
+from driver import new_root
 from http_test import HttpServer
 
-PROGRAM = os.environ["KEYSTILE"]
+PROGRAM = os.environ["KEYSTILE"]  # the same as the driver's
 MAJOR = int(importlib.metadata.version("mcp").partition(".")[0])
 NEVER = {"version": "0", "epoch": "0"}
 
@@ -91,9 +91,9 @@ async def over_http(root):
 
 class Sdk(unittest.IsolatedAsyncioTestCase):
     def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix="keystile-mcp-")
-        self.addCleanup(folder.cleanup)
-        self.root = folder.name
+        stack = contextlib.ExitStack()
+        self.addCleanup(stack.close)
+        self.root = stack.enter_context(new_root())
 
     async def asyncSetUp(self):
         asyncio.get_running_loop().set_debug(False)  # ten times the work
@@ -220,7 +220,7 @@ class Inspector(unittest.TestCase):
         return done.returncode, done.stdout + done.stderr
 
     def test_it_lists_and_calls(self):
-        with tempfile.TemporaryDirectory() as root:
+        with new_root() as root:
             status, said = self.run_inspector(root, "--method", "tools/list")
             self.assertEqual(status, 0, said)
             self.assertIn("commit_state", said)
