@@ -124,6 +124,7 @@ int run(const CommandLine& line) {
     add_repair_command(app, globals);
     add_flushd_command(app, globals);
     add_log_command(app, globals);
+    add_mcp_command(app);
     add_swarm_command(app, exit_code);
     for (CLI::App* const command : app.get_subcommands({})) command->group("Commands");
 

@@ -1,6 +1,6 @@
 # fish completion of keystile: commands, options, stores of this host, keys of the store in use.
 
-set -l commands create destroy get put del multi snapshot export import claim renew release reclaim watch ls stat check compact verify recover repair flushd log files swarm
+set -l commands create destroy get put del multi snapshot export import claim renew release reclaim watch ls stat check compact verify recover repair flushd log files mcp swarm
 set -l keyed get put del claim renew release reclaim watch ls snapshot export
 
 function __keystile_stores
@@ -54,6 +54,7 @@ complete -c keystile -n $none -a repair -d 'Cut a damaged durable store behind i
 complete -c keystile -n $none -a flushd -d 'Bring to disk what all processes of a durable store commit'
 complete -c keystile -n $none -a log -d 'Print the history of a durable store'
 complete -c keystile -n $none -a files -d 'Work on the plain files of a folder'
+complete -c keystile -n $none -a mcp -d 'Serve a folder to agents by Model Context Protocol'
 complete -c keystile -n $none -a swarm -d 'A demonstration with many workers'
 
 complete -c keystile -n "__fish_seen_subcommand_from $keyed" -a '(__keystile_keys)'
@@ -99,6 +100,11 @@ complete -c keystile -n "$in repair" -l yes -d 'Do it; without it only what woul
 complete -c keystile -n "$in repair" -l drop-segment -d 'Give up the segment and the commits that only it has'
 complete -c keystile -n "$in flushd" -l interval -x -a '1ms 5ms 20ms 100ms' -d 'How long a commit may wait for the disk'
 complete -c keystile -n "$in flushd" -l no-checkpoints -d 'Leave them to others'
+
+complete -c keystile -n "$in mcp" -l root -x -a '(__fish_complete_directories)' -d 'The folder'
+complete -c keystile -n "$in mcp" -l http -x -a '127.0.0.1:8808' -d 'Serve by HTTP here'
+complete -c keystile -n "$in mcp" -l token-file -r -F -d 'Its first line is the bearer token'
+complete -c keystile -n "$in mcp" -l allow-host -x -d 'A further name that means this server'
 complete -c keystile -n "$in log" -l key -x -d 'Only commits of this key'
 complete -c keystile -n "$in log" -l prefix -x -d 'Only keys that start with it'
 complete -c keystile -n "$in log" -l from -x -d 'From this lsn on'
