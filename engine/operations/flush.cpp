@@ -173,6 +173,11 @@ Status flush_turns(Store& store, Position end, bool is_synced) noexcept {
             give_up_file(segment, durable.file);
             return s;
         }
+        if (writer.is_removed()) {
+            // Not left here, or the gap would go unnoticed: a checkpoint brings all of it to new files.
+            note_failure(segment, Status::kJournal);
+            return own_fault(Status::kJournal);
+        }
         raise_durable(segment, reached);
         if (writer.is_full(reached) && reached.file < kJournalFileMax && load_durable(segment) == reached) {
             writer.mark(segment);

@@ -1,5 +1,6 @@
 #include "operations/flusher.hpp"
 
+#include <csignal>
 #include <system_error>
 
 #include "operations/checkpoint_store.hpp"
@@ -23,12 +24,16 @@ bool take_rolled(Writer& writer) noexcept {
 bool Flusher::start(Store& store, std::uint64_t interval_ns) {
     store_ = &store;
     interval_ns_ = interval_ns;
+    // The program's signals are for its own threads: those that it blocks, to wait for them, would come to this one.
+    sigset_t all, before;
+    sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
     try {
         thread_ = std::thread([this] { run(); });
     } catch (const std::system_error&) {
-        return false;
     }
-    return true;
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return thread_.joinable();
 }
 
 void Flusher::stop() noexcept {

@@ -57,6 +57,8 @@ public:
     // The rest to the file; *offset_out: behind it.
     Status finish(std::uint64_t* offset_out) noexcept;
     Status sync() const noexcept { return journal_.sync_data(); }
+    // Somebody removed the file that is written to: what is synced in it is on no disk that anybody will find.
+    bool is_removed() const noexcept { return has_no_name(journal_.file().file()); }
 
     // A next file is due: this one is full, or its promise nearly used up.
     bool is_full(const JournalPoint& at) const noexcept;

@@ -76,6 +76,11 @@ bool is_at_path(const File& file, const std::string& path) noexcept {
            mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
 }
 
+bool has_no_name(const File& file) noexcept {
+    struct stat mine{};
+    return ::fstat(file.fd(), &mine) == 0 && mine.st_nlink == 0;
+}
+
 Status remove_file(const std::string& path) noexcept {
     return ::unlink(path.c_str()) == 0 ? Status::kOk : status_of_last_error();
 }

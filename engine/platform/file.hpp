@@ -45,7 +45,8 @@ Status create_unnamed(const std::string& folder, mode_t mode, File* file_out) no
 // Give it its name: it appears whole, or (kExists) somebody else's is there already.
 Status link_into_place(const File& file, const std::string& path) noexcept;
 
-Status file_bytes(const File& file, std::uint64_t* bytes_out) noexcept;          // its length
+Status file_bytes(const File& file, std::uint64_t* bytes_out) noexcept;  // its length
+bool has_no_name(const File& file) noexcept;  // it was removed, or another was renamed over it
 Status file_bytes_on_disk(const File& file, std::uint64_t* bytes_out) noexcept;  // what it really takes
 // Same file? (after a racing unlink and create the name may lead to another)
 bool is_at_path(const File& file, const std::string& path) noexcept;

@@ -344,6 +344,54 @@ TEST_F(DurableTest, DamageBelowTheMarkIsToldWithItsPlace) {
         << ks_last_error();
 }
 
+// A program that blocks a signal, to wait for it, must not die of it because it opened a store.
+TEST_F(DurableTest, TheFlushersThreadTakesNoSignal) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        if (open() != KS_OK) ::_exit(1);
+        sigset_t term;
+        sigemptyset(&term);
+        sigaddset(&term, SIGTERM);
+        ::pthread_sigmask(SIG_BLOCK, &term, nullptr);
+        ::kill(::getpid(), SIGTERM);
+        int got = 0;
+        ::_exit(::sigwait(&term, &got) == 0 && got == SIGTERM ? 0 : 2);
+    }
+    int status = -1;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+}
+
+// By whoever tidies up: what is written into a file without a name is not acknowledged.
+TEST_F(DurableTest, AJournalFileThatIsRemovedWhileItIsWrittenIsNoticedAtOnce) {
+    ASSERT_EQ(open(KS_OPEN_NO_FLUSHER), KS_OK) << ks_last_error();
+    ASSERT_EQ(put("before", "1", KS_COMMIT_DURABLE), KS_OK);
+    fs::remove(newest_journal());
+    for (int i = 0; i < 2; ++i) {
+        EXPECT_EQ(put("behind", std::to_string(i), KS_COMMIT_DURABLE), KS_E_JOURNAL);
+        EXPECT_EQ(ks_last_errno(), 0) << ks_last_error();
+        EXPECT_EQ(ks_flush(store_), KS_E_JOURNAL);
+    }
+    EXPECT_EQ(get("before") + get("behind"), "11") << "readers go on";
+    ASSERT_EQ(ks_checkpoint(store_), KS_OK) << ks_last_error();
+    EXPECT_EQ(put("behind", "2", KS_COMMIT_DURABLE), KS_OK) << ks_last_error();
+    close();
+    lose_segment();
+    ASSERT_EQ(open(), KS_OK) << ks_last_error();
+    EXPECT_EQ(get("before") + get("behind"), "12");
+}
+
+TEST_F(DurableTest, AFolderThatIsRemovedAcknowledgesNothingMore) {
+    ASSERT_EQ(open(KS_OPEN_NO_FLUSHER), KS_OK) << ks_last_error();
+    ASSERT_EQ(put("k", "1", KS_COMMIT_DURABLE), KS_OK);
+    fs::remove_all(folder_);
+    EXPECT_EQ(put("k", "2", KS_COMMIT_DURABLE), KS_E_JOURNAL);
+    EXPECT_LT(ks_checkpoint(store_), 0);
+    EXPECT_EQ(ks_flush(store_), KS_E_JOURNAL) << ks_last_error();
+    EXPECT_EQ(get("k"), "2") << "readers go on";
+    EXPECT_FALSE(fs::exists(folder_));
+}
+
 TEST_F(DurableTest, WhoFindsTheRingHalfFullFlushes) {
     ASSERT_EQ(open(KS_OPEN_NO_FLUSHER), KS_OK) << ks_last_error();
     ks_receipt receipt{};

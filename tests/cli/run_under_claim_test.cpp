@@ -100,7 +100,8 @@ TEST_F(CliRun, ACmdThatReleasesItselfIsToldSo) {
 
 TEST_F(CliRun, SignalsArePassedOn) {
     for (const int number : {SIGTERM, SIGINT}) {
-        const char* const script = "trap 'echo heard; exit 5' TERM INT; echo ready; sleep 60 & wait";
+        const char* const script =
+            "trap 'echo heard; exit 5' TERM INT; echo ready; while :; do sleep 0.05; done";
         Running holder(claim("1h", {"sh", "-c", script}), environment());
         ASSERT_EQ(holder.next_line(), "ready");
         holder.signal(number);

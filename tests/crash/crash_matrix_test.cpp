@@ -67,7 +67,9 @@ INSTANTIATE_TEST_SUITE_P(Operations, CrashMatrix, ::testing::ValuesIn(all_operat
                          [](const auto& test) { return std::string(test.param->name); });
 
 // Points of operations that make or end a whole store: store_life_test.cpp.
-const std::set<std::string> kOfStoreLife = {"segment.create.before_link", "segment.destroy.before_unlink"};
+const std::set<std::string> kOfStoreLife = {"segment.create.before_link", "segment.destroy.before_unlink",
+                                            "operations.destroy.before_history",
+                                            "operations.destroy.before_segment"};
 
 // Points of a durable store's files: disk/death_test.cpp.
 const std::set<std::string> kOfFiles = {
