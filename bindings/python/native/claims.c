@@ -1,8 +1,6 @@
 /* Claims, and waiting for a key. A grant goes to Python as the bytes of its ks_grant: the library judges them. */
 #include "core.h" /* Python.h goes first */
 
-#include <string.h>
-
 /* The session that owns the store's claims, so that a claim does not end with the thread that made it. Only calls that
  * keep the GIL are made on it: one at a time. NULL: exception set. */
 static ks_session* owning_session(StoreObject* self) {
@@ -58,9 +56,8 @@ FAST(store_claim) {
     const ks_claim_options options = {.struct_size = sizeof options,
                                       .flags = is_detached != 0 ? KS_CLAIM_DETACHED : 0,
                                       .lease_ns = lease_ns};
-    ks_grant grant;
+    ks_grant grant = {0};
     ks_receipt receipt;
-    memset(&grant, 0, sizeof grant);
     const int status = claim(store, key.bytes, &options, wait_ns, &grant, &receipt);
     drop_key(&key);
     if (status < 0) return NULL;
@@ -135,8 +132,7 @@ FAST(store_parse) {
     ks_session* const session = token != NULL ? session_of(store) : NULL;
     Key key;
     if (session == NULL || !read_key(given[0], &key)) return NULL;
-    ks_grant grant;
-    memset(&grant, 0, sizeof grant);
+    ks_grant grant = {0};
     const ks_status status = ks_grant_parse(session, key.bytes, token, &grant);
     drop_key(&key);
     return status == KS_OK ? grant_bytes(&grant) : raise_fault(store->core, status);

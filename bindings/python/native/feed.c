@@ -76,9 +76,10 @@ static PyObject* commit_tuple(Core* core, const ks_feed_commit* commit) {
         }
     }
     PyObject* const label = entries != NULL ? text_of(commit->label) : NULL;
-    if (label != NULL)
+    if (label != NULL) {
         return Py_BuildValue("(KKNN)", (unsigned long long)commit->lsn, (unsigned long long)commit->wall_ns,
                              label, entries);
+    }
     Py_XDECREF(entries);
     return NULL;
 }

@@ -170,13 +170,16 @@ PyObject* store_snapshot_keys(PyObject* self, PyObject* names) {
     ks_bytes* const bytes = calloc(count + 1, sizeof *bytes);
     PyObject* entries = NULL;
     size_t read = 0;
-    if (keys == NULL || bytes == NULL) PyErr_NoMemory();
-    while (PyErr_Occurred() == NULL && read < count) {
-        if (!read_key(PyList_GetItem(names, (Py_ssize_t)read), &keys[read])) break;
+    if (keys == NULL || bytes == NULL) {
+        free(keys);
+        free(bytes);
+        return PyErr_NoMemory();
+    }
+    while (read < count && read_key(PyList_GetItem(names, (Py_ssize_t)read), &keys[read])) {
         bytes[read] = keys[read].bytes;
         ++read;
     }
-    if (PyErr_Occurred() == NULL) entries = take_snapshot((StoreObject*)self, bytes, count, NULL);
+    if (read == count) entries = take_snapshot((StoreObject*)self, bytes, count, NULL);
     for (size_t i = 0; i < read; ++i) drop_key(&keys[i]);
     free(keys);
     free(bytes);

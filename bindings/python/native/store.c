@@ -284,9 +284,10 @@ static bool read_options(const StoreObject* self, PyObject* claim, PyObject* dur
 
 static ks_status commit_once(ks_session* session, const Commit* commit, ks_receipt* receipt_out) {
     const ks_commit_options* const options = commit->has_options ? &commit->options : NULL;
-    if (commit->known != NULL && !commit->is_deletion)
+    if (commit->known != NULL && !commit->is_deletion) {
         return ks_commit_k(session, commit->known->key, commit->seen, commit->value.bytes, options,
                            receipt_out);
+    }
     if (!commit->is_deletion)
         return ks_commit(session, commit->key.bytes, commit->seen, commit->value.bytes, options, receipt_out);
     const ks_status status = ks_delete(session, commit->key.bytes, commit->seen, options, receipt_out);
