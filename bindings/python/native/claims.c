@@ -1,8 +1,6 @@
 /* Claims, and waiting for a key. A grant goes to Python as the bytes of its ks_grant: the library judges them. */
 #include "core.h" /* Python.h goes first */
 
-#include <string.h>
-
 /* The session that owns the store's claims, so that a claim does not end with the thread that made it. Only calls that
  * keep the GIL are made on it: one at a time. NULL: exception set. */
 static ks_session* owning_session(StoreObject* self) {
@@ -20,8 +18,10 @@ static bool wait_for_claim(StoreObject* self, ks_bytes key, const ks_receipt* he
     if (session == NULL || !enter(self)) return false;
     if (held->owner.lease_left_ns < slice) slice = held->owner.lease_left_ns;
     ks_status status;
-    Py_BEGIN_ALLOW_THREADS status = ks_watch(session, key, held->stamp, slice, NULL);
-    Py_END_ALLOW_THREADS leave(self);
+    Py_BEGIN_ALLOW_THREADS;
+    status = ks_watch(session, key, held->stamp, slice, NULL);
+    Py_END_ALLOW_THREADS;
+    leave(self);
     if (PyErr_CheckSignals() != 0) return false;
     if (status < 0) raise_fault(self->core, status);
     return status >= 0;
@@ -58,9 +58,8 @@ FAST(store_claim) {
     const ks_claim_options options = {.struct_size = sizeof options,
                                       .flags = is_detached != 0 ? KS_CLAIM_DETACHED : 0,
                                       .lease_ns = lease_ns};
-    ks_grant grant;
+    ks_grant grant = {0};
     ks_receipt receipt;
-    memset(&grant, 0, sizeof grant);
     const int status = claim(store, key.bytes, &options, wait_ns, &grant, &receipt);
     drop_key(&key);
     if (status < 0) return NULL;
@@ -135,8 +134,7 @@ FAST(store_parse) {
     ks_session* const session = token != NULL ? session_of(store) : NULL;
     Key key;
     if (session == NULL || !read_key(given[0], &key)) return NULL;
-    ks_grant grant;
-    memset(&grant, 0, sizeof grant);
+    ks_grant grant = {0};
     const ks_status status = ks_grant_parse(session, key.bytes, token, &grant);
     drop_key(&key);
     return status == KS_OK ? grant_bytes(&grant) : raise_fault(store->core, status);
@@ -157,8 +155,10 @@ FAST(store_watch) {
     ks_status status = ks_watch(session, key.bytes, seen, 0, &now);
     for (uint64_t slice; status == KS_TIMEOUT && (slice = next_slice(&wait)) != 0;) {
         if (!enter(store)) break;
-        Py_BEGIN_ALLOW_THREADS status = ks_watch(session, key.bytes, seen, slice, &now);
-        Py_END_ALLOW_THREADS leave(store);
+        Py_BEGIN_ALLOW_THREADS;
+        status = ks_watch(session, key.bytes, seen, slice, &now);
+        Py_END_ALLOW_THREADS;
+        leave(store);
         if (status == KS_TIMEOUT && PyErr_CheckSignals() != 0) break;
     }
     drop_key(&key);

@@ -156,8 +156,8 @@ PyObject* destroy_store(PyObject* module, PyObject* const* args, Py_ssize_t coun
 
 /* The methods of a store, in the file of their kind. */
 #define FAST(name) PyObject* name(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* kwnames)
-PyObject* store_get(PyObject* self, PyObject* key);
-PyObject* store_get_many(PyObject* self, PyObject* keys);
+PyObject* store_get(PyObject*, PyObject*);
+PyObject* store_get_many(PyObject*, PyObject*);
 FAST(store_commit);
 FAST(store_try_commit);
 FAST(store_delete);
@@ -167,18 +167,18 @@ FAST(store_claim);
 FAST(store_renew);
 FAST(store_release);
 FAST(store_reclaim);
-PyObject* store_format(PyObject* self, PyObject* grant);
+PyObject* store_format(PyObject*, PyObject*);
 FAST(store_parse);
 FAST(store_watch);
 FAST(store_list);
-PyObject* store_snapshot_keys(PyObject* self, PyObject* keys);
-PyObject* store_snapshot_prefix(PyObject* self, PyObject* prefix);
-PyObject* store_flush(PyObject* self, PyObject* unused);
+PyObject* store_snapshot_keys(PyObject*, PyObject*);
+PyObject* store_snapshot_prefix(PyObject*, PyObject*);
+PyObject* store_flush(PyObject*, PyObject*);
 FAST(store_wait_durable);
-PyObject* store_checkpoint(PyObject* self, PyObject* unused);
-PyObject* store_stats(PyObject* self, PyObject* unused);
-PyObject* store_participants(PyObject* self, PyObject* unused);
-PyObject* store_reap(PyObject* self, PyObject* unused);
-PyObject* store_check(PyObject* self, PyObject* unused);
+PyObject* store_checkpoint(PyObject*, PyObject*);
+PyObject* store_stats(PyObject*, PyObject*);
+PyObject* store_participants(PyObject*, PyObject*);
+PyObject* store_reap(PyObject*, PyObject*);
+PyObject* store_check(PyObject*, PyObject*);
 
 #endif

@@ -31,8 +31,7 @@ PyObject* path_text(const char* path) {
 }
 
 static ks_receipt no_receipt(void) {
-    ks_receipt receipt;
-    memset(&receipt, 0, sizeof receipt);
+    const ks_receipt receipt = {0};
     return receipt;
 }
 
@@ -174,7 +173,7 @@ static void drop_write(Write* write) {
 /* Of what is NULL here nothing is read. */
 static bool read_write(FilesObject* self, PyObject* path, PyObject* data, PyObject* stamp, PyObject* claim,
                        PyObject* to, PyObject* to_stamp, Write* write) {
-    memset(write, 0, sizeof *write);
+    *write = (Write){0};
     if (!is_open(self) || !read_path(path, &write->path)) return false;
     const bool is_read = (stamp == NULL || read_stamp(self->core, stamp, &write->seen)) &&
                          (to_stamp == NULL || read_stamp(self->core, to_stamp, &write->to_seen)) &&
@@ -286,8 +285,7 @@ static FAST(files_claim) {
                                 .flags = is_detached != 0 ? KS_CLAIM_DETACHED : 0,
                                 .lease_ns = lease_ns};
     const Wait wait = wait_of(wait_ns);
-    ks_grant grant;
-    memset(&grant, 0, sizeof grant);
+    ks_grant grant = {0};
     ks_receipt receipt = no_receipt();
     ks_status status;
     do {
@@ -335,8 +333,7 @@ static FAST(files_grant) {
     if (!bind(&signature, args, count, kwnames, given)) return NULL;
     const char* const token = PyUnicode_AsUTF8AndSize(given[1], NULL);
     if (token == NULL || !is_open(files) || !read_path(given[0], &path)) return NULL;
-    ks_grant grant;
-    memset(&grant, 0, sizeof grant);
+    ks_grant grant = {0};
     const ks_status status = ks_files_grant(files->files, path.bytes.data, token, &grant);
     drop_key(&path);
     return status == KS_OK ? grant_bytes(&grant) : raise_fault(files->core, status);

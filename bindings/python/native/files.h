@@ -20,7 +20,7 @@ typedef struct FilesObject {
     do {                                 \
         ++(object)->users;               \
         Py_BEGIN_ALLOW_THREADS;          \
-        status = call;                   \
+        (status) = call;                 \
         Py_END_ALLOW_THREADS;            \
         --(object)->users;               \
     } while (0)

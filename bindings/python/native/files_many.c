@@ -44,7 +44,7 @@ static bool read_change(Core* core, PyObject* given, size_t at, Changes* changes
 
 static bool read_changes(Core* core, PyObject* list, Changes* changes) {
     const Py_ssize_t size = PyList_Size(list);
-    memset(changes, 0, sizeof *changes);
+    *changes = (Changes){0};
     if (size < 0) return false;
     changes->size = (size_t)size;
     changes->items = calloc(changes->size + 1, sizeof *changes->items);
@@ -159,26 +159,32 @@ FAST(files_gate) {
 
 /* The entries are copied out, without the GIL; then they become Python's. */
 typedef struct Listing {
-    ks_files_entry* items; /* each path is its own memory */
+    ks_files_entry* items;
+    char** paths; /* each its own memory */
     size_t size, capacity;
     bool is_full; /* out of memory */
 } Listing;
 
+static bool has_room(Listing* listing) {
+    if (listing->size < listing->capacity) return true;
+    const size_t capacity = listing->capacity != 0 ? 2 * listing->capacity : 64;
+    ks_files_entry* const items = realloc(listing->items, capacity * sizeof *items);
+    if (items != NULL) listing->items = items;
+    char** const paths = realloc(listing->paths, capacity * sizeof *paths);
+    if (paths != NULL) listing->paths = paths;
+    if (items == NULL || paths == NULL) return false;
+    listing->capacity = capacity;
+    return true;
+}
+
 static int list_one(void* user, const ks_files_entry* entry) {
     Listing* const listing = user;
-    if (listing->size == listing->capacity) {
-        const size_t capacity = listing->capacity != 0 ? 2 * listing->capacity : 64;
-        ks_files_entry* const items = realloc(listing->items, capacity * sizeof *items);
-        listing->is_full = items == NULL;
-        if (items == NULL) return 1;
-        listing->items = items;
-        listing->capacity = capacity;
-    }
-    char* const path = strdup(entry->path);
+    char* const path = has_room(listing) ? strdup(entry->path) : NULL;
     listing->is_full = path == NULL;
     if (path == NULL) return 1;
     listing->items[listing->size] = *entry;
     listing->items[listing->size].path = path;
+    listing->paths[listing->size] = path;
     ++listing->size;
     return 0;
 }
@@ -220,7 +226,7 @@ FAST(files_status) {
     Key prefix;
     if (!bind(&signature, args, count, kwnames, given) || !read_u64(given[1], "flags", &flags)) return NULL;
     if (!is_open(files) || !read_path(given[0], &prefix)) return NULL;
-    Listing listing = {NULL, 0, 0, false};
+    Listing listing = {NULL, NULL, 0, 0, false};
     ks_status status;
     CALL_FILES(files, status,
                ks_files_status(files->files, prefix.bytes.data, (uint32_t)flags, list_one, &listing));
@@ -238,7 +244,8 @@ FAST(files_status) {
         if (item == NULL || PyList_Append(items, item) != 0) Py_CLEAR(items);
         Py_XDECREF(item);
     }
-    for (size_t i = 0; i < listing.size; ++i) free((void*)(uintptr_t)listing.items[i].path);
+    for (size_t i = 0; i < listing.size; ++i) free(listing.paths[i]);
+    free(listing.paths);
     free(listing.items);
     return items;
 }

@@ -153,6 +153,7 @@ def test_publish_is_all_or_none(files, root):
     stamps["b"] = files.read("b").stamp
     files.publish({"a": b"x", "b": keystile.KEEP, "c/d": keystile.DELETE}, stamps)
     assert (root / "a").read_bytes() == b"x"
+    assert (root / "b").read_bytes() == b"moved"
     assert not (root / "c/d").exists()
 
 
