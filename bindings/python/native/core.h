@@ -1,0 +1,184 @@
+/* The native module keystile._core: one Python type per thing of keystile.h, and nothing that is pleasant; that is
+ * the Python files' part. Limited API 3.11, one binary for every later Python.
+ *
+ * The GIL stays held in calls that take nanoseconds (giving it back and taking it costs as much as they do). It is
+ * released where a call may wait, sync a disk, or copy a lot. Waits are cut into slices, so that signals are seen.
+ * No state outside the module's: each object that needs it keeps a pointer to it. */
+#ifndef KEYSTILE_PYTHON_CORE_H
+#define KEYSTILE_PYTHON_CORE_H
+
+#ifndef Py_LIMITED_API
+#define Py_LIMITED_API 0x030B0000 /* as CMake says it too */
+#endif
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <keystile.h>
+#include <stdbool.h>
+
+/* ---- The module's state ------------------------------------------------------------------------------ */
+
+#define SPARE_STAMPS 16
+
+typedef struct Core {
+    PyTypeObject* stamp_type;
+    PyTypeObject* entry_type;
+    PyTypeObject* answer_type;
+    PyTypeObject* store_type;
+    PyTypeObject* feed_type;
+    PyTypeObject* files_type;
+    /* of keystile._errors */
+    PyObject* conflict;
+    PyObject* fenced;
+    PyObject* held;
+    PyObject* foreign_edit;
+    PyObject* lagged;
+    PyObject* faults; /* dict: status number -> class */
+    PyObject* owner;
+    /* Memory of stamps that were dropped, for the next ones: a loop of commits makes and drops one in each turn. */
+    PyObject* spare_stamps[SPARE_STAMPS];
+    int spare_size;
+} Core;
+
+Core* core_of_module(PyObject* module);
+
+/* ---- Arguments --------------------------------------------------------------------------------------- */
+
+#define NAMES_MAX 8
+
+typedef struct Signature {
+    const char* function;
+    int required;                     /* the first of the names */
+    int positional;                   /* may come without a name, the rest only with it */
+    const char* names[NAMES_MAX + 1]; /* NULL ends them */
+} Signature;
+
+/* Sorts a vectorcall's arguments into out[]; what is missing is NULL there. Borrowed references.
+ * false: TypeError set. */
+bool bind(const Signature* signature, PyObject* const* args, Py_ssize_t count, PyObject* kwnames,
+          PyObject** out);
+
+/* A key or a prefix: str (as UTF-8) or bytes. */
+typedef struct Key {
+    ks_bytes bytes;
+    PyObject* owned; /* NULL, or what the bytes lie in */
+} Key;
+
+bool read_key(PyObject* object, Key* key_out);
+void drop_key(Key* key);
+
+/* A value: anything with a contiguous buffer. */
+typedef struct Value {
+    ks_bytes bytes;
+    Py_buffer buffer;
+    bool has_buffer;
+} Value;
+
+bool read_value(PyObject* object, Value* value_out);
+void drop_value(Value* value);
+
+bool read_stamp(Core* core, PyObject* object, ks_stamp* stamp_out);
+bool read_u64(PyObject* object, const char* what, uint64_t* number_out);
+/* The bytes that _claim() gave, or an object that has them as `_raw`. */
+bool read_grant(PyObject* object, ks_grant* grant_out);
+PyObject* grant_bytes(const ks_grant* grant);
+
+/* ---- Values out -------------------------------------------------------------------------------------- */
+
+PyObject* new_stamp(Core* core, ks_stamp stamp);
+PyObject* new_entry(Core* core, PyObject* value_stolen, ks_stamp stamp);
+PyObject* new_answer(Core* core, ks_status status, const ks_receipt* receipt);
+PyObject* new_owner(Core* core, const ks_owner* owner);
+PyObject* bytes_of(ks_bytes bytes);
+PyObject* text_of(const char* text);
+
+extern PyType_Spec stamp_spec, entry_spec, answer_spec, store_spec, feed_spec, files_spec;
+
+/* ---- Refusals and faults: each sets an exception and gives NULL --------------------------------------- */
+
+/* KS_CONFLICT, KS_FENCED, KS_FOREIGN_EDIT, KS_HELD (and KS_TIMEOUT of a claim). `key` as the caller gave it. */
+PyObject* raise_refusal(Core* core, ks_status status, PyObject* key, const ks_receipt* receipt);
+/* status < 0, or an answer that is one of nobody's. */
+PyObject* raise_fault(Core* core, ks_status status);
+/* The same of a call that may have committed: then its stamp is one, and goes with the exception. */
+PyObject* raise_committed_fault(Core* core, ks_status status, ks_stamp stamp);
+PyObject* raise_closed(Core* core, const char* what);
+
+/* ---- Waiting ----------------------------------------------------------------------------------------- */
+
+#define SLICE_NS UINT64_C(50000000) /* how long a signal, or close(), may go unseen */
+
+typedef struct Wait {
+    uint64_t deadline_ns; /* KS_FOREVER: none */
+} Wait;
+
+Wait wait_of(uint64_t timeout_ns);
+uint64_t next_slice(const Wait* wait); /* 0: over */
+
+/* ---- Stores ------------------------------------------------------------------------------------------ */
+
+/* Keys that somebody keeps and uses again are resolved once: by the object, not by its bytes. */
+#define KNOWN_KEYS 64
+
+typedef struct KnownKey {
+    PyObject* object; /* owned, so that no other object has its address; NULL: none */
+    ks_key key;
+} KnownKey;
+
+typedef struct StoreObject {
+    PyObject head;
+    Core* core;
+    ks_store* store;   /* NULL: closed */
+    ks_session* owner; /* of the claims made here; NULL: none yet */
+    bool is_durable;   /* commits that do not say otherwise wait for the disk */
+    bool is_closing;
+    int users;        /* calls that go on without the GIL; close() waits for them */
+    int pid;          /* that opened it */
+    PyObject* lender; /* whose store it is, and who closes it; NULL: it is our own */
+    KnownKey known[KNOWN_KEYS];
+} StoreObject;
+
+/* This thread's session; NULL: exception set. */
+ks_session* session_of(StoreObject* self);
+/* Around a stretch without the GIL. false: closed, exception set. */
+bool enter(StoreObject* self);
+void leave(StoreObject* self);
+
+/* Large enough that copying it takes longer than giving the GIL away. */
+#define LARGE_BYTES 65536u
+
+PyObject* lend_store(Core* core, PyTypeObject* type, ks_store* store, PyObject* lender);
+
+PyObject* open_files(PyObject* module, PyObject* const* args, Py_ssize_t count, PyObject* kwnames);
+PyObject* store_of_files(PyObject* module, PyObject* const* args, Py_ssize_t count, PyObject* kwnames);
+PyObject* open_store(PyObject* module, PyObject* const* args, Py_ssize_t count, PyObject* kwnames);
+PyObject* open_feed(PyObject* module, PyObject* const* args, Py_ssize_t count, PyObject* kwnames);
+PyObject* destroy_store(PyObject* module, PyObject* const* args, Py_ssize_t count, PyObject* kwnames);
+
+/* The methods of a store, in the file of their kind. */
+#define FAST(name) PyObject* name(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* kwnames)
+PyObject* store_get(PyObject* self, PyObject* key);
+PyObject* store_get_many(PyObject* self, PyObject* keys);
+FAST(store_commit);
+FAST(store_try_commit);
+FAST(store_delete);
+FAST(store_try_delete);
+FAST(store_commit_many);
+FAST(store_claim);
+FAST(store_renew);
+FAST(store_release);
+FAST(store_reclaim);
+PyObject* store_format(PyObject* self, PyObject* grant);
+FAST(store_parse);
+FAST(store_watch);
+FAST(store_list);
+PyObject* store_snapshot_keys(PyObject* self, PyObject* keys);
+PyObject* store_snapshot_prefix(PyObject* self, PyObject* prefix);
+PyObject* store_flush(PyObject* self, PyObject* unused);
+FAST(store_wait_durable);
+PyObject* store_checkpoint(PyObject* self, PyObject* unused);
+PyObject* store_stats(PyObject* self, PyObject* unused);
+PyObject* store_participants(PyObject* self, PyObject* unused);
+PyObject* store_reap(PyObject* self, PyObject* unused);
+PyObject* store_check(PyObject* self, PyObject* unused);
+
+#endif

@@ -1,0 +1,95 @@
+/* Statuses as exceptions. A refusal carries (key, stamp, owner) and makes its sentence only when somebody reads it:
+ * losing a race is the normal case, and costs little more than winning it. */
+#include "core.h" /* Python.h goes first */
+
+#include <time.h>
+
+static PyObject* refusal_class(Core* core, ks_status status) {
+    if (status == KS_CONFLICT) return core->conflict;
+    if (status == KS_FENCED) return core->fenced;
+    if (status == KS_FOREIGN_EDIT) return core->foreign_edit;
+    return core->held;
+}
+
+PyObject* raise_refusal(Core* core, ks_status status, PyObject* key, const ks_receipt* receipt) {
+    PyObject* owner = Py_None;
+    Py_INCREF(owner);
+    if (status == KS_HELD || status == KS_TIMEOUT) {
+        Py_DECREF(owner);
+        owner = new_owner(core, &receipt->owner);
+        if (owner == NULL) return NULL;
+    }
+    PyObject* const stamp = new_stamp(core, receipt->stamp);
+    PyObject* const args = stamp != NULL ? PyTuple_New(3) : NULL;
+    if (args == NULL) {
+        Py_XDECREF(stamp);
+        Py_DECREF(owner);
+        return NULL;
+    }
+    Py_INCREF(key);
+    PyTuple_SetItem(args, 0, key);
+    PyTuple_SetItem(args, 1, stamp);
+    PyTuple_SetItem(args, 2, owner);
+    PyErr_SetObject(refusal_class(core, status), args);
+    Py_DECREF(args);
+    return NULL;
+}
+
+PyObject* raise_fault(Core* core, ks_status status) {
+    return raise_committed_fault(core, status, (ks_stamp){0, 0});
+}
+
+PyObject* raise_committed_fault(Core* core, ks_status status, ks_stamp stamp) {
+    const bool is_fault = status < 0; /* the last error is that of the last fault: an answer has none */
+    PyObject* const number = PyLong_FromLong(status);
+    if (number == NULL) return NULL;
+    PyObject* type = PyDict_GetItemWithError(core->faults, number);
+    Py_DECREF(number);
+    if (type == NULL && PyErr_Occurred() != NULL) return NULL;
+    if (type == NULL) type = PyExc_SystemError; /* _errors names every status; a newer library's it cannot */
+    PyObject* const message = text_of(is_fault ? ks_last_error() : ks_status_name(status));
+    PyObject* const told = message != NULL ? new_stamp(core, stamp) : NULL;
+    if (told == NULL) {
+        Py_XDECREF(message);
+        return NULL;
+    }
+    PyObject* const args =
+        Py_BuildValue("(NsiN)", message, ks_status_name(status), is_fault ? ks_last_errno() : 0, told);
+    if (args == NULL) return NULL;
+    PyErr_SetObject(type, args);
+    Py_DECREF(args);
+    return NULL;
+}
+
+PyObject* raise_closed(Core* core, const char* what) {
+    PyObject* const number = PyLong_FromLong(KS_E_HANDLE);
+    if (number == NULL) return NULL;
+    PyObject* const type = PyDict_GetItemWithError(core->faults, number);
+    Py_DECREF(number);
+    PyObject* const args = type != NULL ? Py_BuildValue("(ssi)", what, "KS_E_HANDLE", 0) : NULL;
+    if (args == NULL) return NULL;
+    PyErr_SetObject(type, args);
+    Py_DECREF(args);
+    return NULL;
+}
+
+static uint64_t now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+Wait wait_of(uint64_t timeout_ns) {
+    const uint64_t now = timeout_ns == KS_FOREVER || timeout_ns == 0 ? 0 : now_ns();
+    const bool is_endless = timeout_ns > UINT64_MAX - now;
+    return (Wait){is_endless || timeout_ns == KS_FOREVER ? KS_FOREVER : now + timeout_ns};
+}
+
+uint64_t next_slice(const Wait* wait) {
+    if (wait->deadline_ns == KS_FOREVER) return SLICE_NS;
+    if (wait->deadline_ns == 0) return 0;
+    const uint64_t now = now_ns();
+    if (now >= wait->deadline_ns) return 0;
+    const uint64_t left = wait->deadline_ns - now;
+    return left < SLICE_NS ? left : SLICE_NS;
+}

@@ -1,0 +1,369 @@
+"""Plain files that many processes edit, and none overwrites what it has not seen."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+
+from . import _core
+from ._aliases import Value
+from ._core import Entry, Stamp
+from ._edits import DELETE, KEEP, Edit
+from ._errors import Busy, Conflict, Fenced, ForeignEdit, Held, Refused
+from ._grants import Claimed, Claiming, lease_of
+from ._store import NEVER, Store, default_label
+from ._transactions import value_bytes
+from ._values import Owner
+from ._waiting import SLICE, Deadline, in_thread, nanoseconds
+
+__all__ = ["FileGrant", "FileStatus", "Files"]
+
+T = TypeVar("T")
+Path: TypeAlias = "str | os.PathLike[str]"
+
+_EXPECT, _REMOVE, _ALL = 1, 2, 1
+_STATES: Final = ("clean", "edited", "missing", "untracked", "pending", "deleted")
+_REFUSALS: Final[dict[int, type[Refused]]] = {1: Conflict, 2: Fenced, 3: Held, 9: ForeignEdit}
+
+
+class FileStatus(NamedTuple):
+    """A file that status() met."""
+
+    path: str
+    state: str
+    """clean · edited, missing (by another program) · untracked · pending (on its way to the disk) · deleted."""
+    stamp: Stamp
+    size: int
+    hash: bytes | None
+    """XXH3-128 of the content; None: not hashed."""
+    mode: int
+    owner: Owner | None
+    """Who holds its claim."""
+
+
+FileStatuses: TypeAlias = list[FileStatus]
+
+
+class Files:
+    """The plain files of a folder, the root. Agents edit them, every other tool can read them.
+
+    A write is committed in a store first (root/.keystile, durable, if no other is named), content and stamp together,
+    and then put on disk by a rename. So of all writers of one stamp one wins; the others get Conflict, Held or Fenced,
+    and no byte on disk has changed. What a killed process had committed only is put on disk by the next one. What
+    another program wrote without us is found by its hash: ForeignEdit, until somebody calls adopt() or restore().
+
+    Paths are relative to the root and never leave it (PathError). All threads may use it; a forked child opens it
+    again. A context manager that closes.
+    """
+
+    def __init__(self, root: Path, *, store: str | None = None, label: str | None = None) -> None:
+        self._root = os.path.abspath(_path(root))
+        self._url, self._label = store, label
+        self._files = _core.open_files(self._root, store, default_label() if label is None else label)
+        self._lent: Store | None = None
+
+    @property
+    def root(self) -> str:
+        """The folder."""
+        return self._root
+
+    @property
+    def store(self) -> Store:
+        """The store behind the files, open as long as they are: key(path) names a file's key in it."""
+        if self._lent is None:
+            self._lent = _core.store_of_files(Store, self._files)
+            self._lent._url = self._url or f"file:{self._root}/.keystile"
+            self._lent._options = {}
+        return self._lent
+
+    def key(self, path: Path) -> str:
+        """The store's key of a path, in its one spelling."""
+        return self._files.key(_path(path))
+
+    def close(self) -> None:
+        """Close the files and their store."""
+        if self._lent is not None:
+            self._lent.close()
+        self._files.close()
+
+    def __repr__(self) -> str:
+        return f"<keystile.Files {self._root}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopen, (self._root, self._url, self._label)
+
+    def __enter__(self) -> Files:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ---- One file ----
+
+    def read(self, path: Path) -> Entry:
+        """A file's content and stamp; value None: there is no such file, and the stamp creates it."""
+        return self._files.read(_path(path))
+
+    def write(self, path: Path, data: Value, stamp: Stamp, *, claim: FileGrant | None = None) -> Stamp:
+        """Replace or create a file that was read with this stamp. Returns the new one.
+
+        Raises Conflict, Held, Fenced, ForeignEdit: nothing was changed then, neither in the store nor on disk.
+        """
+        return self._files.write(_path(path), data, stamp, claim=claim)
+
+    def remove(self, path: Path, stamp: Stamp, *, claim: FileGrant | None = None) -> Stamp:
+        """Delete a file; deleting what is not there changes nothing."""
+        return self._files.remove(_path(path), stamp, claim=claim)
+
+    def rename(self, path: Path, stamp: Stamp, to: Path, to_stamp: Stamp = NEVER) -> Stamp:
+        """Give a file another name in one step; `to_stamp` is of what is there and is replaced."""
+        return self._files.rename(_path(path), stamp, _path(to), to_stamp)
+
+    def update(
+        self, path: Path, function: Callable[[bytes | None], Value | Edit], *, timeout: float | None = None
+    ) -> Entry:
+        """Read, recompute and write, until it wins. Returns what the file is then.
+
+        function gets the content (None: there is no file) and returns the new one, or DELETE, or KEEP; it is called
+        once a try. Who meets a claim waits for its end. A ForeignEdit is raised at once: it is somebody's decision.
+        """
+        name, deadline, attempt = _path(path), Deadline(timeout), 0
+        while True:
+            seen = self.read(name)
+            try:
+                return self._edit(name, seen, function(seen.value))
+            except (Conflict, Held, Fenced) as refusal:
+                if deadline.is_over:
+                    raise
+                attempt += 1
+                self._wait_after(name, refusal, attempt, deadline)
+
+    def _edit(self, path: str, seen: Entry, value: Value | Edit) -> Entry:
+        if value is KEEP:
+            return seen
+        if value is DELETE:
+            return Entry(None, self.remove(path, seen.stamp))
+        if isinstance(value, Edit) or value is None:
+            raise TypeError("update()'s function returns bytes, or keystile.DELETE, or keystile.KEEP; not None")
+        copied = value_bytes(value)
+        stamp = self.write(path, copied, seen.stamp)
+        return Entry(copied, stamp)
+
+    def _wait_after(self, path: str, refusal: Refused, attempt: int, deadline: Deadline) -> None:
+        if isinstance(refusal, Held):  # the store's key is what moves
+            refusal = Held(self.key(path), refusal.stamp, refusal.owner)
+        self.store._wait_after(refusal, attempt, deadline)
+
+    def adopt(self, path: Path, *, claim: FileGrant | None = None) -> Stamp:
+        """Make what is on disk now the file's new version."""
+        return self._files.adopt(_path(path), claim=claim)
+
+    def restore(self, path: Path) -> Stamp:
+        """Put the store's content back, over whatever is there. Raises NotFound if it has none."""
+        return self._files.restore(_path(path))
+
+    # ---- Many files ----
+
+    def publish(
+        self,
+        changes: Mapping[str, Value | Edit],
+        stamps: Mapping[str, Stamp] | None = None,
+        *,
+        claims: Mapping[str, FileGrant] | None = None,
+    ) -> None:
+        """Write many files, all or none: {path: content, or DELETE, or KEEP to only compare}.
+
+        stamps: what each path was read with; one without a stamp must be new. The exception's `refusals` name every
+        path in the way. read() the new stamps.
+        """
+        names = [_path(path) for path in changes]
+        listed = [_change(name, value, stamps, claims) for name, value in zip(names, changes.values(), strict=True)]
+        status, results = self._files.publish(listed)
+        if status != 0:
+            _refuse(status, names, results)
+
+    def gate(
+        self,
+        stamps: Mapping[str, Stamp],
+        effect: Callable[[], T],
+        *,
+        claims: Mapping[str, FileGrant] | None = None,
+    ) -> T:
+        """Run an effect only if the files it was decided on are what they were, and let nobody change them meanwhile.
+
+        Returns what effect() returned, or raises what it raised. Conflict, Held, Fenced, ForeignEdit: it did not run;
+        Fenced with `has_run` set: it ran, and a claim was taken by force meanwhile. Read the files again afterwards.
+        """
+        names = [_path(path) for path in stamps]
+        listed = [
+            (name, 0, None, stamp, claims.get(name) if claims else None)
+            for name, stamp in zip(names, stamps.values(), strict=True)
+        ]
+        status, results, returned, has_run = self._files.gate(listed, effect)
+        if status != 0:
+            _refuse(status, names, results, has_run)
+        value: T = returned
+        return value
+
+    def status(self, prefix: Path = "", *, all: bool = False) -> FileStatuses:
+        """Every file at or below `prefix`, sorted; all: untracked and deleted ones too. Changes nothing."""
+        return [
+            FileStatus(path, _STATES[state], stamp, size, hash, mode, owner)
+            for path, state, stamp, size, hash, mode, owner in self._files.status(_path(prefix), _ALL if all else 0)
+        ]
+
+    # ---- Claims, watching ----
+
+    def claim(
+        self, path: Path, *, lease: float | None = None, wait: float | None = 0, detached: bool = False
+    ) -> FileGrant:
+        """Claim the exclusive right to write a file, which need not be there yet. As Store.claim()."""
+        name = _path(path)
+        raw, stamp = self._files.claim(name, lease_of(lease), nanoseconds(wait, "wait"), detached)
+        return FileGrant(self, name, raw, stamp, detached)
+
+    def grant(self, path: Path, token: str) -> FileGrant:
+        """The detached claim of this file that another process gave the token of."""
+        if not isinstance(token, str):
+            raise TypeError(f"a token is str, not {type(token)!r}")
+        name = _path(path)
+        raw = self._files.parse(name, token)
+        return FileGrant(self, name, raw, self.read(name).stamp, True)
+
+    def watch(self, path: Path, stamp: Stamp | None = None, *, timeout: float | None = None) -> Stamp:
+        """Wait until the file's stamp is not `stamp` any more. As Store.watch(); foreign edits do not wake."""
+        return self.store.watch(self.key(path), stamp, timeout=timeout)
+
+    # ---- asyncio: the same in threads, for each call may wait for the disk ----
+
+    async def aread(self, path: Path) -> Entry:
+        """read() for asyncio."""
+        return await in_thread(self.read, path)
+
+    async def awrite(self, path: Path, data: Value, stamp: Stamp, *, claim: FileGrant | None = None) -> Stamp:
+        """write() for asyncio."""
+        return await in_thread(lambda: self.write(path, data, stamp, claim=claim))
+
+    async def aremove(self, path: Path, stamp: Stamp, *, claim: FileGrant | None = None) -> Stamp:
+        """remove() for asyncio."""
+        return await in_thread(lambda: self.remove(path, stamp, claim=claim))
+
+    async def apublish(
+        self,
+        changes: Mapping[str, Value | Edit],
+        stamps: Mapping[str, Stamp] | None = None,
+        *,
+        claims: Mapping[str, FileGrant] | None = None,
+    ) -> None:
+        """publish() for asyncio."""
+        await in_thread(lambda: self.publish(changes, stamps, claims=claims))
+
+    async def aupdate(
+        self, path: Path, function: Callable[[bytes | None], Value | Edit], *, timeout: float | None = None
+    ) -> Entry:
+        """update() for asyncio; function is called in a thread."""
+        return await in_thread(lambda: self.update(path, function, timeout=timeout))
+
+    async def awatch(self, path: Path, stamp: Stamp | None = None, *, timeout: float | None = None) -> Stamp:
+        """watch() for asyncio."""
+        return await self.store.awatch(self.key(path), stamp, timeout=timeout)
+
+    def aclaim(
+        self, path: Path, *, lease: float | None = None, wait: float | None = 0, detached: bool = False
+    ) -> Claiming[FileGrant]:
+        """claim() for asyncio: `await` it, or `async with` it."""
+
+        async def claim() -> FileGrant:
+            deadline = Deadline(wait)
+            while True:
+                try:  # at once, so that a task that is cancelled while it waits is left with no claim
+                    return self.claim(path, lease=lease, detached=detached)
+                except Held as held:
+                    if deadline.is_over:
+                        raise
+                    pause = nanoseconds(deadline.slice(SLICE), "wait")
+                    await in_thread(self.store._watch, self.key(path), held.stamp, pause)
+
+        return Claiming(claim)
+
+    # ---- What a Grant asks for ----
+
+    def _renew(self, path: str, raw: bytes, lease_ns: int) -> Stamp:
+        return self._files.renew(path, raw, lease_ns)
+
+    def _release(self, path: str, raw: bytes) -> Stamp:
+        return self._files.release(path, raw)
+
+    def _format(self, raw: bytes) -> str:
+        return self._files.format(raw)
+
+
+class FileGrant(Claimed):
+    """The exclusive right to write a file. Made by Files.claim() and Files.grant()."""
+
+    __slots__ = ("_files",)
+
+    def __init__(self, files: Files, path: str, raw: bytes, stamp: Stamp, detached: bool) -> None:
+        super().__init__(files, path, raw, stamp, detached)
+        self._files = files
+
+    def read(self) -> Entry:
+        """Read the file; the next write starts from what this saw."""
+        entry = self._files.read(self.key)
+        self._stamp = entry.stamp
+        return entry
+
+    def write(self, data: Value, stamp: Stamp | None = None) -> Stamp:
+        """Write under the claim, from `stamp` or the one remembered. Raises Fenced, Conflict, ForeignEdit."""
+        with self._fenced_is_over():
+            self._stamp = self._files.write(self.key, data, self._stamp if stamp is None else stamp, claim=self)
+        return self._stamp
+
+    def remove(self, stamp: Stamp | None = None) -> Stamp:
+        """Delete the file, as write()."""
+        with self._fenced_is_over():
+            self._stamp = self._files.remove(self.key, self._stamp if stamp is None else stamp, claim=self)
+        return self._stamp
+
+
+def _path(path: Path) -> str:
+    name = os.fspath(path)
+    if not isinstance(name, str):
+        raise TypeError(f"a path is str, not {type(name)!r}")
+    return name
+
+
+def _change(
+    name: str,
+    value: Value | Edit,
+    stamps: Mapping[str, Stamp] | None,
+    claims: Mapping[str, FileGrant] | None,
+) -> tuple[str, int, bytes | None, Stamp, FileGrant | None]:
+    flags = _EXPECT if value is KEEP else _REMOVE if value is DELETE else 0
+    data = None if isinstance(value, Edit) else value_bytes(value)
+    stamp = stamps.get(name, NEVER) if stamps else NEVER
+    return name, flags, data, stamp, claims.get(name) if claims else None
+
+
+def _refuse(
+    status: int, names: list[str], results: list[tuple[int, Stamp, Owner | None]], has_run: bool = False
+) -> None:
+    moved = [(name, *told) for name, told in zip(names, results, strict=True) if told[0] != 0]
+    worst = next((told for told in moved if told[1] == status), None)
+    if worst is None or status not in _REFUSALS:
+        raise Busy(f"it was not done, of {len(names)} files", f"KS_{status}")
+    refusal = _REFUSALS[status](worst[0], worst[2], worst[3])
+    refusal.has_run = has_run
+    refusal.refusals = tuple(
+        (os.fsencode(name), _REFUSALS[why]._status if why in _REFUSALS else str(why), stamp, owner)
+        for name, why, stamp, owner in moved
+    )
+    raise refusal
+
+
+def _reopen(root: str, url: str | None, label: str | None) -> Files:
+    return Files(root, store=url, label=label)

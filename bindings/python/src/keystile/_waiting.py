@@ -1,0 +1,74 @@
+"""Time, pauses, and the threads in which asyncio's waits wait."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from ._core import FOREVER
+
+T = TypeVar("T")
+
+SLICE = 0.1
+"""Seconds that a wait lasts which nothing may wake: a claim's owner who died moves no stamp."""
+
+THREADS_MAX = 32
+
+
+def nanoseconds(seconds: float | None, what: str) -> int:
+    """Seconds as the engine counts them; None: without end."""
+    if seconds is None:
+        return FOREVER
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise TypeError(f"{what} is seconds (int or float) or None, not {type(seconds).__name__}")
+    if seconds < 0 or seconds != seconds:  # NaN is not itself
+        raise ValueError(f"{what} is 0 or more seconds, not {seconds!r}")
+    return min(int(seconds * 1e9), FOREVER) if seconds < 1e10 else FOREVER
+
+
+class Deadline:
+    """The end of a timeout."""
+
+    __slots__ = ("_end",)
+
+    def __init__(self, timeout: float | None) -> None:
+        nanoseconds(timeout, "timeout")
+        self._end = None if timeout is None else time.monotonic() + timeout
+
+    def left(self) -> float | None:
+        """Seconds, 0 at the end; None: without end."""
+        return None if self._end is None else max(0.0, self._end - time.monotonic())
+
+    def slice(self, longest: float = SLICE) -> float:
+        """What is left, but not longer than this."""
+        left = self.left()
+        return longest if left is None else min(left, longest)
+
+    @property
+    def is_over(self) -> bool:
+        """The time ran out."""
+        return self._end is not None and time.monotonic() >= self._end
+
+
+def pause_of(attempt: int) -> float:
+    """Seconds for who lost to wait, so that many losers do not meet again; none at first."""
+    return random.random() * min(0.05, 0.0001 * 2 ** min(attempt, 10)) if attempt > 2 else 0.0
+
+
+_threads: ThreadPoolExecutor | None = None
+_threads_pid = 0
+
+
+async def in_thread(function: Callable[..., T], *args: object) -> T:
+    """Call it in a thread of the package's own, not of the loop's executor: who waits there keeps nobody out."""
+    global _threads, _threads_pid
+    if _threads is None or _threads_pid != os.getpid():  # a forked child has none of its parent's threads
+        _threads = ThreadPoolExecutor(THREADS_MAX, "keystile")
+        _threads_pid = os.getpid()
+    return await asyncio.get_running_loop().run_in_executor(_threads, functools.partial(function, *args))

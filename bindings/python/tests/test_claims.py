@@ -1,0 +1,135 @@
+"""Claims: who holds one keeps others out, who lost one cannot write."""
+
+import gc
+import time
+
+import pytest
+
+import keystile
+
+
+def test_a_claim_keeps_others_out_until_it_is_given_back(store):
+    stamp = store.commit("plan", b"first", keystile.NEVER)
+    with store.claim("plan", lease=60) as grant:
+        with pytest.raises(keystile.Held) as caught:
+            store.commit("plan", b"other", store.get("plan").stamp)
+        owner = caught.value.owner
+        assert (owner.epoch, owner.detached) == (grant.epoch, False)
+        assert 0 < owner.lease_left <= 60
+        with pytest.raises(keystile.Held):
+            store.claim("plan")
+        assert store.try_commit("plan", b"other", store.get("plan").stamp).owner.epoch == grant.epoch
+        under = grant.commit(b"second")
+        assert under.is_claimed
+    assert grant.is_over
+    assert store.get("plan").value == b"second"
+    assert store.get("plan").stamp.version > stamp.version
+    with pytest.raises(keystile.Fenced):  # read before somebody owned the key
+        store.commit("plan", b"late", keystile.Stamp(store.get("plan").stamp.version, stamp.epoch))
+
+
+def test_who_lost_the_claim_is_fenced_for_ever(store):
+    grant = store.claim("plan")
+    successor_epoch = store.reclaim("plan", grant.epoch, live=True).epoch
+    assert successor_epoch > grant.epoch
+    with pytest.raises(keystile.Fenced) as caught:
+        grant.commit(b"zombie")
+    assert caught.value.epoch == successor_epoch
+    assert grant.is_over
+    with pytest.raises(keystile.Fenced):
+        grant.renew(1)
+    assert store.get("plan").value is None
+    with pytest.raises(keystile.Fenced):
+        store.reclaim("plan", grant.epoch)
+
+
+def test_the_end_of_the_block_tells_that_the_claim_was_lost(store):
+    with pytest.raises(keystile.Fenced), store.claim("plan") as grant:
+        store.reclaim("plan", grant.epoch, live=True)
+    with pytest.raises(ZeroDivisionError), store.claim("plan") as grant:
+        store.reclaim("plan", grant.epoch, live=True)
+        raise ZeroDivisionError
+
+
+def test_a_lease_that_is_over_is_taken(store):
+    old = store.claim("plan", lease=0.001)
+    new = store.claim("plan", wait=None)
+    assert new.epoch > old.epoch
+    with pytest.raises(keystile.Fenced):
+        old.commit(b"late")
+    assert new.commit(b"new", release=True) == store.get("plan").stamp
+    assert new.is_over
+
+
+def test_a_lease_is_renewed(store):
+    grant = store.claim("plan", lease=0.05)
+    grant.renew(3600)
+    with pytest.raises(keystile.Held) as caught:
+        store.claim("plan", wait=0.1)
+    assert caught.value.owner.lease_left > 3000
+    grant.renew(None)
+    with pytest.raises(keystile.Held) as caught:
+        store.claim("plan")
+    assert caught.value.owner.lease_left is None
+
+
+def test_a_detached_claim_goes_on_by_its_token(store, url):
+    grant = store.claim("plan", lease=60, detached=True)
+    token = grant.token()
+    del grant  # outlives the object
+    gc.collect()
+    with keystile.open(url) as other:
+        with pytest.raises(keystile.Held) as caught:
+            other.claim("plan")
+        assert caught.value.owner.detached
+        assert "(detached)" in str(caught.value)
+        taken = other.grant("plan", token)
+        taken.commit(b"by token")
+        with pytest.raises(keystile.GrantError):
+            other.grant("plan", token[:-1])
+        with pytest.raises(keystile.NotFound):
+            other.grant("another", token)
+        assert taken.release() == other.get("plan").stamp
+        assert taken.release() is None
+    with pytest.raises(keystile.GrantError):
+        store.claim("other", lease=1).token()  # not a detached one
+
+
+def test_a_grant_that_is_forgotten_is_given_back(store):
+    store.claim("plan")  # nobody keeps it
+    gc.collect()
+    kept = store.claim("plan")
+    kept.keep()
+    del kept
+    with pytest.raises(keystile.Held):
+        store.claim("plan")
+
+
+def test_a_grant_commits_from_what_it_read(store):
+    with store.claim("plan") as grant:
+        first = grant.commit(b"a")
+        grant.commit(b"b")
+        with pytest.raises(keystile.Conflict):
+            grant.commit(b"c", first)
+        assert grant.get().value == b"b"
+        grant.delete()
+        assert grant.delete(release=True)  # nothing there; given back all the same
+    assert store.get("plan").value is None
+    store.claim("plan").release()
+
+
+def test_a_grant_of_another_key_is_refused(store):
+    grant = store.claim("plan")
+    stamp = store.get("other").stamp
+    with pytest.raises(keystile.GrantError):
+        store.commit("other", b"x", stamp, claim=grant)
+
+
+def test_a_claim_waits_as_long_as_it_is_told(store):
+    holder = store.claim("plan")
+    began = time.monotonic()
+    with pytest.raises(keystile.Held):
+        store.claim("plan", wait=0.12)
+    assert time.monotonic() - began >= 0.12
+    holder.release()
+    store.claim("plan", wait=0.12).release()
