@@ -54,7 +54,7 @@ class State(StateTest):
 
     def test_the_largest_value(self):
         server = self.serve()
-        value = "\n" * (16 << 20)
+        value = "x" * (16 << 20)
         written = server.call("commit_state", key="k", value=value, **NEVER)
         self.assertEqual(server.call("read_state", key="k")["value"], value)
         refused = server.call("commit_state", key="k", value=value + "x", **stamp(written))

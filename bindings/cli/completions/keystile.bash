@@ -29,8 +29,8 @@ _keystile() {
             --store) store=${words[++i]} ;;
             --store=*) store=${word#--store=} ;;
             --value | --file | --update | --claim | --version | --epoch | --lease | --wait | --grace | --timeout | \
-                --interval | --tries | --count | -n | --expected-keys | --max-bytes | --group | --key | --prefix | --from | --root | \
-                --http | --token-file | --allow-host) ((i++)) ;;
+                --interval | --tries | --count | -n | --expected-keys | --max-bytes | --group | --key | --prefix | --from | --root | --http | \
+                --token-file | --allow-host) ((i++)) ;;
             --) # the command that `claim KEY --` runs
                 if [[ $command == claim ]]; then
                     if declare -F _command_offset >/dev/null; then
@@ -48,8 +48,8 @@ _keystile() {
     local choices=''
     case $prev in
         --store) choices=$(_keystile_stores) ;;
-        --file | --token-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
         --root) mapfile -t COMPREPLY < <(compgen -d -- "$cur") && return ;;
+        --file | --token-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
         --group) mapfile -t COMPREPLY < <(compgen -g -- "$cur") && return ;;
         --interval) choices='1ms 5ms 20ms 100ms' ;;
         --lease | --wait | --timeout | --grace) choices='500ms 1s 10s 30s 1m 5m 1h' ;;&
@@ -79,9 +79,9 @@ _keystile() {
                 repair) choices='--yes --drop-segment' ;;
                 flushd) choices='--interval --no-checkpoints' ;;
                 log) choices='--key --prefix --from --follow --count --value' ;;
-                mcp) choices='--root --http --token-file --allow-host' ;;
                 files)
                     choices='--root --all --count --stamp --value --file --version --epoch --create --force --claim' ;;
+                mcp) choices='--root --http --token-file --allow-host' ;;
                 swarm) choices=$(keystile swarm --help 2>/dev/null | grep -o -- '--[a-z][a-z-]*' | sort -u) ;;
             esac
             choices+=" $globals"

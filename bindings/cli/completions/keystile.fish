@@ -53,8 +53,8 @@ complete -c keystile -n $none -a recover -d 'Make a durable store ready, and say
 complete -c keystile -n $none -a repair -d 'Cut a damaged durable store behind its last sound commit'
 complete -c keystile -n $none -a flushd -d 'Bring to disk what all processes of a durable store commit'
 complete -c keystile -n $none -a log -d 'Print the history of a durable store'
-complete -c keystile -n $none -a mcp -d 'Serve a folder to agents by Model Context Protocol'
 complete -c keystile -n $none -a files -d 'Work on the plain files of a folder'
+complete -c keystile -n $none -a mcp -d 'Serve a folder to agents by Model Context Protocol'
 complete -c keystile -n $none -a swarm -d 'A demonstration with many workers'
 
 complete -c keystile -n "__fish_seen_subcommand_from $keyed" -a '(__keystile_keys)'
