@@ -46,9 +46,19 @@ bool is_of_the_path(int error) noexcept {
            error == ENXIO || error == ENODEV;
 }
 
+// As much of a path as a message shows.
+struct Shown {
+    char text[200];
+
+    explicit Shown(std::string_view path) noexcept {
+        const std::size_t size = std::min(path.size(), sizeof text - 1);
+        std::memcpy(text, path.data(), size);
+        text[size] = '\0';
+    }
+};
+
 ks_status refuse_path(std::string_view path, const char* why) noexcept {
-    return fault(KS_E_PATH, "'%.*s': %s", static_cast<int>(std::min<std::size_t>(path.size(), 200)),
-                 path.data(), why);
+    return fault(KS_E_PATH, "'%s': %s", Shown(path).text, why);
 }
 
 // errno as a fault.
@@ -61,8 +71,7 @@ ks_status system_fault(const char* doing, std::string_view path) noexcept {
                                                     : "it is no regular file");
     }
     char what[320];
-    std::snprintf(what, sizeof what, "%s '%.*s'", doing,
-                  static_cast<int>(std::min<std::size_t>(path.size(), 200)), path.data());
+    std::snprintf(what, sizeof what, "%s '%s'", doing, Shown(path).text);
     // What the caller has in hand exists; that it is gone now is the system's word, not "no such store".
     Status status = status_of_errno(error);
     if (status == Status::kNoStore || status == Status::kExists) status = Status::kSystem;
@@ -326,8 +335,8 @@ ks_status Root::walk(const std::string& folder, Visit visit, void* user) const {
             if (path.size() > KS_FILES_PATH_MAX) continue;
             struct stat info;
             if (::fstatat(here.fd(), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
-            if (S_ISDIR(info.st_mode)) folders.push_back(std::move(path));
             if (S_ISREG(info.st_mode) && !visit(user, path)) return KS_OK;
+            if (S_ISDIR(info.st_mode)) folders.push_back(std::move(path));
         }
     }
     return KS_OK;

@@ -84,7 +84,7 @@ ks_status read_path(ks_files& files, ks_session* session, const FilePath& path, 
     if (scene.standing == Standing::kNothing) return KS_NOT_FOUND;
     if (scene.standing == Standing::kForeign) return KS_FOREIGN_EDIT;
     if (data.size() > capacity) return KS_TOO_SMALL;
-    if (!data.empty()) std::memcpy(buf, data.data(), data.size());
+    if (buf != nullptr && !data.empty()) std::memcpy(buf, data.data(), data.size());
     return KS_OK;
 }
 
@@ -100,10 +100,10 @@ ks_status change_one(ks_files* files, const char* path, ks_bytes data, std::uint
         edit.flags = flags;
         edit.seen = seen;
         edit.grant = grant;
-        ks_receipt unasked{};
-        if (receipt_out == nullptr) receipt_out = &unasked;
-        *receipt_out = {};
-        return write_one(*files, session, edit, receipt_out);
+        ks_receipt receipt{};
+        const ks_status s = write_one(*files, session, edit, &receipt);
+        if (receipt_out != nullptr) *receipt_out = receipt;
+        return s;
     });
 }
 
@@ -197,10 +197,10 @@ ks_status ks_files_rename(ks_files* files, const char* from, ks_stamp from_seen,
         edits[0].seen = to_seen;
         edits[1].seen = from_seen;
         edits[1].flags = KS_FILES_REMOVE;
-        ks_receipt unasked{};
-        if (receipt_out == nullptr) receipt_out = &unasked;
-        *receipt_out = {};
-        return rename_path(*files, session, edits, receipt_out);
+        ks_receipt receipt{};
+        const ks_status s = rename_path(*files, session, edits, &receipt);
+        if (receipt_out != nullptr) *receipt_out = receipt;
+        return s;
     });
 }
 
@@ -211,10 +211,10 @@ ks_status ks_files_adopt(ks_files* files, const char* path, const ks_grant* gran
         FilePath parsed;
         if (const ks_status s = parse_path(path, &parsed); s != KS_OK) return s;
         Scene scene;
-        ks_receipt unasked{};
-        if (receipt_out == nullptr) receipt_out = &unasked;
-        *receipt_out = {};
-        return adopt(*files, session, parsed, grant, true, &scene, receipt_out);
+        ks_receipt receipt{};
+        const ks_status s = adopt(*files, session, parsed, grant, true, &scene, &receipt);
+        if (receipt_out != nullptr) *receipt_out = receipt;
+        return s;
     });
 }
 

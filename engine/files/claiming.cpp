@@ -138,15 +138,17 @@ ks_status ks_files_claim(ks_files* files, const char* path, const ks_claim_optio
         if (grant_out == nullptr) return abi::fault(KS_E_ARGUMENT, "grant_out is NULL");
         if (options != nullptr && options->struct_size != sizeof *options)
             return abi::fault(KS_E_STRUCT_SIZE, "ks_claim_options.struct_size");
-        ks_receipt unasked{};
-        if (receipt_out == nullptr) receipt_out = &unasked;
+        ks_receipt receipt{};
         Scene scene;
         ks_status s = settle(*files, session, parsed, Need::kRead, kPatienceNs, &scene);
         if (s == KS_OK && scene.standing == Standing::kUntracked)
-            s = adopt(*files, session, parsed, nullptr, false, &scene, receipt_out);
-        if (s != KS_OK && s != KS_HELD) return s;
-        const ks_claim_options plain{sizeof plain, 0, 0, 0, 0};
-        return claim(*files, session, parsed, options != nullptr ? *options : plain, grant_out, receipt_out);
+            s = adopt(*files, session, parsed, nullptr, false, &scene, &receipt);
+        if (s == KS_OK || s == KS_HELD) {
+            const ks_claim_options plain{sizeof plain, 0, 0, 0, 0};
+            s = claim(*files, session, parsed, options != nullptr ? *options : plain, grant_out, &receipt);
+        }
+        if (receipt_out != nullptr && s >= 0) *receipt_out = receipt;
+        return s;
     });
 }
 

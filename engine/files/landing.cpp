@@ -202,6 +202,7 @@ ks_status settle(ks_files& files, ks_session* session, const FilePath& path, Nee
         if (const ks_status s = load_landed(session, path, &landed); s != KS_OK) return s;
         if (const ks_status s = load(session, path, &scene.stored); s != KS_OK) return s;
         if (const ks_status s = files.root.look(path, &scene.disk); s != KS_OK) return s;
+        KEYSTILE_CRASH_POINT("files.settle.after_look");
         Verdict verdict = Verdict::kStands;
         if (const ks_status s = judge(files, session, path, need, landed, scene, &verdict); s != KS_OK)
             return s;

@@ -15,7 +15,7 @@ ks_status spell(std::string_view text, std::string* spelt_out) {
     std::string& spelt = *spelt_out;
     spelt.clear();
     if (text.starts_with('/'))
-        return fault(KS_E_PATH, "'%.80s': a path is relative to the root", text.data());
+        return fault(KS_E_PATH, "a path is relative to the root: it does not begin with '/'");
     while (!text.empty()) {
         const std::size_t slash = text.find('/');
         const std::string_view part = text.substr(0, slash);

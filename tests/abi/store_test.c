@@ -56,7 +56,7 @@ static void statuses_have_names(void) {
     };
     for (size_t i = 0; i < COUNT(rows); ++i) CHECK(strcmp(ks_status_name(rows[i].status), rows[i].name) == 0);
 
-    static const int unknown[] = {9, 1000, -11, -99, -114, -206, -100000};
+    static const int unknown[] = {10, 1000, -12, -99, -114, -206, -100000};
     for (size_t i = 0; i < COUNT(unknown); ++i) {
         CHECK(strcmp(ks_status_name((ks_status)unknown[i]), "KS_UNKNOWN") == 0);
     }

@@ -245,5 +245,62 @@ TEST(FilesMany, NoTornSetIsLeft) {
     }
 }
 
+// Writes, removals and publishes of few contents on few paths, their processes killed at any instruction: whatever is
+// found on disk afterwards is known as ours, and in the end store and disk agree.
+TEST(FilesMany, NothingOfOursIsTakenForForeign) {
+    const unsigned seed = std::random_device{}();
+    std::mt19937 random(seed);
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    const Folder folder;
+    const auto spawn = [&](unsigned own_seed) {
+        return std::make_unique<Child>([&folder, own_seed](const Child::Line& line) {
+            const Files own(folder);
+            std::mt19937 dice(own_seed);
+            for (int step = 0;; ++step) {
+                const char* const path = dice() % 2 == 0 ? "a" : "d/b";
+                const std::string content = dice() % 2 == 0 ? "one" : "two";
+                ks_status s = KS_OK;
+                switch (dice() % 4) {
+                    case 0:
+                        s = own.remove(path);
+                        break;
+                    case 1: {
+                        ks_files_change changes[] = {change_of("a", content, own.stamp("a")),
+                                                     change_of("d/b", "", own.stamp("d/b"), KS_FILES_REMOVE)};
+                        s = ks_files_publish(own.get(), changes, 2, nullptr);
+                        break;
+                    }
+                    default:
+                        s = own.put(path, content);
+                }
+                if (s < 0 || s == KS_FOREIGN_EDIT) {
+                    std::fprintf(stderr, "%s: %s %s\n", path, ks_status_name(s),
+                                 s < 0 ? ks_last_error() : "");
+                    return 1;
+                }
+                if (step % 8 == 7) line.ready();
+            }
+            return 0;
+        });
+    };
+    std::vector<std::unique_ptr<Child>> children;
+    for (int i = 0; i < 3; ++i) children.push_back(spawn(static_cast<unsigned>(random())));
+    for (int round = 0; round < 30; ++round) {
+        std::unique_ptr<Child>& victim = children[random() % children.size()];
+        ASSERT_TRUE(victim->await_ready());
+        for (auto i = random() % 200'000; i > 0; --i) (void)folder.path();  // some microseconds more or less
+        ASSERT_EQ(victim->kill(), 128 + SIGKILL);
+        victim = spawn(static_cast<unsigned>(random()));
+    }
+    for (auto& child : children) ASSERT_EQ(child->kill(), 128 + SIGKILL);
+    const Files files(folder);
+    for (const char* path : {"a", "d/b"}) {
+        const Got got = files.read(path);
+        EXPECT_TRUE(got.status == KS_OK || got.status == KS_NOT_FOUND) << path;
+        EXPECT_EQ(got.status == KS_OK ? got.data : "(none)", folder.peek(path)) << path;
+    }
+    EXPECT_THAT(folder.tickets(), IsEmpty());
+}
+
 }  // namespace
 }  // namespace keystile::testing
