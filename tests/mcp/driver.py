@@ -84,6 +84,7 @@ class Server:
     def request(self, method, **params):
         number = self.ask(method, **params)
         answer = self.receive()
+        assert answer is not None, "the server ended: %r" % self.process.stderr.read()
         assert answer["jsonrpc"] == "2.0" and answer["id"] == number, answer
         return answer
 
