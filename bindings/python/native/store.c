@@ -180,7 +180,11 @@ static PyObject* get_large(StoreObject* self, ks_session* session, ks_bytes key,
         const size_t capacity = size;
         ks_stamp seen = {0, 0};
         ks_status status;
-        if (capacity >= LARGE_BYTES && enter(self)) {
+        if (capacity >= LARGE_BYTES) {
+            if (!enter(self)) { /* closed since the last look */
+                Py_DECREF(value);
+                return NULL;
+            }
             Py_BEGIN_ALLOW_THREADS;
             status = ks_get(session, key, buffer, capacity, &size, &seen);
             Py_END_ALLOW_THREADS;
