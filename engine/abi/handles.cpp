@@ -215,6 +215,7 @@ void ks_session_close(ks_session* session) {
     if (!is_live(session)) return;
     ks_store* const store = session->store;
     const std::lock_guard guard(store->lock);
+    if (!is_live(session)) return;  // a thread that ends, while another closes the store
     std::erase(store->sessions, session);
     close_one(session);
 }
