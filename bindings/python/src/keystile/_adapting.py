@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import TypeVar
 
+from ._aliases import Key
+from ._core import Stamp
 from ._errors import Conflict, Fenced, Refused
+from ._grants import Grant
 from ._store import Store, shared
 from ._transactions import Transaction
 from ._waiting import pause_of
-
-T = TypeVar("T")
-
 
 def store_of(store: Store | str) -> Store:
     """An open store, or the process's shared opening of a URL."""
@@ -43,17 +42,27 @@ def conflict_of(refusal: Refused) -> Refused:
     return conflict
 
 
-def transact(store: Store, function: Callable[[Transaction], T]) -> T:
-    """Store.transact(), but for a claim that others hold: Held at once. What function itself raises is final."""
+def transact(
+    store: Store, function: Callable[[Transaction], object], *, durable: bool | None = None
+) -> dict[Key, Stamp]:
+    """Commit what function does with a transaction, until it wins; the new stamps.
+
+    As Store.transact(), but it does not wait for a claim that others hold (Held), and what function raises is final.
+    """
     attempt = 0
     while True:
         transaction = store.transaction()
-        result = function(transaction)
+        function(transaction)
         try:
-            transaction.commit()
-            return result
+            return transaction.commit(durable=durable)
         except (Conflict, Fenced):
             if transaction.has_lost_a_claim:
                 raise
         attempt += 1
         time.sleep(pause_of(attempt))
+
+
+def check_claim(key: Key, stamp: Stamp, claim: Grant | None) -> None:
+    """A claim that was taken away is told so, whatever else has happened to the key meanwhile."""
+    if claim is not None and stamp.version and stamp.epoch != claim.epoch:  # never written: get() shows no claim
+        raise Fenced(key, stamp, None)

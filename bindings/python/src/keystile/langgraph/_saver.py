@@ -24,7 +24,7 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from .._adapting import join, split, store_of, transact
+from .._adapting import check_claim, join, split, store_of, transact
 from .._core import Stamp
 from .._errors import Conflict, Refused
 from .._grants import Grant
@@ -321,6 +321,7 @@ class KeystileSaver(BaseCheckpointSaver[str]):
         key = join(self.prefix, [name])
         entry = tx.get(key)
         claim = self._claims.get(name)
+        check_claim(key, entry.stamp, claim)
         life = _new_life() if entry.value is None else entry.value
         if claim is not None or entry.value is None or entry.stamp.is_claimed:
             tx.put(key, life, claim=claim)

@@ -1,9 +1,8 @@
 """LangGraph's checkpointer: the framework's own conformance suite, and what it does not ask: two writers."""
 
 import asyncio
+import multiprocessing
 import operator
-import subprocess
-import sys
 import threading
 from typing import Annotated, TypedDict
 
@@ -14,6 +13,8 @@ from langgraph.graph import END, START, StateGraph
 
 import keystile
 from keystile.langgraph import KeystileSaver
+
+FORK = multiprocessing.get_context("fork")
 
 
 @pytest.mark.parametrize("opened", ["store", "durable"])
@@ -176,39 +177,31 @@ def test_prune_keeps_what_a_delta_channel_is_rebuilt_from(store):
 
 # ---- Claims: another process ----
 
-ZOMBIE = """
-import sys, keystile
-sys.path.insert(0, sys.argv[2])
-from test_saver import CONFIG, graph_of
-from keystile.langgraph import KeystileSaver
+def zombie(url, ready, wake, told):
+    def sleep():
+        ready.set()
+        wake.wait()
 
-def sleep():
-    print("ready", flush=True)
-    sys.stdin.readline()
-
-saver = KeystileSaver(sys.argv[1])
-try:
-    with saver.claim("t", lease=0.05):
-        graph_of(saver, sleep, "zombie").invoke({"log": ["to zombie"]}, CONFIG)
-    print("done", flush=True)
-except keystile.Fenced:
-    print("fenced", flush=True)
-"""
+    saver = KeystileSaver(url)
+    try:
+        with saver.claim("t", lease=0.05):
+            graph_of(saver, sleep, "zombie").invoke({"log": ["to zombie"]}, CONFIG)
+        told.put("done")
+    except Exception as error:
+        told.put(type(error).__name__)
 
 
-def test_a_worker_that_lost_its_thread_is_fenced(store, url, request):
-    folder = str(request.path.parent)
-    zombie = subprocess.Popen(
-        [sys.executable, "-c", ZOMBIE, url, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert zombie.stdout.readline() == "ready\n"
+def test_a_worker_that_lost_its_thread_is_fenced(store, url):
+    ready, wake, told = FORK.Event(), FORK.Event(), FORK.Queue()
+    process = FORK.Process(target=zombie, args=(url, ready, wake, told))
+    process.start()
+    assert ready.wait(60)
     saver = KeystileSaver(store)
     with saver.claim("t", wait=None):  # when the lease is over
         graph_of(saver, name="successor").invoke({"log": ["to successor"]}, CONFIG)
-        zombie.stdin.write("wake\n")
-        zombie.stdin.flush()
-        assert zombie.stdout.readline() == "fenced\n"
-    assert zombie.wait() == 0
+        wake.set()
+        assert told.get(timeout=60) == "Fenced"
+    process.join()
     assert graph_of(saver).get_state(CONFIG).values["log"] == ["to zombie", "to successor", "successor"]
 
 

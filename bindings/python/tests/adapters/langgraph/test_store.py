@@ -4,22 +4,26 @@ import asyncio
 import concurrent.futures
 import contextvars
 import json
+import multiprocessing
 import pathlib
 import subprocess
 import sys
 import threading
+import time
 from typing import TypedDict
 
 import pytest
 from langgraph.graph import START, StateGraph
 from langgraph.store.base import BaseStore, GetOp, InvalidNamespaceError, ListNamespacesOp, PutOp, SearchOp
 from langgraph.store.memory import InMemoryStore
+from langgraph.store.sqlite import SqliteStore
 from langgraph.types import RetryPolicy
 
 import keystile
 from keystile.langgraph import KeystileStore
 
 TEAM = ("team", "x/y%")
+FORK = multiprocessing.get_context("fork")
 FAST = RetryPolicy(max_attempts=100, initial_interval=0.001, max_interval=0.01)  # retry_on is LangGraph's default
 
 
@@ -177,16 +181,10 @@ def test_asyncio(opened, request):
 # ---- That nothing is lost ----
 
 
-def test_a_put_is_compared_to_what_was_read(items, url):
+def test_a_put_is_compared_to_what_was_read(items):
     items.put(TEAM, "k", {"n": 1})
     items.get(TEAM, "k")
-    with keystile.open(url) as opened:
-        threading.Thread(target=lambda: KeystileStore(opened).put(TEAM, "k", {"n": 2})).start()
-        while items.store.get("langgraph/store/team/x%2Fy%25/k").value is None:
-            pass
-        items.store.watch("langgraph/store/team/x%2Fy%25/k", keystile.NEVER)
-    other = KeystileStore(items.store)
-    in_a_context_of_its_own(lambda: other.update(TEAM, "k", lambda old: {"n": 3}))
+    in_a_context_of_its_own(lambda: items.update(TEAM, "k", lambda old: {"n": 3}))
     for _ in range(2):  # and stays so, until it is read again
         with pytest.raises(keystile.Conflict):
             items.put(TEAM, "k", {"n": "lost"})
@@ -332,60 +330,43 @@ def test_what_the_caller_had_read_is_not_the_nodes(items):
 
 
 PROCESSES, TIMES = 4, 25
-WORKER = """
-import sys, time
-kind, where = sys.argv[1:3]
-if kind == "keystile":
-    from keystile import Conflict
-    from keystile.langgraph import KeystileStore
-    store = KeystileStore(where)
-else:
-    from langgraph.store.sqlite import SqliteStore
-    context = SqliteStore.from_conn_string(where)
-    store = context.__enter__()
-    class Conflict(Exception):
-        pass
-print("ready", flush=True)
-sys.stdin.readline()
-for _ in range(int(sys.argv[3])):
-    while True:
-        number = store.get(("team",), "counter").value["n"]
-        time.sleep(0.001)
-        try:
-            store.put(("team",), "counter", {"n": number + 1})
-            break
-        except Conflict:
-            pass
-"""
 
 
-def workers(kind, where):
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", WORKER, kind, where, str(TIMES)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        for _ in range(PROCESSES)
-    ]
-    for worker in running:
-        assert worker.stdout.readline() == b"ready\n"
-    for worker in running:
-        worker.stdin.write(b"go\n")
-        worker.stdin.flush()
-    assert [worker.wait() for worker in running] == [0] * PROCESSES
+def worker(store_of, where, go):
+    store = store_of(where)
+    go.wait()
+    for _ in range(TIMES):
+        while True:
+            number = store.get(("team",), "counter").value["n"]
+            time.sleep(0.001)
+            try:
+                store.put(("team",), "counter", {"n": number + 1})
+                break
+            except keystile.Conflict:
+                pass
+
+
+def run_workers(store_of, where):
+    go = FORK.Event()
+    running = [FORK.Process(target=worker, args=(store_of, where, go)) for _ in range(PROCESSES)]
+    for process in running:
+        process.start()
+    go.set()
+    for process in running:
+        process.join()
+    assert [process.exitcode for process in running] == [0] * PROCESSES
 
 
 def test_processes_lose_nothing_and_with_the_built_in_store_most(items, url, tmp_path):
     items.put(("team",), "counter", {"n": 0})
-    workers("keystile", url)
+    run_workers(KeystileStore, url)
     assert items.get(("team",), "counter").value["n"] == PROCESSES * TIMES
-
-    from langgraph.store.sqlite import SqliteStore
 
     path = str(tmp_path / "store.db")
     with SqliteStore.from_conn_string(path) as sqlite:
         sqlite.setup()
         sqlite.put(("team",), "counter", {"n": 0})
-        workers("sqlite", path)
+        run_workers(lambda where: SqliteStore.from_conn_string(where).__enter__(), path)
         assert sqlite.get(("team",), "counter").value["n"] < PROCESSES * TIMES
 
 
@@ -408,44 +389,36 @@ def test_a_claim(items, url):
     items.put(TEAM, "k", {"n": 3})
 
 
-ZOMBIE = """
-import sys, keystile
-from keystile.langgraph import KeystileStore
-from langgraph.graph import START, StateGraph
-from langgraph.types import RetryPolicy
+def zombie(url, ready, wake, told):
+    items = KeystileStore(url)
+    runs = []
 
-items = KeystileStore(sys.argv[1])
-runs = 0
+    def node(state):
+        runs.append(state)
+        with items.claim(("team",), "plan", lease=0.05) as plan:
+            ready.set()
+            wake.wait()
+            plan.put({"by": "zombie"})
 
-def node(state):
-    global runs
-    runs += 1
-    with items.claim(("team",), "plan", lease=0.05) as plan:
-        print("ready", flush=True)
-        sys.stdin.readline()
-        plan.put({"by": "zombie"})
-
-builder = StateGraph(dict)
-builder.add_node("node", node, retry_policy=RetryPolicy(max_attempts=5, initial_interval=0.001))
-builder.add_edge(START, "node")
-try:
-    builder.compile().invoke({})
-except keystile.Fenced:
-    print("fenced after", runs, flush=True)
-"""
+    builder = StateGraph(State)
+    builder.add_node("node", node, retry_policy=FAST)
+    builder.add_edge(START, "node")
+    try:
+        builder.compile().invoke({"x": 0})
+    except Exception as error:
+        told.put((type(error).__name__, len(runs)))
 
 
 def test_a_node_that_lost_its_claim_is_fenced_and_not_run_again(items, url):
-    zombie = subprocess.Popen(
-        [sys.executable, "-c", ZOMBIE, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert zombie.stdout.readline() == "ready\n"
+    ready, wake, told = FORK.Event(), FORK.Event(), FORK.Queue()
+    process = FORK.Process(target=zombie, args=(url, ready, wake, told))
+    process.start()
+    assert ready.wait(60)
     with items.claim(("team",), "plan", wait=None) as plan:  # when the lease is over
         plan.put({"by": "successor"})
-    zombie.stdin.write("wake\n")
-    zombie.stdin.flush()
-    assert zombie.stdout.readline() == "fenced after 1\n"
-    assert zombie.wait() == 0
+    wake.set()
+    assert told.get(timeout=60) == ("Fenced", 1)
+    process.join()
     assert items.get(("team",), "plan").value == {"by": "successor"}
 
 
