@@ -1,4 +1,4 @@
-"""OpenAI Agents SDK: two runs answer in one session at once. With Keystile one of them is told, or waits for its turn."""
+"""OpenAI Agents SDK: two runs answer in one session at once. With Keystile one is told, or waits for its turn."""
 
 import asyncio
 

@@ -13,6 +13,7 @@ from ._store import Store, shared
 from ._transactions import Transaction
 from ._waiting import pause_of
 
+
 def store_of(store: Store | str) -> Store:
     """An open store, or the process's shared opening of a URL."""
     if isinstance(store, Store):

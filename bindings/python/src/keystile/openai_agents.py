@@ -128,9 +128,7 @@ class KeystileSession:
 
     # ---- What the protocol has not ----
 
-    async def update(
-        self, function: Callable[[Items], Items | Awaitable[Items]], *, wrapper: Any = None
-    ) -> Items:
+    async def update(self, function: Callable[[Items], Items | Awaitable[Items]], *, wrapper: Any = None) -> Items:
         """Replace the history by what function makes of it, until it wins: what others add meanwhile is in it.
 
         function gets all items and returns the new ones (a summary, say); it may be a coroutine function, and is called

@@ -37,6 +37,9 @@ __all__ = ["KeystileSaver"]
 T = TypeVar("T")
 Records = dict[tuple[str, ...], bytes]
 """A thread's records, by the parts of their keys: see _Thread."""
+Names = list[str]  # inside of the class, list() is a saver's
+Checkpoints = list[tuple[str, str]]
+Writes = list[tuple[str, str, Any]]
 
 
 class _Thread:
@@ -327,11 +330,11 @@ class KeystileSaver(BaseCheckpointSaver[str]):
             tx.put(key, life, claim=claim)
         return _Thread(self.prefix, name, life)
 
-    def _threads(self) -> list[str]:
+    def _threads(self) -> Names:
         names = (split(self.prefix, listed.key) for listed in self.store.list(self.prefix))
         return sorted(name[0] for name in names if len(name) == 1)
 
-    def _checkpoints(self, thread: _Thread) -> list[tuple[str, str]]:
+    def _checkpoints(self, thread: _Thread) -> Checkpoints:
         """(namespace, id), the newest of a namespace first."""
         names = (split(thread.prefix, listed.key) for listed in self.store.list(thread.prefix))
         found = [(name[0], name[2]) for name in names if len(name) == 3 and name[1] == "checkpoint"]
@@ -353,7 +356,9 @@ class KeystileSaver(BaseCheckpointSaver[str]):
         if any(metadata.get(field) != value for field, value in (filter or {}).items()):
             return None
         versions = checkpoint["channel_versions"]
-        blobs = self.store.get_many([thread(ns, "blob", channel, str(version)) for channel, version in versions.items()])
+        blobs = self.store.get_many(
+            [thread(ns, "blob", channel, str(version)) for channel, version in versions.items()]
+        )
         values = {
             channel: self.serde.loads_typed(tuple(_unpack(blob.value)))
             for channel, blob in zip(versions, blobs, strict=True)
@@ -371,7 +376,7 @@ class KeystileSaver(BaseCheckpointSaver[str]):
         parent, kind, checkpoint, metadata_kind, metadata = _unpack(record)
         return parent, self.serde.loads_typed((kind, checkpoint)), self.serde.loads_typed((metadata_kind, metadata))
 
-    def _pending(self, thread: _Thread, ns: str, checkpoint_id: str) -> list[tuple[str, str, Any]]:
+    def _pending(self, thread: _Thread, ns: str, checkpoint_id: str) -> Writes:
         tasks = _unpack(self.store.get(thread(ns, "tasks", checkpoint_id)).value, [])
         entries = self.store.get_many([thread(ns, "writes", checkpoint_id, task) for task in tasks])
         found = [
@@ -400,7 +405,9 @@ class KeystileSaver(BaseCheckpointSaver[str]):
                 if parts[1] == "checkpoint"
             }
             needed = {ns: _needed(records, told, ns, tip) for ns, (tip, _) in tips.items()}
-            kept = {one for one, (_, _, metadata) in told.items() if is_kept(one[1], needed.get(one[0], set()), metadata)}
+            kept = {
+                one for one, (_, _, metadata) in told.items() if is_kept(one[1], needed.get(one[0], set()), metadata)
+            }
             if kept == set(told):
                 return
             if self._move_tips(thread, name, tips, kept):

@@ -187,6 +187,7 @@ class KeystileStore(BaseStore):
         prefix = join(self.prefix, (*op.namespace_prefix, ""))
         found: list[tuple[SearchItem, str, Stamp]] = []
         for name, entry in self.store.snapshot(prefix=prefix).items():
+            assert entry.value is not None  # a snapshot of a prefix is of what is there
             *namespace, key = split(self.prefix, name)
             item = SearchItem(**_fields(tuple(namespace), key, entry.value))
             if matches(item.value, op.filter):
@@ -199,9 +200,7 @@ class KeystileStore(BaseStore):
 
     def _namespaces(self, op: ListNamespacesOp) -> list[Namespace]:
         names = (split(self.prefix, listed.key)[:-1] for listed in self.store.list(self.prefix))
-        kept = {
-            name[: op.max_depth] for name in names if all(_is_like(name, one) for one in op.match_conditions or ())
-        }
+        kept = {name[: op.max_depth] for name in names if all(_is_like(name, one) for one in op.match_conditions or ())}
         return sorted(kept)[op.offset : op.offset + op.limit]
 
     def _write(self, puts: list[_Put]) -> list[tuple[str, Stamp]]:

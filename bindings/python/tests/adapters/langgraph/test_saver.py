@@ -177,6 +177,7 @@ def test_prune_keeps_what_a_delta_channel_is_rebuilt_from(store):
 
 # ---- Claims: another process ----
 
+
 def zombie(url, ready, wake, told):
     def sleep():
         ready.set()

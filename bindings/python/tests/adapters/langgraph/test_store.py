@@ -6,6 +6,7 @@ import contextvars
 import json
 import multiprocessing
 import pathlib
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -81,7 +82,9 @@ def test_search(items):
     assert found(n={"$gte": 3, "$lt": 5}) == {3, 4}
     assert found(n={"$ne": 3}) == set(range(12)) - {3}
     assert found(n={"$eq": 3}, kind={"of": "doc"}) == {3}
-    assert found(kind={"of": "other"}) == found(missing=1) == found(missing={"$gt": 1}) == found(n={"$gt": "1"}) == set()
+    assert (
+        found(kind={"of": "other"}) == found(missing=1) == found(missing={"$gt": 1}) == found(n={"$gt": "1"}) == set()
+    )
     assert found(missing=None) == set(range(12))
     with pytest.raises(ValueError, match=r"\$near"):
         found(n={"$near": 3})
@@ -346,6 +349,10 @@ def worker(store_of, where, go):
                 pass
 
 
+def open_sqlite(path):
+    return SqliteStore(sqlite3.connect(path, isolation_level=None, check_same_thread=False))
+
+
 def run_workers(store_of, where):
     go = FORK.Event()
     running = [FORK.Process(target=worker, args=(store_of, where, go)) for _ in range(PROCESSES)]
@@ -366,7 +373,7 @@ def test_processes_lose_nothing_and_with_the_built_in_store_most(items, url, tmp
     with SqliteStore.from_conn_string(path) as sqlite:
         sqlite.setup()
         sqlite.put(("team",), "counter", {"n": 0})
-        run_workers(lambda where: SqliteStore.from_conn_string(where).__enter__(), path)
+        run_workers(open_sqlite, path)
         assert sqlite.get(("team",), "counter").value["n"] < PROCESSES * TIMES
 
 

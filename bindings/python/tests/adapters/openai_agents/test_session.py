@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from agents import Agent, Runner, SessionSettings, SQLiteSession, function_tool, set_tracing_disabled
+from agents import Agent, Runner, SessionSettings, SQLiteSession, set_tracing_disabled
 from agents.memory import Session
 
 import keystile
@@ -164,9 +164,7 @@ def test_of_two_runs_on_one_session_one_is_told(store, same_object):
             await both.wait()  # the first run thinks: it has read, and added its question
             return await Runner.run(answering(ScriptedModel(count_items)), "other", session=other)
 
-        first, second = await asyncio.gather(
-            Runner.run(agent, "one", session=one), quick(), return_exceptions=True
-        )
+        first, second = await asyncio.gather(Runner.run(agent, "one", session=one), quick(), return_exceptions=True)
         told = [type(outcome).__name__ for outcome in (first, second)]
         assert told.count("Conflict") == 1, told
         history = texts(await KeystileSession("s", store).get_items())
