@@ -1,5 +1,7 @@
-"""LangGraph: a job is given out twice, and two workers resume one thread. With the built-in saver both are told that all
-is well, and one's whole turn is gone; with Keystile's one of them is told, or the other one waits for its turn.
+"""LangGraph: a job is given out twice, and two workers resume one thread.
+
+With the built-in saver both are told that all is well, and one's whole turn is gone; with Keystile's one of them is
+told, or waits for its turn.
 """
 
 import operator
