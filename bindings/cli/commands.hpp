@@ -24,9 +24,11 @@ void add_watch_command(CLI::App& app, const Globals& globals);
 void add_put_command(CLI::App& app, const Globals& globals);
 void add_delete_command(CLI::App& app, const Globals& globals);
 void add_multi_command(CLI::App& app, const Globals& globals);
+void add_files_command(CLI::App& app, const Globals& globals);
 void add_snapshot_commands(CLI::App& app, const Globals& globals);  // snapshot, export
 void add_import_command(CLI::App& app, const Globals& globals);
 void add_claim_commands(CLI::App& app, const Globals& globals);  // renew, release, reclaim
+void add_mcp_command(CLI::App& app);
 
 // `claim KEY -- CMD...`: `cmd` is what stood behind the dashes, `exit_status` what CMD left behind.
 void add_claim_command(CLI::App& app, const Globals& globals, const std::vector<std::string>& cmd,

@@ -24,7 +24,8 @@ constexpr const char* kFooter = R"(A first tour:
   keystile destroy
 
 Exit codes: 0 ok, 10 conflict, 11 fenced, 12 held, 13 not found, 14 timeout, 15 busy,
-            16 CMD failed, 17 lagged, 64 usage, 65 store unusable, 66 no such store, 70 fault.
+            16 CMD failed, 17 lagged, 18 foreign edit, 64 usage, 65 store unusable,
+            66 no such store, 70 fault.
 
 `keystile COMMAND --help` says more, with examples; `man keystile` all of it.)";
 
@@ -108,6 +109,7 @@ int run(const CommandLine& line) {
     add_put_command(app, globals);
     add_delete_command(app, globals);
     add_multi_command(app, globals);
+    add_files_command(app, globals);
     add_snapshot_commands(app, globals);
     add_import_command(app, globals);
     add_claim_command(app, globals, line.cmd, exit_status);
@@ -122,6 +124,7 @@ int run(const CommandLine& line) {
     add_repair_command(app, globals);
     add_flushd_command(app, globals);
     add_log_command(app, globals);
+    add_mcp_command(app);
     add_swarm_command(app, exit_code);
     for (CLI::App* const command : app.get_subcommands({})) command->group("Commands");
 

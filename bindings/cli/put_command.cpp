@@ -1,13 +1,8 @@
 // keystile put
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-
 #include <fmt/format.h>
 
 #include "commands.hpp"
+#include "input.hpp"
 #include "process.hpp"
 #include "text.hpp"
 #include "write_options.hpp"
@@ -49,29 +44,8 @@ constexpr const char* kWhatWasSeen =
     "--update CMD "
     "do the whole loop; --create if the key is new; --force to overwrite whatever is there";
 
-std::string read_all(FILE* input, const std::string& name, ExitCode unreadable) {
-    std::string bytes;
-    char chunk[64 * 1024];
-    while (feof(input) == 0 &&
-           ferror(input) == 0) {  // a terminal's end of file must be typed once, not twice
-        bytes.append(chunk, fread(chunk, 1, sizeof chunk, input));
-        if (bytes.size() > KS_VALUE_SIZE_MAX)
-            throw Failure{ExitCode::usage, name + ": a value has at most 16 MiB"};
-    }
-    if (ferror(input) != 0) throw Failure{unreadable, fmt::format("{}: {}", name, strerror(errno))};
-    return bytes;
-}
-
 std::string value_of(const PutOptions& options) {
-    if (options.value) return *options.value;
-    if (options.file.empty() || options.file == "-") {
-        if (isatty(STDIN_FILENO) != 0)
-            fmt::print(stderr, "keystile: reading the value from the terminal, Ctrl-D ends it\n");
-        return read_all(stdin, "standard input", ExitCode::fault);
-    }
-    const std::unique_ptr<FILE, int (*)(FILE*)> file(fopen(options.file.c_str(), "rb"), fclose);
-    if (!file) throw Failure{ExitCode::usage, fmt::format("--file {}: {}", options.file, strerror(errno))};
-    return read_all(file.get(), "--file " + options.file, ExitCode::usage);  // a directory can be opened, too
+    return options.value ? *options.value : read_input(options.file);
 }
 
 void require_sensible(const PutOptions& options) {

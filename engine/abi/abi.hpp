@@ -176,6 +176,10 @@ inline void tell(const Store& store, SlotWord now, const Owner& owner, ks_status
 // A fault says that it is not known to be on disk; it is committed all the same.
 [[gnu::cold]] ks_status after_commit(ks_session& session, std::uint32_t flags, Position p) noexcept;
 
+// The store is full, perhaps only of what the dead left, or of what waits for the disk. True: it is worth
+// another try.
+[[gnu::cold]] bool make_room(Session& session) noexcept;
+
 // Find the key's slot, or create it.
 ks_status find_or_insert(Session& session, ks_bytes key, shm::Slot** slot_out) noexcept;
 

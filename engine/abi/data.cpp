@@ -17,12 +17,17 @@ ks_status find_or_insert(Session& session, ks_bytes key, shm::Slot** slot_out) n
         // delete may need.)
         if (s == Status::kFull && drop_spare(session.lane, session.lane.spare_descriptor))
             s = insert_slot(session.lane, bytes, hash, slot_out);
-        // Or of what the dead left.
-        if (s == Status::kFull && reap_dead(session.store->segment, store.self, kParticipantsMax) != 0) {
-            s = insert_slot(session.lane, bytes, hash, slot_out);
-        }
+        if (s == Status::kFull && make_room(session)) s = insert_slot(session.lane, bytes, hash, slot_out);
     }
     return s == Status::kOk ? KS_OK : fault(s, "creating a key");
+}
+
+bool make_room(Session& session) noexcept {
+    Segment& segment = session.store->segment;
+    const bool is_reaped = reap_dead(segment, session.store->self, kParticipantsMax) != 0;
+    if (!segment.is_durable() || flush_all(*session.store) != Status::kOk) return is_reaped;
+    recycle_up_to(segment, ring_tail(segment));  // by us, or by the flusher a moment ago
+    return true;
 }
 
 ks_status read_commit_options(const Session& session, const ks_commit_options* options,
@@ -63,22 +68,6 @@ inline ks_status get_slot(const Store& store, const shm::Slot& slot, void* buf, 
     return static_cast<ks_status>(result.status);
 }
 
-// Full, perhaps only of what the dead left.
-[[gnu::cold, gnu::noinline]] Status commit_after_reaping(Session& session, shm::Slot& slot,
-                                                         const CommitRequest& request,
-                                                         Receipt* receipt_out) noexcept {
-    Segment& segment = session.store->segment;
-    bool is_freed = reap_dead(segment, session.store->self, kParticipantsMax) != 0;
-    if (segment.is_durable() &&
-        flush_all(*session.store) == Status::kOk) {  // what waits for the disk holds memory
-        const Position head = ring_head(segment);
-        recycle_up_to(segment, ring_tail(segment));
-        is_freed = is_freed || ring_head(segment) != head;
-    }
-    if (!is_freed) return Status::kFull;
-    return commit(session, slot, request, receipt_out);
-}
-
 [[gnu::always_inline]] inline ks_status commit_slot(ks_session& handle, shm::Slot& slot,
                                                     const CommitRequest& request, std::uint32_t flags,
                                                     ks_receipt* receipt_out) noexcept {
@@ -88,8 +77,8 @@ inline ks_status get_slot(const Store& store, const shm::Slot& slot, void* buf, 
     }
     Receipt receipt;
     Status s = commit(session, slot, request, &receipt);
-    if (s == Status::kFull) [[unlikely]]
-        s = commit_after_reaping(session, slot, request, &receipt);
+    if (s == Status::kFull && make_room(session)) [[unlikely]]
+        s = commit(session, slot, request, &receipt);
     // A full ring is flushed.
     const ks_status status = s >= Status::kOk ? static_cast<ks_status>(s) : flush_answer(s, "committing");
     tell(*session.store, receipt.now, receipt.owner, status, receipt_out);

@@ -19,9 +19,11 @@ void close_one(ks_session* session) {
 }
 
 // A thread's own sessions, by the serial of the open store.
+thread_local bool is_thread_over = false;
 struct DefaultSessions {
     std::vector<std::pair<std::uint64_t, ks_session*>> entries;
     ~DefaultSessions() {
+        is_thread_over = true;
         for (const auto& [serial, session] : entries) {
             if (is_live(session) && session->store->serial == serial) ks_session_close(session);
         }
@@ -194,9 +196,9 @@ ks_status ks_destroy(const char* url, uint32_t flags) {
     try {
         Place place;
         if (const ks_status s = parse_url(url, &place); s != KS_OK) return s;
-        if (place.is_durable)
-            return answer(destroy_durable_store(place.folder), ("destroying " + std::string(url)).c_str());
-        const Status s = destroy_segment(place.folder, place.file, (flags & KS_DESTROY_FORCE) != 0);
+        const bool is_forced = (flags & KS_DESTROY_FORCE) != 0;
+        const Status s = place.is_durable ? destroy_durable_store(place.folder, is_forced)
+                                          : destroy_segment(place.folder, place.file, is_forced);
         return answer(s, ("destroying " + std::string(url)).c_str());
     } catch (const std::bad_alloc&) {
         return fault(KS_E_MEMORY, "destroying %s: out of memory", url);
@@ -219,6 +221,7 @@ void ks_session_close(ks_session* session) {
 
 ks_session* ks_default_session(ks_store* store) {
     if (!is_live(store)) return explain(store), nullptr;
+    if (is_thread_over) return fault(KS_E_HANDLE, "the thread's own sessions have ended, as it has"), nullptr;
     auto& entries = default_sessions.entries;
     for (const auto& [serial, session] : entries) {
         if (serial == store->serial && is_live(session)) return session;

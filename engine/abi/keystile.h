@@ -275,7 +275,8 @@ KS_API void ks_close(ks_store* store);
 #define KS_DESTROY_FORCE 1u
 
 /* Remove a store by name. Refused with KS_E_IN_USE while a live process is attached, unless KS_DESTROY_FORCE:
- * then the others' commits, claims and watches answer KS_E_DESTROYED from now on. Answers also KS_E_NO_STORE,
+ * then the others' commits, claims and watches answer KS_E_DESTROYED from now on (a durable store whose segment
+ * cannot be seen from here, in another mount namespace: KS_E_IN_USE all the same). Answers also KS_E_NO_STORE,
  * KS_E_PERMISSION, KS_E_URL, KS_E_NOT_A_STORE (the file does not begin like a segment; it is left alone, with
  * force too), KS_E_SYSTEM. A damaged or foreign-layout segment is removed only with force. */
 KS_API ks_status ks_destroy(const char* url, uint32_t flags);
@@ -290,7 +291,8 @@ KS_API ks_status ks_session_open(ks_store* store, ks_session** session_out);
 KS_API void ks_session_close(ks_session* session);
 
 /* This thread's own session of the store, opened on first use, closed when the thread ends or the store
- * closes. NULL on a fault (ks_last_error() says which). Everything that takes a session takes this. */
+ * closes. NULL on a fault (ks_last_error() says which): KS_E_HANDLE also where a thread has ended but for its last
+ * destructors, or the main one but for what runs at exit. Everything that takes a session takes this. */
 KS_API ks_session* ks_default_session(ks_store* store);
 
 /* ---- Reading ----------------------------------------------------------------------------------------- */
@@ -387,7 +389,7 @@ KS_API ks_status ks_commit_k(ks_session* session, ks_key key, ks_stamp seen, ks_
 /* Every commit made so far, by anybody, is on disk. KS_OK · KS_E_JOURNAL (the disk said no: ks_last_errno(); nothing
  * that was acknowledged is lost, commits go on until the ring is full, and the next flush tries in a new file; with
  * errno 0: a journal file was removed or damaged, and ks_checkpoint writes all to new ones) · KS_E_FULL ·
- * KS_E_PERMISSION · KS_E_SYSTEM · KS_E_MEMORY · KS_E_READ_ONLY · handle faults. Any thread. */
+ * KS_E_PERMISSION · KS_E_DESTROYED · KS_E_SYSTEM · KS_E_MEMORY · KS_E_READ_ONLY · handle faults. Any thread. */
 KS_API ks_status ks_flush(ks_store* store);
 /* The commit with this lsn (of a receipt), and with it everything before it. KS_TIMEOUT, else as ks_flush. */
 KS_API ks_status ks_wait_durable(ks_store* store, uint64_t lsn, uint64_t timeout_ns);

@@ -73,6 +73,10 @@ KS_API ks_store* ks_files_store(ks_files* files);
 KS_API ks_status ks_files_key(ks_files* files, const char* path, char* buf, size_t capacity,
                               size_t* size_out);
 
+/* What a value of such a key (from ks_get, ks_feed_next, a snapshot) says: content and mode. KS_OK: *data_out lies in
+ * `value`. KS_NOT_FOUND: it is a deletion. KS_E_CORRUPT: not a value of ours. Needs no open root. */
+KS_API ks_status ks_files_parse(ks_bytes value, ks_bytes* data_out, uint32_t* mode_out);
+
 /* ---- Reading ----------------------------------------------------------------------------------------- */
 
 /* Content and stamp, as committed last; and the file on disk has exactly that.

@@ -368,8 +368,7 @@ ks_status ks_multi_commit(ks_multi* multi) {
         gather(*multi);
         Session& session = multi->session->session;
         Status s = commit_multi(session, multi->order.data(), multi->order.size());
-        if (s == Status::kFull &&
-            reap_dead(session.store->segment, session.store->self, kParticipantsMax) != 0)
+        if (s == Status::kFull && make_room(session))
             s = commit_multi(session, multi->order.data(), multi->order.size());
         multi->is_told = s >= Status::kOk;
         if (s != Status::kOk || !session.store->segment.is_durable())

@@ -9,6 +9,8 @@
 // when the next operation needs a larger one, or the session finds the store full.
 #pragma once
 
+#include <algorithm>
+
 #include "arena/blocks.hpp"
 
 namespace keystile::engine {
@@ -38,6 +40,11 @@ inline void drop_spares(Lane& lane) noexcept {
     return grant;
 }
 
+// In a durable store a block also says who wrote it.
+inline std::uint64_t tombstone_bytes_max(const Segment& segment) noexcept {
+    return sizeof(shm::Block) + (segment.is_durable() ? kLabelBytes : 0);
+}
+
 // When all blocks of the size are in use: the spare if it is large enough, else the spare descriptor or a free block of
 // any larger size. So a full store can be emptied (a tombstone is a small value), and what was emptied serves smaller
 // values. A key's first value (`is_first`) replaces no block, so it must leave one for a delete: the spare, or a free
@@ -52,9 +59,10 @@ inline void drop_spares(Lane& lane) noexcept {
     if (grant.status == Status::kFull && is_worth_another_look) grant = allocate(lane, bytes, note);
     if (grant.status == Status::kFull) grant = allocate_larger(lane, bytes, note);
     if (grant.status != Status::kOk || !is_first || spare.ref != 0) return grant;
-    BlockGrant left = allocate(lane, sizeof(shm::Block), lane.note(spare.holding));
+    const std::uint64_t tombstone = tombstone_bytes_max(lane.segment());
+    BlockGrant left = allocate(lane, tombstone, lane.note(spare.holding));
     if (left.status == Status::kFull)
-        left = allocate_larger(lane, sizeof(shm::Node), lane.note(spare.holding));
+        left = allocate_larger(lane, std::max(tombstone, sizeof(shm::Node)), lane.note(spare.holding));
     if (left.status == Status::kOk) {
         free_exact(lane, left.ref, left.ctl);
         return grant;

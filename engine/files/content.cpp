@@ -25,24 +25,31 @@ struct Head {
 };
 static_assert(sizeof(Head) == 64 && KS_VALUE_SIZE_MAX - KS_FILES_SIZE_MAX == sizeof(Head));
 
+// Nothing in a value is believed: whoever may write the store can write any.
+bool parse(std::string_view value, Head* head_out) noexcept {
+    Head& head = *head_out;
+    if (value.size() < sizeof head) return false;
+    std::memcpy(&head, value.data(), sizeof head);
+    if (head.magic != kHeadMagic || (head.flags & ~(kIsDeleted | kWasThere)) != 0 || head.mode > 07777)
+        return false;
+    const std::string_view data = value.substr(sizeof head);
+    const bool is_deleted = (head.flags & kIsDeleted) != 0;
+    if (is_deleted && !data.empty()) return false;
+    const Hash expected = is_deleted ? Hash{} : hash_of(data.data(), data.size());
+    return std::memcmp(head.hash, expected.data(), expected.size()) == 0;
+}
+
 ks_status read_head(const FilePath& path, Stored& stored) {
     Head head;
-    const auto corrupt = [&path] {
+    if (!parse({stored.value.data(), stored.value.size()}, &head))
         return fault(KS_E_CORRUPT, "the key %.80s has a value that no file's is", path.content_key.c_str());
-    };
-    if (stored.value.size() < sizeof head) return corrupt();
-    std::memcpy(&head, stored.value.data(), sizeof head);
     const bool is_deleted = (head.flags & kIsDeleted) != 0;
-    if (head.magic != kHeadMagic || (head.flags & ~(kIsDeleted | kWasThere)) != 0 || head.mode > 07777)
-        return corrupt();
-    if (is_deleted && stored.value.size() != sizeof head) return corrupt();
     stored.content.is_there = !is_deleted;
     std::memcpy(stored.content.hash.data(), head.hash, sizeof head.hash);
     stored.before.is_there = (head.flags & kWasThere) != 0;
     std::memcpy(stored.before.hash.data(), head.before, sizeof head.before);
     stored.mode = head.mode;
-    const Hash expected = is_deleted ? Hash{} : hash_of(stored.data().data(), stored.data().size());
-    return stored.content.hash == expected ? KS_OK : corrupt();
+    return KS_OK;
 }
 
 }  // namespace
@@ -142,3 +149,16 @@ ks_status raise_landed(ks_session* session, const FilePath& path, std::uint64_t 
 }
 
 }  // namespace keystile::engine::files
+
+using namespace keystile::engine::files;
+
+ks_status ks_files_parse(ks_bytes value, ks_bytes* data_out, uint32_t* mode_out) {
+    if (value.data == nullptr && value.size != 0)
+        return keystile::engine::abi::fault(KS_E_ARGUMENT, "the value's data is NULL");
+    const std::string_view all(static_cast<const char*>(value.data), value.size);
+    Head head;
+    if (!parse(all, &head)) return keystile::engine::abi::fault(KS_E_CORRUPT, "not the value of a file");
+    if (data_out != nullptr) *data_out = bytes_of(all.substr(sizeof head));
+    if (mode_out != nullptr) *mode_out = head.mode;
+    return (head.flags & kIsDeleted) != 0 ? KS_NOT_FOUND : KS_OK;
+}

@@ -164,6 +164,7 @@ Status measure(const Store& store, Lengths* lengths_out) {
 
 Status make_checkpoint(Store& store) noexcept {
     if (store.writer == nullptr) return Status::kOk;
+    if (store.is_destroyed()) return Status::kDestroyed;
     try {
         return write_checkpoint(store);
     } catch (const std::bad_alloc&) {

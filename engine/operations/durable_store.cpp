@@ -1,8 +1,10 @@
 #include "operations/durable_store.hpp"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdio>
+#include <random>
 #include <thread>
 
 #include "operations/flush.hpp"
@@ -73,7 +75,7 @@ Status remove_history(const Directory& directory) {
     for (const Position start : listing.checkpoints) remove(checkpoint_name(start));
     for (auto it = listing.journals.rbegin(); it != listing.journals.rend(); ++it) remove(journal_name(*it));
     for (const std::string& name : listing.half_made) remove(name);
-    for (const char* name : {"mark", "lock"}) remove(name);
+    remove("mark");
     return s == Status::kOk ? directory.sync() : s;
 }
 
@@ -131,6 +133,8 @@ Status find_or_make_segment(Directory& directory, const std::string& folder, con
     std::string file;
     if (const Status s = segment_name(directory, &file); s != Status::kOk) return s;
     const Deadline deadline(kInUseWaitNs);
+    std::minstd_rand ours(static_cast<std::uint_fast32_t>(::getpid()));
+    std::uniform_int_distribution<int> pause(0, 7);
     for (;;) {  // bounded by the deadline
         if (const Status s = lock(directory, LockKind::kShared, kRecoveryWaitNs); s != Status::kOk) return s;
         std::optional<SegmentPlace> place;
@@ -160,7 +164,8 @@ Status find_or_make_segment(Directory& directory, const std::string& folder, con
         // Two who want the exclusive lock must not hold the shared one against each other.
         if (locked == Status::kBusy) {
             if (const Status s = directory.unlock(); s != Status::kOk) return s;
-            std::this_thread::sleep_for(kPause);  // tidy-allow(sleep): as above
+            // Nor may they come back in step: each rests for a time of his own.
+            std::this_thread::sleep_for(kPause * (1 + pause(ours)));  // tidy-allow(sleep): as above
         }
     }
 }
@@ -227,15 +232,27 @@ Status find_segment(const Directory& directory, std::optional<SegmentPlace>* pla
     return s;
 }
 
-Status destroy_durable_store(const std::string& path) {
+Status destroy_durable_store(const std::string& path, bool is_forced) {
     Directory directory;
     CloseOnFork on_fork;
     std::optional<SegmentPlace> place;
-    Status s = open_alone(path, &directory, &on_fork);
-    if (s == Status::kOk) s = find_segment(directory, &place);
-    if (s != Status::kOk) return s;
+    const Status alone = open_alone(path, &directory, &on_fork);
+    const bool is_in_use = alone == Status::kInUse;
+    if (alone != Status::kOk && !(is_in_use && is_forced)) return alone;
+    if (const Status s = find_segment(directory, &place); s != Status::kOk) return s;
+    // Who cannot be told of it would go on writing.
+    if (is_in_use && !place) return own_fault(Status::kInUse);
+    if (place) {
+        const std::size_t slash = place->path.rfind('/');
+        condemn_segment(place->path.substr(0, slash), place->path.substr(slash + 1));
+    }
+    KEYSTILE_CRASH_POINT("operations.destroy.before_history");
+    if (const Status s = remove_history(directory); s != Status::kOk) return s;
+    KEYSTILE_CRASH_POINT("operations.destroy.before_segment");
     if (place) remove_file(place->path);
-    return remove_history(directory);
+    // The last, for it names the segment: so a second call can end what was begun.
+    const Status s = disk_unlink(directory.path_of("lock"));
+    return s == Status::kOk || s == Status::kNoStore ? directory.sync() : s;
 }
 
 Status plan_store_repair(const std::string& path, StoreRepair* repair_out) {

@@ -28,8 +28,9 @@ Status open_durable_store(const std::string& path, const std::string& segment_fo
 // directory names the segment of what it was copied from.
 bool is_reachable(const Directory& directory, const SegmentPlace& place);
 
-// Everything of it. kInUse while it is open anywhere.
-Status destroy_durable_store(const std::string& path);
+// Everything of it. kInUse while it is open anywhere; with force: where its segment can be seen, all who have it open
+// are told (kDestroyed). A crash inside leaves less of it, and a second call the rest.
+Status destroy_durable_store(const std::string& path, bool is_forced);
 
 // The segment that the directory names, if it is of this boot and still there: while it is, it is the store, whatever
 // the files say.

@@ -198,6 +198,8 @@ bool leave_lost_file(const Store& store, std::uint32_t file) noexcept {
 
 Status flush(Store& store, Position end, bool is_synced) noexcept {
     if (store.writer == nullptr) return Status::kOk;
+    // Its files are gone; what lies at their names is not ours.
+    if (store.is_destroyed()) return Status::kDestroyed;
     const std::lock_guard guard(store.writer->lock());  // tidy-allow(mutex): process-private
     return flush_turns(store, std::min(end, ring_tail(store.segment) + 1), is_synced);
 }

@@ -38,7 +38,7 @@ Status open_store(const std::string& folder, const std::string& file, const Segm
     // left. (Two first openers may open one each; without room nothing is lost yet.)
     std::uint64_t first_chunk = 0;
     if (peek(segment.chunk(0)->use) == 0)
-        open_chunk(segment, fixed_use(class_of(sizeof(shm::Block)) + 1), &first_chunk);
+        open_chunk(segment, fixed_use(class_of(tombstone_bytes_max(segment)) + 1), &first_chunk);
     reap_dead(segment, store_out->self, kReapLooks);
     return Status::kOk;
 }

@@ -90,6 +90,8 @@ Status Writer::enter(const Segment& segment, std::uint32_t file) noexcept {
     if (const Status s = JournalFile::open(directory_, file, Access::kReadWrite, &journal, &damage);
         s != Status::kOk)
         return s;
+    // Another store's, made where the directory of this one was removed.
+    if (journal.head().store_id != segment.header().store_id) return own_fault(Status::kJournal);
     if (const Status s = file_bytes(journal.file().file(), &bytes_); s != Status::kOk) return s;
     journal_ = std::move(journal);
     written_ = {};
@@ -176,7 +178,8 @@ bool Writer::is_full(const JournalPoint& at) const noexcept {
 
 void Writer::mark(const Segment& segment) noexcept {
     const JournalPoint durable = load_durable(segment);
-    if ((durable.offset & kPendingBit) != 0) return;  // the next file's head will say it
+    if ((durable.offset & kPendingBit) != 0) return;       // the next file's head will say it
+    if (peek(segment.header().is_destroyed) != 0) return;  // nor may a mark be left of nothing
     // Not needed for safety: a failure leaves an older one.
     (void)write_mark(directory_, Mark{segment.header().store_id, segment.header().incarnation, 0, durable});
 }

@@ -16,7 +16,8 @@ namespace {
 // operation.
 std::mutex list_lock;  // tidy-allow(mutex): process-private, at open, close and fork only
 std::vector<int>& list() {
-    static std::vector<int> fds;
+    // Never destroyed: what runs at exit, and threads that go on meanwhile, may still open and close stores.
+    static std::vector<int>& fds = *new std::vector<int>;
     return fds;
 }
 

@@ -81,7 +81,7 @@ ProcessIdentity read_self() {
 
 const ProcessIdentity& self() noexcept {
     static std::mutex lock;  // tidy-allow(mutex): process-private, at open only
-    static ProcessIdentity identity;
+    static ProcessIdentity& identity = *new ProcessIdentity;  // never destroyed, as platform/fork.cpp's list
     static std::uint32_t generation = UINT32_MAX;
     const std::lock_guard guard(lock);
     if (generation != fork_generation || identity.pid != ::getpid()) {

@@ -289,6 +289,15 @@ Status Segment::grow_arena(std::uint64_t chunks) noexcept {
     return Status::kFull;
 }
 
+void condemn_segment(const std::string& folder, const std::string& file) noexcept {
+    SegmentOptions options;
+    options.must_exist = true;
+    Segment segment;
+    if (Segment::open(folder, file, options, &segment) != Status::kOk) return;
+    // order[segment.condemned]: release. As segment.destroyed, its partner too: the look of each commit and claim.
+    segment.header().is_destroyed.store(1, memory_order_release);
+}
+
 Status destroy_segment(const std::string& folder, const std::string& file, bool is_forced) noexcept {
     SegmentOptions options;
     options.must_exist = true;

@@ -176,6 +176,8 @@ private:
         0};  // bytes of the arena that this process has seen allocated: at least a chunk
 };
 
+// All who have it open, or will, are told that it is destroyed; its file stays. Nothing if it cannot be opened.
+void condemn_segment(const std::string& folder, const std::string& file) noexcept;
 // Remove a store's file. With is_forced also a damaged one; a live participant refuses it unless forced.
 Status destroy_segment(const std::string& folder, const std::string& file, bool is_forced) noexcept;
 

@@ -28,10 +28,18 @@ public:
         (void)ks_destroy(url().c_str(), KS_DESTROY_FORCE);
         (void)std::remove(path().c_str());
     }
-    std::string url() const { return "shm:" + (folder_.empty() ? "" : folder_ + "/") + name_; }
-    std::string path() const { return (folder_.empty() ? "/dev/shm" : folder_) + "/keystile." + name_; }
+    std::string url() const {
+        return is_durable() ? "file:" + path() : "shm:" + (folder_.empty() ? "" : folder_ + "/") + name_;
+    }
+    std::string path() const {
+        return is_durable() ? "/dev/shm/" + name_
+                            : (folder_.empty() ? "/dev/shm" : folder_) + "/keystile." + name_;
+    }
 
 private:
+    // The same tests run over both kinds of stores (tests/CMakeLists.txt).
+    bool is_durable() const { return folder_.empty() && std::getenv("KEYSTILE_TEST_DURABLE") != nullptr; }
+
     std::string folder_, name_;
 };
 

@@ -58,15 +58,25 @@ typedef struct c_url {
 static int c_stores;
 static pid_t c_parent;
 
+/* The same tests run over both kinds of stores (tests/CMakeLists.txt). */
+static inline int c_is_durable(void) {
+    return getenv("KEYSTILE_TEST_DURABLE") != NULL;
+}
+
 static inline c_url c_url_of(int index) {
     c_url url;
-    snprintf(url.text, sizeof url.text, "shm:c-test-%d-%d", (int)c_parent, index);
+    snprintf(url.text, sizeof url.text, "%sc-test-%d-%d",
+             c_is_durable() ? "file:/dev/shm/" : "shm:", (int)c_parent, index);
     return url;
 }
 
 static inline void c_remove_stores(void) {
     if (getpid() != c_parent) return;
-    for (int i = 1; i <= c_stores; ++i) (void)ks_destroy(c_url_of(i).text, KS_DESTROY_FORCE);
+    for (int i = 1; i <= c_stores; ++i) {
+        const c_url url = c_url_of(i);
+        (void)ks_destroy(url.text, KS_DESTROY_FORCE);
+        if (c_is_durable()) (void)remove(url.text + strlen("file:"));
+    }
 }
 
 /* A URL that nobody uses; its store is removed at exit. */

@@ -150,7 +150,7 @@ static void many_keys_are_read_each_with_its_status(void) {
         static const ks_status wanted[] = {KS_NOT_FOUND, KS_OK, KS_TOO_SMALL};
         CHECK_STATUS(wanted[i % 3], items[i].status);
         CHECK_U64(i % 3 == 0 ? 0 : strlen(names[i]), items[i].size);
-        CHECK_U64(i % 3 == 0 ? 0 : 1, items[i].seen.version);
+        CHECK((items[i].seen.version != 0) == (i % 3 != 0));
         if (i % 3 == 1) CHECK(memcmp(bufs[i], names[i], items[i].size) == 0);
     }
     CHECK_STATUS(KS_OK, ks_get_many(lane.session, NULL, 0));
@@ -172,7 +172,7 @@ static void of_two_writers_of_one_version_one_wins(void) {
     CHECK_STATUS(KS_CONFLICT, ks_commit(other, c_text("k"), seen, c_text("second"), NULL, &lost));
     CHECK(won.stamp.version > seen.version && won.stamp.epoch == seen.epoch);
     CHECK(lost.stamp.version == won.stamp.version && lost.stamp.epoch == won.stamp.epoch);
-    CHECK_U64(0, won.lsn); /* a volatile store has no history */
+    CHECK_U64(c_is_durable() ? won.stamp.version : 0, won.lsn); /* a volatile store has no history */
     CHECK(c_holds(other, "k", "first"));
     CHECK_STATUS(KS_OK, ks_commit(other, c_text("k"), lost.stamp, c_text("second"), NULL, NULL));
     c_lane_close(&lane);

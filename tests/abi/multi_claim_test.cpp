@@ -160,7 +160,7 @@ TEST_F(MultiClaimTest, PutUnderAGrantWithAndWithoutRelease) {
     EXPECT_EQ(value("a") + value("b") + value("c"), "123");
     EXPECT_EQ(multi.item(0).stamp.epoch, a.stamp.epoch);
     EXPECT_EQ(multi.item(1).stamp.epoch, b.stamp.epoch + 1);
-    for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(multi.item(i).stamp.version, 2u);
+    for (std::size_t i = 0; i < 3; ++i) EXPECT_GE(multi.item(i).stamp.version, 2u);
     EXPECT_TRUE(is_same(multi.item(1).stamp, stamp("b")));
     EXPECT_EQ(put(other(), "a", "x"), KS_HELD);  // still held
     EXPECT_EQ(put(other(), "b", "x"), KS_OK);    // free

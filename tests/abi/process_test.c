@@ -259,6 +259,36 @@ static void a_store_counts_what_it_told(void) {
     c_lane_close(&lane);
 }
 
+static c_url url_at_exit;
+
+static void at_exit(void) {
+    ks_store* store = NULL;
+    ks_session* session = NULL;
+    if (ks_open(url_at_exit.text, NULL, &store) != KS_OK || ks_session_open(store, &session) != KS_OK)
+        _exit(2);
+    if (ks_commit(session, c_text("at exit"), (ks_stamp){0, 0}, c_text("v"), NULL, NULL) != KS_OK) _exit(3);
+    if (ks_default_session(store) != NULL || ks_last_status() != KS_E_HANDLE) _exit(4);
+    ks_close(store);
+    _exit(0); /* the parent's own checks are not the child's */
+}
+
+static void what_runs_at_exit_may_use_a_store(void) {
+    c_lane lane = c_lane_open();
+    url_at_exit = lane.url;
+    fflush(NULL);
+    const pid_t child = fork();
+    if (child == 0) {
+        atexit(at_exit);
+        ks_store* store = c_open(url_at_exit.text);
+        (void)ks_default_session(store);
+        exit(1);
+    }
+    int status = -1;
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status));
+    CHECK_U64(0, WEXITSTATUS(status));
+    c_lane_close(&lane);
+}
+
 int main(void) {
     static const c_test tests[] = {
         {"a child opens the store for itself", a_child_opens_the_store_for_itself},
@@ -267,6 +297,7 @@ int main(void) {
         {"a session takes one write at a time", a_session_takes_one_write_at_a_time},
         {"a handler reads and does not write", a_handler_reads_and_does_not_write},
         {"a store counts what it told", a_store_counts_what_it_told},
+        {"what runs at exit may use a store", what_runs_at_exit_may_use_a_store},
     };
     return c_run(tests, COUNT(tests));
 }

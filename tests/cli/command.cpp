@@ -140,12 +140,14 @@ int Running::wait() {
 
 void CliTest::SetUp() {
     static std::atomic<int> count{0};
-    store_ = "shm:cli-test." + std::to_string(getpid()) + "." + std::to_string(++count);
+    store_ = std::string(is_durable() ? "file:/dev/shm/" : "shm:") + "cli-test." + std::to_string(getpid()) +
+             "." + std::to_string(++count);
     ok({"create"});
 }
 
 void CliTest::TearDown() {
     run({"destroy", "--force"});
+    if (store_.starts_with("file:")) (void)remove(store_.c_str() + 5);
 }
 
 Words CliTest::environment() const {

@@ -43,6 +43,11 @@ private:
     std::string buffer_;
 };
 
+// The same tests run over both kinds of stores (tests/CMakeLists.txt).
+inline bool is_durable() {
+    return getenv("KEYSTILE_TEST_DURABLE") != nullptr;
+}
+
 // A store of its own for every test, given to the commands by KEYSTILE_STORE; destroyed at the end.
 class CliTest : public testing::Test {
 protected:

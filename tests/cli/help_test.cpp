@@ -12,10 +12,10 @@ namespace {
 
 using CliHelp = CliTest;
 
-constexpr const char* kCommands[] = {"create", "destroy", "get",      "put",    "del",    "claim",
-                                     "renew",  "release", "reclaim",  "watch",  "ls",     "stat",
-                                     "check",  "multi",   "snapshot", "export", "import", "compact",
-                                     "verify", "recover", "repair",   "flushd", "log"};
+constexpr const char* kCommands[] = {
+    "create", "destroy", "get",    "put",    "del",   "claim",    "renew",  "release", "reclaim",
+    "watch",  "ls",      "stat",   "check",  "multi", "snapshot", "export", "import",  "compact",
+    "verify", "recover", "repair", "flushd", "log",   "files",    "mcp"};
 constexpr const char* kCompletions[] = {"completions/keystile.bash", "completions/_keystile",
                                         "completions/keystile.fish"};
 

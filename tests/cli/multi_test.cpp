@@ -259,8 +259,8 @@ TEST_F(CliMulti, OthersSeeAllOrNothing) {
     for (std::thread& writer : writers) writer.join();
     const json keys = run({"snapshot", "pair/", "--json"}).json()["keys"];
     ASSERT_EQ(keys.size(), 2u);
-    EXPECT_EQ(keys[0]["version"], 60);
-    EXPECT_EQ(keys[1]["version"], 60);
+    EXPECT_GE(keys[0]["version"], 60);
+    EXPECT_EQ(keys[1]["version"], keys[0]["version"]);
 }
 
 }  // namespace

@@ -17,11 +17,16 @@ class FreshUrl {
 public:
     FreshUrl() {
         static int count = 0;
-        url_ = "shm:cpp-test-" + std::to_string(::getpid()) + "-" + std::to_string(++count);
+        // The same tests run over both kinds of stores (tests/CMakeLists.txt).
+        url_ = std::string(std::getenv("KEYSTILE_TEST_DURABLE") != nullptr ? "file:/dev/shm/" : "shm:") +
+               "cpp-test-" + std::to_string(::getpid()) + "-" + std::to_string(++count);
     }
     FreshUrl(const FreshUrl&) = delete;
     FreshUrl& operator=(const FreshUrl&) = delete;
-    ~FreshUrl() { (void)keystile::Store::destroy(url_, true); }
+    ~FreshUrl() {
+        (void)keystile::Store::destroy(url_, true);
+        if (url_.starts_with("file:")) (void)std::remove(url_.c_str() + 5);
+    }
     operator const std::string&() const { return url_; }
 
 private:

@@ -119,6 +119,42 @@ TEST(StoreLife, ADestroyerStoppedBeforeTheUnlinkDoesNotTakeTheNextStoreOfThatNam
     EXPECT_EQ(scan(store.url()), "") << "the new store is gone";
 }
 
+// With a process that has it open, and is told.
+TEST(StoreLife, ADurableStoresDestroyerKilledAnywhereIsFinishedByTheNext) {
+    for (const char* point : {"operations.destroy.before_history", "operations.destroy.before_segment"}) {
+        const std::string folder = "/dev/shm/keystile-destroyed-" + std::to_string(::getpid());
+        const std::string url = "file:" + folder;
+        {
+            const Attached self(url);
+            ASSERT_EQ(put(self.session, "k", "v"), KS_OK);
+            EXPECT_EQ(ks_destroy(url.c_str(), 0), KS_E_IN_USE);
+            Child destroyer([&](const Child::Line&) {
+                arm({{point, 1, SIGKILL}});
+                return ks_destroy(url.c_str(), KS_DESTROY_FORCE) == KS_OK ? 0 : 1;
+            });
+            EXPECT_EQ(destroyer.await_end(), 128 + SIGKILL);
+            ks_store* opened = nullptr;
+            EXPECT_EQ(open_small(url, 0, &opened), KS_E_DESTROYED) << point;
+            EXPECT_EQ(put(self.session, "k", "w"), KS_E_DESTROYED);
+            EXPECT_EQ(ks_flush(self.store), KS_E_DESTROYED);
+            EXPECT_EQ(ks_checkpoint(self.store), KS_E_DESTROYED);
+            EXPECT_EQ(ks_destroy(url.c_str(), KS_DESTROY_FORCE), KS_OK) << point << ks_last_error();
+            EXPECT_TRUE(std::filesystem::is_empty(folder)) << point;
+            // A new one of the same name, beside who still has the old one open.
+            const Attached next(url);
+            EXPECT_EQ(put(next.session, "k", "new"), KS_OK);
+            EXPECT_EQ(put(self.session, "k", "w"), KS_E_DESTROYED);
+        }
+        ks_store* again = nullptr;
+        ASSERT_EQ(open_small(url, KS_OPEN_MUST_EXIST, &again), KS_OK) << ks_last_error();
+        EXPECT_EQ(ks_get(ks_default_session(again), bytes("k"), nullptr, 0, nullptr, nullptr), KS_TOO_SMALL);
+        ks_close(again);
+        EXPECT_EQ(ks_destroy(url.c_str(), 0), KS_OK);
+        EXPECT_TRUE(std::filesystem::is_empty(folder));
+        std::filesystem::remove(folder);
+    }
+}
+
 // A waiter that really sleeps, and a waker that dies before the system call: the waiter looks again by
 // itself.
 TEST(StoreLife, AWaiterWhoseWakerWasKilledWakesByItself) {

@@ -200,9 +200,14 @@ TEST(FilesOpen, AValueThatIsNoFilesIsCorrupt) {
     std::size_t size = 0;
     ks_stamp seen{};
     ASSERT_EQ(ks_get(session, bytes_in("files/g"), value.data(), value.size(), &size, &seen), KS_OK);
+    ks_bytes data{};
+    EXPECT_EQ(ks_files_parse({value.data(), size}, &data, nullptr), KS_OK);
+    EXPECT_EQ(std::string(static_cast<const char*>(data.data), data.size), "x");
     value[size - 1] = 'y';  // not what its hash says
     ASSERT_EQ(ks_commit(session, bytes_in("files/g"), seen, {value.data(), size}, nullptr, nullptr), KS_OK);
     EXPECT_EQ(files.read("g").status, KS_E_CORRUPT);
+    EXPECT_EQ(ks_files_parse({value.data(), size}, &data, nullptr), KS_E_CORRUPT);
+    EXPECT_EQ(ks_files_parse({value.data(), 3}, &data, nullptr), KS_E_CORRUPT);
     EXPECT_EQ(folder.peek("g"), "x");
 }
 

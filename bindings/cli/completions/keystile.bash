@@ -20,7 +20,7 @@ _keystile() {
         cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words=("${COMP_WORDS[@]}") cword=$COMP_CWORD
     fi
 
-    local commands='create destroy get put del multi snapshot export import claim renew release reclaim watch ls stat check compact verify recover repair flushd log swarm'
+    local commands='create destroy get put del multi snapshot export import claim renew release reclaim watch ls stat check compact verify recover repair flushd log files mcp swarm'
     local globals='--store --json --quiet --key-base64 --help'
     local command='' store='' arguments=0 word i
     for ((i = 1; i < cword; i++)); do
@@ -29,7 +29,8 @@ _keystile() {
             --store) store=${words[++i]} ;;
             --store=*) store=${word#--store=} ;;
             --value | --file | --update | --claim | --version | --epoch | --lease | --wait | --grace | --timeout | \
-                --interval | --tries | --count | -n | --expected-keys | --max-bytes | --group | --key | --prefix | --from) ((i++)) ;;
+                --interval | --tries | --count | -n | --expected-keys | --max-bytes | --group | --key | --prefix | --from | --root | --http | \
+                --token-file | --allow-host) ((i++)) ;;
             --) # the command that `claim KEY --` runs
                 if [[ $command == claim ]]; then
                     if declare -F _command_offset >/dev/null; then
@@ -47,15 +48,17 @@ _keystile() {
     local choices=''
     case $prev in
         --store) choices=$(_keystile_stores) ;;
-        --file) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
+        --root) mapfile -t COMPREPLY < <(compgen -d -- "$cur") && return ;;
+        --file | --token-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
         --group) mapfile -t COMPREPLY < <(compgen -g -- "$cur") && return ;;
         --interval) choices='1ms 5ms 20ms 100ms' ;;
         --lease | --wait | --timeout | --grace) choices='500ms 1s 10s 30s 1m 5m 1h' ;;&
         --wait | --timeout) choices+=' forever' ;;
         --lease | --grace) ;;
         --value | --update | --claim | --version | --epoch | --tries | --count | -n | --expected-keys | --max-bytes | \
-            --key | --prefix | --from)
+            --key | --prefix | --from | --allow-host)
             return ;;
+        --http) choices='127.0.0.1:8808' ;;
         *)
             case $command in
                 '') choices="$commands --version" ;;
@@ -76,6 +79,9 @@ _keystile() {
                 repair) choices='--yes --drop-segment' ;;
                 flushd) choices='--interval --no-checkpoints' ;;
                 log) choices='--key --prefix --from --follow --count --value' ;;
+                files)
+                    choices='--root --all --count --stamp --value --file --version --epoch --create --force --claim' ;;
+                mcp) choices='--root --http --token-file --allow-host' ;;
                 swarm) choices=$(keystile swarm --help 2>/dev/null | grep -o -- '--[a-z][a-z-]*' | sort -u) ;;
             esac
             choices+=" $globals"
@@ -92,7 +98,12 @@ _keystile() {
                         return
                     fi ;;
             esac
-            if [[ -n $command && $cur != -* ]]; then return; fi ;;
+            if [[ $command == files && $cur != -* ]]; then
+                if ((arguments == 0)); then choices='status watch read write rm publish adopt restore'; else
+                    mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+                    return
+                fi
+            elif [[ -n $command && $cur != -* ]]; then return; fi ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$cur")
     if declare -F __ltrim_colon_completions >/dev/null; then __ltrim_colon_completions "$cur"; fi

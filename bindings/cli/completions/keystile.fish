@@ -1,6 +1,6 @@
 # fish completion of keystile: commands, options, stores of this host, keys of the store in use.
 
-set -l commands create destroy get put del multi snapshot export import claim renew release reclaim watch ls stat check compact verify recover repair flushd log swarm
+set -l commands create destroy get put del multi snapshot export import claim renew release reclaim watch ls stat check compact verify recover repair flushd log files mcp swarm
 set -l keyed get put del claim renew release reclaim watch ls snapshot export
 
 function __keystile_stores
@@ -53,6 +53,8 @@ complete -c keystile -n $none -a recover -d 'Make a durable store ready, and say
 complete -c keystile -n $none -a repair -d 'Cut a damaged durable store behind its last sound commit'
 complete -c keystile -n $none -a flushd -d 'Bring to disk what all processes of a durable store commit'
 complete -c keystile -n $none -a log -d 'Print the history of a durable store'
+complete -c keystile -n $none -a files -d 'Work on the plain files of a folder'
+complete -c keystile -n $none -a mcp -d 'Serve a folder to agents by Model Context Protocol'
 complete -c keystile -n $none -a swarm -d 'A demonstration with many workers'
 
 complete -c keystile -n "__fish_seen_subcommand_from $keyed" -a '(__keystile_keys)'
@@ -98,9 +100,28 @@ complete -c keystile -n "$in repair" -l yes -d 'Do it; without it only what woul
 complete -c keystile -n "$in repair" -l drop-segment -d 'Give up the segment and the commits that only it has'
 complete -c keystile -n "$in flushd" -l interval -x -a '1ms 5ms 20ms 100ms' -d 'How long a commit may wait for the disk'
 complete -c keystile -n "$in flushd" -l no-checkpoints -d 'Leave them to others'
+
+complete -c keystile -n "$in mcp" -l root -x -a '(__fish_complete_directories)' -d 'The folder'
+complete -c keystile -n "$in mcp" -l http -x -a '127.0.0.1:8808' -d 'Serve by HTTP here'
+complete -c keystile -n "$in mcp" -l token-file -r -F -d 'Its first line is the bearer token'
+complete -c keystile -n "$in mcp" -l allow-host -x -d 'A further name that means this server'
 complete -c keystile -n "$in log" -l key -x -d 'Only commits of this key'
 complete -c keystile -n "$in log" -l prefix -x -d 'Only keys that start with it'
 complete -c keystile -n "$in log" -l from -x -d 'From this lsn on'
 complete -c keystile -n "$in log" -s f -l follow -d 'Go on with what is committed from now on'
 complete -c keystile -n "$in log" -s n -l count -x -d 'End after this many commits'
 complete -c keystile -n "$in log" -l value -d 'Print the values, too'
+
+set -l of_files status watch read write rm publish adopt restore
+complete -c keystile -n "$in files; and not __fish_seen_subcommand_from $of_files" -a "$of_files"
+complete -c keystile -n "$in files" -l root -x -a '(__fish_complete_directories)' -d 'The folder'
+complete -c keystile -n "$in files" -F
+complete -c keystile -n "$in files; and $in status" -s a -l all -d 'Also untracked and deleted files'
+complete -c keystile -n "$in files; and $in read" -l stamp -d 'Print the stamp'
+complete -c keystile -n "$in files; and $in write" -l create -d 'There never was such a file'
+complete -c keystile -n "$in files; and $in write" -l value -x -d 'The content itself'
+complete -c keystile -n "$in files; and $in write publish" -l file -r -F -d 'It is in this file'
+complete -c keystile -n "$in files; and $in write rm" -l version -x -d 'The version that was seen'
+complete -c keystile -n "$in files; and $in write rm" -l epoch -x -d 'Its epoch'
+complete -c keystile -n "$in files; and $in write rm" -l force -d 'Whatever is there now'
+complete -c keystile -n "$in files; and $in write rm adopt" -l claim -x -d 'Act under the claim of this token'

@@ -7,6 +7,9 @@ calls   commit of a hot key, commit that is refused and caught, get of 1 KiB: ea
 peer    (if agent-coherence is installed) read and read-recompute-commit of one value of 1 KiB by one process; then
         four processes that increment one counter, by each of the ways the package has to write.
 
+files   4 KiB into a file: by hand (temporary file, fsync, rename, fsync of the folder), by Files.write on its durable
+        store, by CoherentVolume.write_cas. $TMPDIR says on which file system.
+
 Times of calls are the minima of repeated blocks, all kinds in turn: what disturbs the machine only adds. Those of the
 peer are medians, for its work is other processes' too.
 """
@@ -16,6 +19,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import logging
 import multiprocessing
 import os
 import pathlib
@@ -169,6 +173,57 @@ def bench_peer(store, folder):
     }
 
 
+FILE_CALLS, FILE_BLOCKS = 5, 12
+
+
+def replace_carefully(folder, data):
+    """What anybody must do who wants a file whole after a loss of power."""
+    with open(folder / "bare.tmp", "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(folder / "bare.tmp", folder / "bare")
+    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    os.fsync(directory)
+    os.close(directory)
+
+
+def bench_files(folder):
+    """Microseconds of writing 4 KiB: by hand, by Files, and by CoherentVolume if it is there; in turn."""
+    root = pathlib.Path(folder) / "files"
+    root.mkdir()
+    contents = [bytes([48 + i]) * 4096 for i in range(2)]
+    turn = [0]
+
+    def flip(old=None):
+        turn[0] ^= 1
+        return contents[turn[0]]
+
+    with keystile.Files(root) as files:
+        stamp = [files.write("ours", contents[0], keystile.NEVER)]
+
+        def write_ours():
+            stamp[0] = files.write("ours", flip(), stamp[0])
+
+        kinds = {"bare replace": lambda: replace_carefully(root, flip()), "Files.write": write_ours}
+        if has_peer():
+            volume_root = pathlib.Path(folder) / "volume4"
+            volume_root.mkdir()
+            (volume_root / "count").write_bytes(contents[0])
+            volume = peer_volume(volume_root)
+            kinds["CoherentVolume.write_cas"] = lambda: volume.write_cas("count", flip)
+        taken: dict[str, list[float]] = {kind: [] for kind in kinds}
+        for _ in range(FILE_BLOCKS):
+            for kind, function in kinds.items():
+                taken[kind].append(median_us(function, FILE_CALLS, 1))
+    keystile.destroy(f"file:{root}/.keystile", force=True)
+    return {kind: statistics.median(times) for kind, times in taken.items()}
+
+
+def has_peer():
+    return importlib.util.find_spec("ccs") is not None
+
+
 def increment(old):
     return b"%d" % (int(old or 0) + 1)
 
@@ -187,13 +242,22 @@ def peer_volume(root):
 
 
 def peer_cas(root, start, told):
-    """write_cas(): its own retry loop; what it gives up on is raised, and counted here."""
+    """write_cas(), with its own retry loop. What it gives up on it raises."""
+    peer_work(root, start, told, lambda volume: volume.write_cas("count", increment))
+
+
+def peer_write(root, start, told):
+    """read() and write(), as an agent uses files; a stale write is raised."""
+    peer_work(root, start, told, lambda volume: volume.write("count", increment(volume.read("count"))))
+
+
+def peer_work(root, start, told, step):
     volume = peer_volume(root)
     start.wait()
     done = raised = 0
     for _ in range(INCREMENTS):
         try:
-            volume.write_cas("count", increment)
+            step(volume)
             done += 1
         except Exception:
             raised += 1
@@ -220,15 +284,15 @@ def bench_lost(url, store, folder):
     store.update("count", lambda old: b"0")
     seconds, _ = run_workers(increment_ours, url)
     ways = {"keystile update": (WORKERS * INCREMENTS, 0, int(store.get("count").value), seconds)}
-    root = pathlib.Path(folder) / "counter"
-    root.mkdir()
-    (root / "count").write_bytes(b"0")
-    keeper = peer_volume(root)  # its coordinator stays
-    seconds, answers = run_workers(peer_cas, str(root))
-    counted = int((root / "count").read_bytes())
-    done, raised = (sum(answer[i] for answer in answers) for i in (0, 1))
-    ways["CoherentVolume.write_cas"] = (done, raised, counted, seconds)
-    keeper.read("count")
+    for way, target in (("CoherentVolume.write_cas", peer_cas), ("CoherentVolume.read, write", peer_write)):
+        root = pathlib.Path(folder) / target.__name__
+        root.mkdir()
+        (root / "count").write_bytes(b"0")
+        keeper = peer_volume(root)  # its coordinator stays
+        seconds, answers = run_workers(target, str(root))
+        done, raised = (sum(answer[i] for answer in answers) for i in (0, 1))
+        ways[way] = (done, raised, int((root / "count").read_bytes()), seconds)
+        keeper.read("count")
     return ways
 
 
@@ -236,6 +300,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", help="keep the figures in this file")
     options = parser.parse_args()
+    logging.disable(logging.CRITICAL)  # the peer's threads, about folders that are no git repository
     url = f"shm:py.bench.{os.getpid()}"
     with tempfile.TemporaryDirectory() as folder:
         store = keystile.open(url)
@@ -251,7 +316,13 @@ def run(url, store, folder, json_file):
     print(f"CPython {sys.version.split()[0]}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     figures = {"calls_ns": bench_calls(store, folder)}
     passed = report_calls(figures["calls_ns"])
-    if os.environ.get("NOPEER") or importlib.util.find_spec("ccs") is None:
+    figures["files_us"] = bench_files(folder)
+    bare = figures["files_us"]["bare replace"]
+    print(f"\n{'4 KiB into a file':<28}{'us':>8}{'bare':>8}")
+    for kind, taken in figures["files_us"].items():
+        print(f"{kind:<28}{taken:>8.0f}{taken / bare:>8.2f}")
+    passed = passed and figures["files_us"]["Files.write"] <= 2 * bare
+    if not has_peer():
         print("\nagent-coherence is not installed: no comparison")
     else:
         figures["peer_us"] = bench_peer(store, folder)

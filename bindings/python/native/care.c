@@ -5,8 +5,10 @@ static PyObject* without_gil(PyObject* object, ks_status (*call)(ks_store*)) {
     StoreObject* const self = (StoreObject*)object;
     if (!enter(self)) return NULL;
     ks_status status;
-    Py_BEGIN_ALLOW_THREADS status = call(self->store);
-    Py_END_ALLOW_THREADS leave(self);
+    Py_BEGIN_ALLOW_THREADS;
+    status = call(self->store);
+    Py_END_ALLOW_THREADS;
+    leave(self);
     if (status != KS_OK) return raise_fault(self->core, status);
     Py_RETURN_NONE;
 }
@@ -33,8 +35,10 @@ FAST(store_wait_durable) {
     do {
         const uint64_t slice = next_slice(&wait);
         if (!enter(store)) return NULL;
-        Py_BEGIN_ALLOW_THREADS status = ks_wait_durable(store->store, lsn, slice);
-        Py_END_ALLOW_THREADS leave(store);
+        Py_BEGIN_ALLOW_THREADS;
+        status = ks_wait_durable(store->store, lsn, slice);
+        Py_END_ALLOW_THREADS;
+        leave(store);
         if (PyErr_CheckSignals() != 0) return NULL;
     } while (status == KS_TIMEOUT && next_slice(&wait) != 0);
     if (status != KS_OK && status != KS_TIMEOUT) return raise_fault(store->core, status);
@@ -100,8 +104,10 @@ PyObject* store_reap(PyObject* object, PyObject* unused) {
     if (!enter(self)) return NULL;
     uint64_t participants = 0;
     ks_status status;
-    Py_BEGIN_ALLOW_THREADS status = ks_reap(self->store, &participants);
-    Py_END_ALLOW_THREADS leave(self);
+    Py_BEGIN_ALLOW_THREADS;
+    status = ks_reap(self->store, &participants);
+    Py_END_ALLOW_THREADS;
+    leave(self);
     return status == KS_OK ? PyLong_FromUnsignedLongLong(participants) : raise_fault(self->core, status);
 }
 

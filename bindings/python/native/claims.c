@@ -18,8 +18,10 @@ static bool wait_for_claim(StoreObject* self, ks_bytes key, const ks_receipt* he
     if (session == NULL || !enter(self)) return false;
     if (held->owner.lease_left_ns < slice) slice = held->owner.lease_left_ns;
     ks_status status;
-    Py_BEGIN_ALLOW_THREADS status = ks_watch(session, key, held->stamp, slice, NULL);
-    Py_END_ALLOW_THREADS leave(self);
+    Py_BEGIN_ALLOW_THREADS;
+    status = ks_watch(session, key, held->stamp, slice, NULL);
+    Py_END_ALLOW_THREADS;
+    leave(self);
     if (PyErr_CheckSignals() != 0) return false;
     if (status < 0) raise_fault(self->core, status);
     return status >= 0;
@@ -153,8 +155,10 @@ FAST(store_watch) {
     ks_status status = ks_watch(session, key.bytes, seen, 0, &now);
     for (uint64_t slice; status == KS_TIMEOUT && (slice = next_slice(&wait)) != 0;) {
         if (!enter(store)) break;
-        Py_BEGIN_ALLOW_THREADS status = ks_watch(session, key.bytes, seen, slice, &now);
-        Py_END_ALLOW_THREADS leave(store);
+        Py_BEGIN_ALLOW_THREADS;
+        status = ks_watch(session, key.bytes, seen, slice, &now);
+        Py_END_ALLOW_THREADS;
+        leave(store);
         if (status == KS_TIMEOUT && PyErr_CheckSignals() != 0) break;
     }
     drop_key(&key);

@@ -32,8 +32,10 @@ PyObject* open_feed(PyObject* module, PyObject* const* args, Py_ssize_t count, P
     if (url == NULL) return NULL;
     ks_feed* feed = NULL;
     ks_status status;
-    Py_BEGIN_ALLOW_THREADS status = ks_feed_open(url, from_lsn, &feed, &oldest);
-    Py_END_ALLOW_THREADS if (status == KS_LAGGED) return raise_lagged(core, oldest);
+    Py_BEGIN_ALLOW_THREADS;
+    status = ks_feed_open(url, from_lsn, &feed, &oldest);
+    Py_END_ALLOW_THREADS;
+    if (status == KS_LAGGED) return raise_lagged(core, oldest);
     if (status != KS_OK) return raise_fault(core, status);
     FeedObject* const self = PyObject_New(FeedObject, core->feed_type);
     if (self == NULL) {
@@ -96,8 +98,10 @@ static PyObject* feed_next(PyObject* object, PyObject* timeout) {
     uint64_t slice = 0; /* just look, first */
     do {
         self->is_used = true;
-        Py_BEGIN_ALLOW_THREADS status = ks_feed_next(self->feed, slice, &commit);
-        Py_END_ALLOW_THREADS self->is_used = false;
+        Py_BEGIN_ALLOW_THREADS;
+        status = ks_feed_next(self->feed, slice, &commit);
+        Py_END_ALLOW_THREADS;
+        self->is_used = false;
         if (self->feed == NULL || PyErr_CheckSignals() != 0) break;
     } while ((status == KS_TIMEOUT || status == KS_BUSY) && (slice = next_slice(&wait)) != 0);
     if (PyErr_Occurred() != NULL) return NULL;

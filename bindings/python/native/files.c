@@ -101,7 +101,11 @@ PyObject* store_of_files(PyObject* module, PyObject* const* args, Py_ssize_t cou
     PyObject* given[NAMES_MAX];
     if (!bind(&signature, args, count, kwnames, given)) return NULL;
     FilesObject* const files = (FilesObject*)given[1];
-    if (Py_TYPE(given[1]) != core->files_type || !is_open(files)) return NULL;
+    if (Py_TYPE(given[1]) != core->files_type) {
+        PyErr_SetString(PyExc_TypeError, "store_of_files() takes what open_files() gave");
+        return NULL;
+    }
+    if (!is_open(files)) return NULL;
     ks_store* const store = ks_files_store(files->files);
     if (store == NULL) return raise_fault(core, ks_last_status());
     return lend_store(core, (PyTypeObject*)given[0], store, given[1]);

@@ -98,8 +98,10 @@ FAST(store_commit_many) {
     for (Py_ssize_t i = 0; is_whole && i < size; ++i)
         is_whole = add_operation(store->core, multi, PyList_GetItem(given[0], i), flags);
     if (is_whole && enter(store)) {
-        Py_BEGIN_ALLOW_THREADS status = ks_multi_commit(multi);
-        Py_END_ALLOW_THREADS leave(store);
+        Py_BEGIN_ALLOW_THREADS;
+        status = ks_multi_commit(multi);
+        Py_END_ALLOW_THREADS;
+        leave(store);
         if (status < 0) {
             raise_fault(store->core, status);
         } else {
@@ -149,11 +151,13 @@ static PyObject* take_snapshot(StoreObject* self, const ks_bytes* keys, size_t c
     if (session == NULL || !enter(self)) return NULL;
     ks_snapshot* snapshot = NULL;
     ks_status status = KS_BUSY;
-    Py_BEGIN_ALLOW_THREADS for (int tries = 0; status == KS_BUSY && tries < BUSY_TRIES; ++tries) {
+    Py_BEGIN_ALLOW_THREADS;
+    for (int tries = 0; status == KS_BUSY && tries < BUSY_TRIES; ++tries) {
         status = prefix != NULL ? ks_snapshot_prefix(session, *prefix, &snapshot)
                                 : ks_snapshot_keys(session, keys, count, &snapshot);
     }
-    Py_END_ALLOW_THREADS leave(self);
+    Py_END_ALLOW_THREADS;
+    leave(self);
     if (status != KS_OK) return raise_fault(self->core, status);
     PyObject* const entries = entries_of(self->core, snapshot);
     ks_snapshot_close(snapshot);

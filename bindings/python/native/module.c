@@ -13,8 +13,10 @@ PyObject* destroy_store(PyObject* module, PyObject* const* args, Py_ssize_t coun
     const int is_forced = url != NULL ? PyObject_IsTrue(given[1]) : -1;
     if (is_forced < 0) return NULL;
     ks_status status;
-    Py_BEGIN_ALLOW_THREADS status = ks_destroy(url, is_forced != 0 ? KS_DESTROY_FORCE : 0);
-    Py_END_ALLOW_THREADS if (status != KS_OK) return raise_fault(core_of_module(module), status);
+    Py_BEGIN_ALLOW_THREADS;
+    status = ks_destroy(url, is_forced != 0 ? KS_DESTROY_FORCE : 0);
+    Py_END_ALLOW_THREADS;
+    if (status != KS_OK) return raise_fault(core_of_module(module), status);
     Py_RETURN_NONE;
 }
 

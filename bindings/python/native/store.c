@@ -65,8 +65,10 @@ PyObject* open_store(PyObject* module, PyObject* const* args, Py_ssize_t count, 
     self->pid = getpid();
     ks_store* store = NULL;
     ks_status status;
-    Py_BEGIN_ALLOW_THREADS status = ks_open(url, &options, &store); /* of a durable store: a whole recovery */
-    Py_END_ALLOW_THREADS if (status != KS_OK) {
+    Py_BEGIN_ALLOW_THREADS;
+    status = ks_open(url, &options, &store); /* of a durable store: a whole recovery */
+    Py_END_ALLOW_THREADS;
+    if (status != KS_OK) {
         raise_fault(core, status);
         Py_DECREF(self);
         return NULL;
@@ -106,8 +108,10 @@ static PyObject* store_close(PyObject* object, PyObject* unused) {
     self->is_closing = true; /* whoever waits without the GIL sees it after his slice */
     while (self->users != 0 && self->pid == getpid()) {
         const struct timespec pause = {0, 1000000};
-        Py_BEGIN_ALLOW_THREADS nanosleep(&pause, NULL);
-        Py_END_ALLOW_THREADS if (PyErr_CheckSignals() != 0) return NULL;
+        Py_BEGIN_ALLOW_THREADS;
+        nanosleep(&pause, NULL);
+        Py_END_ALLOW_THREADS;
+        if (PyErr_CheckSignals() != 0) return NULL;
     }
     ks_store* const store = self->store;
     if (store == NULL) Py_RETURN_NONE;
@@ -116,8 +120,11 @@ static PyObject* store_close(PyObject* object, PyObject* unused) {
         Py_RETURN_NONE;
     }
     self->store = NULL;
-    Py_BEGIN_ALLOW_THREADS ks_close(store); /* of a durable store: its last flush */
-    Py_END_ALLOW_THREADS Py_RETURN_NONE;
+    forget_keys(self);
+    Py_BEGIN_ALLOW_THREADS;
+    ks_close(store); /* of a durable store: its last flush */
+    Py_END_ALLOW_THREADS;
+    Py_RETURN_NONE;
 }
 
 static void store_free(PyObject* object) {
@@ -173,9 +180,15 @@ static PyObject* get_large(StoreObject* self, ks_session* session, ks_bytes key,
         const size_t capacity = size;
         ks_stamp seen = {0, 0};
         ks_status status;
-        if (capacity >= LARGE_BYTES && enter(self)) {
-            Py_BEGIN_ALLOW_THREADS status = ks_get(session, key, buffer, capacity, &size, &seen);
-            Py_END_ALLOW_THREADS leave(self);
+        if (capacity >= LARGE_BYTES) {
+            if (!enter(self)) { /* closed since the last look */
+                Py_DECREF(value);
+                return NULL;
+            }
+            Py_BEGIN_ALLOW_THREADS;
+            status = ks_get(session, key, buffer, capacity, &size, &seen);
+            Py_END_ALLOW_THREADS;
+            leave(self);
         } else {
             status = ks_get(session, key, buffer, capacity, &size, &seen);
         }
@@ -305,8 +318,10 @@ static ks_status do_commit(StoreObject* self, ks_session* session, const Commit*
         return commit_once(session, commit, receipt_out);
     ks_status status;
     ++self->users;
-    Py_BEGIN_ALLOW_THREADS status = commit_once(session, commit, receipt_out);
-    Py_END_ALLOW_THREADS leave(self);
+    Py_BEGIN_ALLOW_THREADS;
+    status = commit_once(session, commit, receipt_out);
+    Py_END_ALLOW_THREADS;
+    leave(self);
     return status;
 }
 

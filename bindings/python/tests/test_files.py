@@ -153,6 +153,7 @@ def test_publish_is_all_or_none(files, root):
     stamps["b"] = files.read("b").stamp
     files.publish({"a": b"x", "b": keystile.KEEP, "c/d": keystile.DELETE}, stamps)
     assert (root / "a").read_bytes() == b"x"
+    assert (root / "b").read_bytes() == b"moved"
     assert not (root / "c/d").exists()
 
 
@@ -309,13 +310,21 @@ def test_asyncio(files, root):
     async def main():
         stamp = await files.awrite("a", b"1", keystile.NEVER)
         watching = asyncio.create_task(files.awatch("a", stamp))
-        await files.aupdate("a", lambda old: old + b"2")
+
+        async def think(old):
+            await asyncio.sleep(0)
+            return old + b"2"
+
+        await files.aupdate("a", think)
         assert await watching == (await files.aread("a")).stamp
         await files.apublish({"b": b"3"})
         async with files.aclaim("a", lease=60) as grant:
             grant.write(b"claimed")
             with pytest.raises(keystile.Held):
                 await files.aclaim("a", wait=0.02)
+            with pytest.raises(keystile.Held):
+                await files.aupdate("a", think, timeout=0.02)
+        await files.aupdate("a", think)
         await files.aremove("a", (await files.aread("a")).stamp)
 
     asyncio.run(main())

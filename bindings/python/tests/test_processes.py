@@ -13,7 +13,7 @@ import pytest
 
 import keystile
 
-PROCESSES, INCREMENTS = 4, 300
+PROCESSES, INCREMENTS = 4, 20_000  # long enough that they meet
 
 
 def increment(old):

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 import threading
 import time
 
@@ -265,8 +266,6 @@ def test_nothing_leaks(store):
 
 
 def test_no_reference_is_kept(store):
-    import sys
-
     key, value, stamp = "k" * 50, b"v" * 50, keystile.Stamp(1, 1)
     calls = [
         lambda: store.get(key),
@@ -290,6 +289,21 @@ def test_no_reference_is_kept(store):
             except (keystile.Conflict, TypeError):
                 pass
         assert [sys.getrefcount(thing) for thing in (key, value, stamp)] == before
+
+
+def test_a_key_that_is_known_is_kept_once_and_until_the_store_is_closed(store):
+    key = "".join(["a key", " that nobody else has"])
+    before = sys.getrefcount(key)
+    stamp = store.commit(key, b"1", keystile.NEVER)
+    for value in (b"2", b"3"):
+        stamp = store.commit(key, value, stamp)
+        assert store.get(key).value == value
+    assert sys.getrefcount(key) == before + 1
+    for i in range(1000):  # others take its place
+        store.commit(f"k{i}", b"", keystile.NEVER)
+    assert store.get(key) == keystile.Entry(b"3", stamp)
+    store.close()
+    assert sys.getrefcount(key) == before
 
 
 def test_stores_that_are_opened_and_forgotten_are_closed(url):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
@@ -140,7 +141,7 @@ class Files:
                 if deadline.is_over:
                     raise
                 attempt += 1
-                self._wait_after(name, refusal, attempt, deadline)
+                self.store._wait_after(self._of_store(name, refusal), attempt, deadline)
 
     def _edit(self, path: str, seen: Entry, value: Value | Edit) -> Entry:
         if value is KEEP:
@@ -153,10 +154,9 @@ class Files:
         stamp = self.write(path, copied, seen.stamp)
         return Entry(copied, stamp)
 
-    def _wait_after(self, path: str, refusal: Refused, attempt: int, deadline: Deadline) -> None:
-        if isinstance(refusal, Held):  # the store's key is what moves
-            refusal = Held(self.key(path), refusal.stamp, refusal.owner)
-        self.store._wait_after(refusal, attempt, deadline)
+    def _of_store(self, path: str, refusal: Refused) -> Refused:
+        """The same refusal, of the store's key: that is what moves when a claim ends."""
+        return Held(self.key(path), refusal.stamp, refusal.owner) if isinstance(refusal, Held) else refusal
 
     def adopt(self, path: Path, *, claim: FileGrant | None = None) -> Stamp:
         """Make what is on disk now the file's new version."""
@@ -263,10 +263,25 @@ class Files:
         await in_thread(lambda: self.publish(changes, stamps, claims=claims))
 
     async def aupdate(
-        self, path: Path, function: Callable[[bytes | None], Value | Edit], *, timeout: float | None = None
+        self,
+        path: Path,
+        function: Callable[[bytes | None], Value | Edit | Awaitable[Value | Edit]],
+        *,
+        timeout: float | None = None,
     ) -> Entry:
-        """update() for asyncio; function is called in a thread."""
-        return await in_thread(lambda: self.update(path, function, timeout=timeout))
+        """update() for asyncio; function may be a coroutine function."""
+        name, deadline, attempt = _path(path), Deadline(timeout), 0
+        while True:
+            seen = await in_thread(self.read, name)
+            edited = function(seen.value)
+            value: Value | Edit = await edited if inspect.isawaitable(edited) else edited
+            try:
+                return await in_thread(self._edit, name, seen, value)
+            except (Conflict, Held, Fenced) as refusal:
+                if deadline.is_over:
+                    raise
+                attempt += 1
+                await self.store._await_after(self._of_store(name, refusal), attempt, deadline)
 
     async def awatch(self, path: Path, stamp: Stamp | None = None, *, timeout: float | None = None) -> Stamp:
         """watch() for asyncio."""

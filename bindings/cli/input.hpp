@@ -1,0 +1,11 @@
+// Bytes that a command writes: from a file or standard input, whole.
+#pragma once
+
+#include <string>
+
+namespace keystile::cli {
+
+// `file`: empty or "-" is standard input. More than KS_VALUE_SIZE_MAX bytes, or what cannot be read: a Failure.
+std::string read_input(const std::string& file);
+
+}  // namespace keystile::cli

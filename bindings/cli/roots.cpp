@@ -1,0 +1,76 @@
+#include "roots.hpp"
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "text.hpp"
+
+namespace keystile::cli {
+
+Root::Root(const std::string& folder, std::string_view command, IfNew if_new) {
+    if (if_new == IfNew::kRefuse && access((folder + "/.keystile").c_str(), F_OK) != 0) {
+        throw Failure{ExitCode::no_store,
+                      fmt::format("{}: nothing was written there through Keystile yet", escaped(folder))};
+    }
+    const std::string label = fmt::format("keystile files {}", command);
+    ks_files_options options{};
+    options.struct_size = sizeof options;
+    options.label = label.c_str();
+    ks_files* files = nullptr;
+    if (const ks_status s = ks_files_open(folder.c_str(), &options, &files); s != KS_OK)
+        throw fault(s, folder);
+    files_.reset(files);
+}
+
+Read Root::read(const std::string& path) const {
+    Read seen;
+    size_t size = 0;
+    ks_status s = ks_files_read(get(), path.c_str(), nullptr, 0, &size, &seen.stamp);
+    while (s == KS_TOO_SMALL) {
+        seen.value.resize(size);
+        s = ks_files_read(get(), path.c_str(), seen.value.data(), seen.value.size(), &size, &seen.stamp);
+    }
+    ks_receipt receipt{};
+    receipt.stamp = seen.stamp;
+    if (s != KS_OK && s != KS_NOT_FOUND) throw path_refusal(s, path, receipt, false);
+    seen.is_found = s == KS_OK;
+    seen.value.resize(seen.is_found ? size : 0);
+    return seen;
+}
+
+ks_stamp Root::stamp(const std::string& path) const {
+    ks_receipt receipt{};
+    const ks_status s = ks_files_read(get(), path.c_str(), nullptr, 0, nullptr, &receipt.stamp);
+    if (s == KS_OK || s == KS_TOO_SMALL || s == KS_NOT_FOUND) return receipt.stamp;
+    throw path_refusal(s, path, receipt, false);
+}
+
+std::optional<ks_grant> Root::grant(const std::string& path, const std::string& token) const {
+    if (token.empty()) return std::nullopt;
+    ks_grant grant{};
+    const ks_status s = ks_files_grant(get(), path.c_str(), token.c_str(), &grant);
+    if (s != KS_OK) throw path_refusal(s, path, {}, true);
+    return grant;
+}
+
+Failure path_refusal(ks_status status, std::string_view path, const ks_receipt& receipt, bool has_grant) {
+    Failure failure = refusal(status, path, receipt, has_grant);
+    failure.details.erase("key");
+    failure.details.erase("key_encoding");
+    if (status == KS_NOT_FOUND)
+        failure.message = fmt::format("not found: there is no file {}", escaped(path));
+    add_path(failure.details, path);
+    return failure;
+}
+
+void add_path(Json& object, std::string_view path) {
+    add_key(object, path);
+    object["path"] = object["key"];
+    object.erase("key");
+    if (!object.contains("key_encoding")) return;
+    object["path_encoding"] = object["key_encoding"];
+    object.erase("key_encoding");
+}
+
+}  // namespace keystile::cli

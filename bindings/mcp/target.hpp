@@ -1,0 +1,37 @@
+// What a call is about: a piece of state by its key, or a file by its path. Both are keys of the one store, so claims
+// and gates hold of both alike.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "arguments.hpp"
+#include "keystile.h"
+#include "workspace.hpp"
+
+namespace keystile::mcp {
+
+struct Target {
+    std::string key;   // in the store
+    std::string name;  // the key or path as the caller says it
+    bool is_file = false;
+};
+
+inline constexpr std::string_view kFilePrefix = "files/";       // of the keys of files (keystile_files.h)
+inline constexpr std::string_view kDiskPrefix = "files.disk/";  // of what that layer keeps for itself
+
+inline bool is_reserved(std::string_view key) {
+    return key.starts_with(kFilePrefix) || key.starts_with(kDiskPrefix);
+}
+
+Target file_target(const Workspace& workspace, const std::string& path);  // in its one spelling
+Target state_target(Arguments& arguments);                                // by "key"
+Target any_target(const Workspace& workspace, Arguments& arguments);      // by "key" or "path"
+void add_target(Json& object, const Target& target);                      // "key" or "path"
+void add_named(Json& object, std::string_view store_key);                 // the same
+std::optional<ks_grant> grant_of(ks_session* session, const Target& target,
+                                 Arguments& arguments);  // by "claim"
+ks_grant parse_grant(ks_session* session, const Target& target, const std::string& token);
+
+}  // namespace keystile::mcp

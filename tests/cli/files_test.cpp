@@ -1,0 +1,130 @@
+// keystile files: as a script uses it.
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include "command.hpp"
+
+namespace keystile::test {
+namespace {
+
+class CliFiles : public CliTest {
+protected:
+    void SetUp() override {
+        CliTest::SetUp();
+        char name[] = "/dev/shm/keystile-cli-files-XXXXXX";
+        root_ = ::mkdtemp(name);
+        extra_environment_.push_back("KEYSTILE_ROOT=" + root_);
+    }
+    void TearDown() override {
+        if (std::filesystem::exists(root_ + "/.keystile"))
+            (void)run({"destroy", "--force", "--store", "file:" + root_ + "/.keystile"});
+        std::filesystem::remove_all(root_);
+        CliTest::TearDown();
+    }
+    std::string peek(const std::string& path) const {
+        std::ifstream file(root_ + "/" + path);
+        if (!file) return "(none)";
+        std::stringstream text;
+        text << file.rdbuf();
+        return text.str();
+    }
+    void poke(const std::string& path, const std::string& text) const {
+        std::ofstream(root_ + "/" + path) << text;
+    }
+
+    std::string root_;
+};
+
+TEST_F(CliFiles, AWriteSaysWhatItWasComputedFrom) {
+    expect_fails({"files", "status"}, 66, "no_store");
+    EXPECT_EQ(run({"files", "write", "a/plan", "--value", "one"}).exit_code, 64);
+    ok({"files", "write", "a/plan", "--value", "one", "--create"});
+    EXPECT_EQ(peek("a/plan"), "one");
+    EXPECT_EQ(ok({"files", "read", "a/plan"}), "one");
+    const nlohmann::json seen = run({"files", "read", "a/plan", "--json"}).json();
+    EXPECT_EQ(seen["value"], "one");
+    const std::string version = seen["version"].dump(), epoch = seen["epoch"].dump();
+    ok({"files", "write", "a/plan", "--version", version, "--epoch", epoch}, "two");
+    const Outcome refused =
+        run({"files", "write", "a/plan", "--version", version, "--epoch", epoch, "--json"}, "three");
+    EXPECT_EQ(refused.exit_code, 10);
+    EXPECT_EQ(refused.json()["status"], "conflict");
+    EXPECT_EQ(refused.json()["path"], "a/plan");
+    EXPECT_EQ(peek("a/plan"), "two");
+    EXPECT_EQ(run({"files", "rm", "a/plan", "--version", version, "--epoch", epoch}).exit_code, 10);
+    ok({"files", "rm", "a/plan", "--force"});
+    EXPECT_EQ(peek("a/plan"), "(none)");
+    expect_fails({"files", "read", "a/plan"}, 13, "not_found");
+    EXPECT_EQ(run({"files", "read", "../x"}).exit_code, 64);
+    EXPECT_EQ(run({"files", "read", "a"}).exit_code, 64);
+}
+
+TEST_F(CliFiles, AnotherProgramsEditIsAdoptedOrRestored) {
+    ok({"files", "write", "f", "--value", "one", "--create"});
+    poke("f", "edited");
+    expect_fails({"files", "read", "f"}, 18, "foreign_edit");
+    EXPECT_EQ(run({"files", "write", "f", "--value", "two", "--force"}).exit_code, 18);
+    EXPECT_EQ(run({"files", "status", "--json"}).json()["files"][0]["state"], "edited");
+    ok({"files", "adopt", "f"});
+    EXPECT_EQ(ok({"files", "read", "f"}), "edited");
+    std::filesystem::remove(root_ + "/f");
+    EXPECT_EQ(run({"files", "status", "--json"}).json()["files"][0]["state"], "missing");
+    ok({"files", "restore", "f"});
+    EXPECT_EQ(peek("f"), "edited");
+    poke("new", "x");
+    EXPECT_EQ(run({"files", "status", "--json"}).json()["files"].size(), 1u);
+    EXPECT_EQ(run({"files", "status", "--all", "--json"}).json()["files"][1]["state"], "untracked");
+}
+
+TEST_F(CliFiles, PublishIsAllOrNothing) {
+    poke("c.src", "from a file");
+    const std::string lines = "{\"path\":\"a\",\"value\":\"1\"}\n{\"path\":\"d/b\",\"file\":\"" + root_ +
+                              "/c.src\"}\n{\"path\":\"absent\"}\n";
+    ok({"files", "publish"}, lines);
+    EXPECT_EQ(peek("a") + peek("d/b"), "1from a file");
+    const Outcome refused = run({"files", "publish", "--json"},
+                                "{\"path\":\"a\",\"remove\":true}\n"
+                                "{\"path\":\"d/b\",\"value\":\"2\",\"version\":0,\"epoch\":0}\n");
+    EXPECT_EQ(refused.exit_code, 10);
+    EXPECT_EQ(refused.json()["files"][0]["path"], "d/b");
+    EXPECT_EQ(peek("a"), "1");
+    EXPECT_EQ(run({"files", "publish"}, "{\"path\":\"a\",\"values\":\"1\"}\n").exit_code, 64);
+    EXPECT_EQ(run({"files", "publish"}, "{\"path\":\"a\",\"value\":\"1\",\"remove\":true}\n").exit_code, 64);
+}
+
+TEST_F(CliFiles, AClaimOfItsKeyKeepsOthersOut) {
+    ok({"files", "write", "f", "--value", "one", "--create"});
+    const std::string store = "file:" + root_ + "/.keystile";
+    const nlohmann::json claim =
+        run({"claim", "files/f", "--store", store, "--lease", "1m", "--json"}).json();
+    expect_fails({"files", "write", "f", "--value", "two", "--force"}, 12, "held");
+    ok({"files", "write", "f", "--value", "two", "--force", "--claim", claim["token"]});
+    EXPECT_EQ(peek("f"), "two");
+    EXPECT_EQ(run({"files", "write", "f", "--value", "x", "--force", "--claim", "junk"}).exit_code, 64);
+}
+
+TEST_F(CliFiles, WatchTellsCommits) {
+    ok({"files", "write", "f", "--value", "one", "--create"});
+    Running watcher({binary(), "files", "watch", "--count", "2", "--json"}, environment());
+    // Nothing says when it has begun: so something happens until it tells.
+    std::atomic<bool> is_told = false;
+    std::thread writer([&] {
+        for (int i = 0; i < 200 && !is_told; ++i)
+            ok({"files", "write", "f", "--value", std::to_string(i), "--force"});
+    });
+    const std::string first = watcher.next_line();
+    is_told = true;
+    writer.join();
+    ok({"files", "rm", "f", "--force"});
+    EXPECT_EQ(nlohmann::json::parse(first)["path"], "f");
+    EXPECT_EQ(nlohmann::json::parse(first)["event"], "put");
+    EXPECT_FALSE(watcher.next_line().empty());
+    EXPECT_EQ(watcher.wait(), 0);
+}
+
+}  // namespace
+}  // namespace keystile::test
