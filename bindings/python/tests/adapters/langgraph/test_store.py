@@ -354,11 +354,10 @@ def open_sqlite(path):
 
 
 def run_workers(store_of, where):
-    go = FORK.Event()
+    go = FORK.Barrier(PROCESSES)
     running = [FORK.Process(target=worker, args=(store_of, where, go)) for _ in range(PROCESSES)]
     for process in running:
         process.start()
-    go.set()
     for process in running:
         process.join()
     assert [process.exitcode for process in running] == [0] * PROCESSES

@@ -8,8 +8,18 @@ import subprocess
 import sys
 
 import pytest
-from agents import Agent, Runner, SessionSettings, SQLiteSession, set_tracing_disabled
+from agents import (
+    Agent,
+    ModelResponse,
+    Runner,
+    SessionSettings,
+    SQLiteSession,
+    Usage,
+    function_tool,
+    set_tracing_disabled,
+)
 from agents.memory import Session
+from openai.types.responses import Response, ResponseCompletedEvent, ResponseFunctionToolCall
 
 import keystile
 from keystile.openai_agents import KeystileSession
@@ -148,6 +158,56 @@ def test_the_runner_keeps_the_history(session):
         assert (await Runner.run(agent, "one", session=session)).final_output == "I have seen 1"
         assert (await Runner.run(agent, "two", session=session)).final_output == "I have seen 3"
         assert texts(await session.get_items()) == ["one", "I have seen 1", "two", "I have seen 3"]
+
+    asyncio.run(main())
+
+
+class CallingModel(ScriptedModel):
+    """Calls a tool first, and says something then; also as a stream."""
+
+    async def get_response(self, system_instructions, input, *arguments, **options):
+        if input[-1].get("type") == "function_call_output":
+            return await super().get_response(system_instructions, input, *arguments, **options)
+        call = ResponseFunctionToolCall(
+            id="call", call_id=f"call {len(input)}", name="look", arguments="{}", type="function_call"
+        )
+        return ModelResponse(output=[call], usage=Usage(), response_id=None)
+
+    async def stream_response(self, *arguments, **options):
+        answer = await self.get_response(*arguments, **options)
+        response = Response(
+            id="scripted",
+            created_at=0,
+            model="scripted",
+            object="response",
+            output=answer.output,
+            tool_choice="none",
+            tools=[],
+            parallel_tool_calls=False,
+        )
+        yield ResponseCompletedEvent(type="response.completed", sequence_number=0, response=response)
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_all_turns_of_a_run_are_one_run(session, is_streamed):
+    """It writes several times, and is never in its own way."""
+
+    @function_tool
+    def look() -> str:
+        return "looked"
+
+    async def main():
+        agent = Agent(name="scripted", model=CallingModel(count_items), tools=[look])
+        for seen in (3, 7):
+            if is_streamed:
+                result = Runner.run_streamed(agent, "look!", session=session)
+                async for _ in result.stream_events():
+                    pass
+            else:
+                result = await Runner.run(agent, "look!", session=session)
+            assert result.final_output == f"I have seen {seen}"
+        kinds = [one.get("type", one.get("role")) for one in await session.get_items()]
+        assert kinds == ["user", "function_call", "function_call_output", "message"] * 2
 
     asyncio.run(main())
 
