@@ -1,0 +1,295 @@
+"""LangGraph's BaseStore."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from langgraph.store.base import (
+    BaseStore,
+    GetOp,
+    Item,
+    ListNamespacesOp,
+    MatchCondition,
+    Op,
+    PutOp,
+    Result,
+    SearchItem,
+    SearchOp,
+    validate_op_namespace,
+)
+
+from .._adapting import conflict_of, join, split, store_of
+from .._core import MULTI_KEYS_MAX, Entry, Stamp
+from .._edits import Edit
+from .._errors import Conflict, LimitError, Refused
+from .._grants import Grant
+from .._store import Store
+from .._transactions import Transaction
+from .._waiting import in_thread, pause_of
+from . import _scope
+from ._filter import matches
+
+__all__ = ["ClaimedItem", "KeystileStore"]
+
+Namespace = tuple[str, ...]
+Edited = Mapping[str, Any] | Edit
+
+
+class _Put(NamedTuple):
+    key: str
+    value: str | None
+    """JSON; None: delete."""
+    stamp: Stamp | None
+    """What the task read; None: it did not."""
+
+
+class KeystileStore(BaseStore):
+    """Items that processes, threads and nodes share, and none of them loses what another wrote.
+
+    A put (or delete) of a key that the same task has read by get or search raises keystile.Conflict if the key has
+    moved since: LangGraph's default RetryPolicy runs the node again. A put of what the task has not read overwrites, as
+    with every BaseStore; so does update(namespace, key, lambda old: new). A put of a key that somebody has claimed
+    raises keystile.Held.
+
+    The operations of one batch are one: its reads are of before its writes, its writes happen all or not at all.
+    Values are stored as JSON, which any tool can read. No vectors and no TTL: NotImplementedError.
+    """
+
+    supports_ttl = False
+
+    def __init__(self, store: Store | str, *, prefix: str = "langgraph/store/") -> None:
+        """Keep the items in `store` (an open one, or a URL: keystile.shared()), under keys that start with `prefix`."""
+        self.store = store_of(store)
+        self.prefix = prefix
+
+    # ---- BaseStore ----
+
+    def batch(self, ops: Iterable[Op]) -> list[Result]:
+        results, seen, puts = self._read(list(ops))
+        self._remember(seen + self._write(puts))
+        return results
+
+    async def abatch(self, ops: Iterable[Op]) -> list[Result]:
+        results, seen, puts = self._read(list(ops))
+        is_slow = puts and self.store.is_durable
+        written = await in_thread(self._write, puts) if is_slow else self._write(puts)
+        self._remember(seen + written)  # here, and not in the thread, which has another context
+        return results
+
+    # ---- What BaseStore has not ----
+
+    def update(
+        self,
+        namespace: Namespace,
+        key: str,
+        function: Callable[[dict[str, Any] | None], Edited],
+        *,
+        timeout: float | None = None,
+    ) -> dict[str, Any] | None:
+        """Read, recompute and write one item until it wins; returns its value then (None: there is none).
+
+        function gets the value, or None, and returns the new one, keystile.DELETE or keystile.KEEP. It is called once
+        a try, so it should have no side effects; a retried node repeats all of its own.
+        """
+        name = self._name(namespace, key)
+
+        def edit(old: bytes | None) -> bytes | Edit:
+            value = function(None if old is None else json.loads(old)["value"])
+            return value if isinstance(value, Edit) else _dump(value, old)
+
+        return self._updated(name, self.store.update(name, edit, timeout=timeout))
+
+    async def aupdate(
+        self,
+        namespace: Namespace,
+        key: str,
+        function: Callable[[dict[str, Any] | None], Edited | Awaitable[Edited]],
+        *,
+        timeout: float | None = None,
+    ) -> dict[str, Any] | None:
+        """update() for asyncio; function may be a coroutine function."""
+        name = self._name(namespace, key)
+
+        async def edit(old: bytes | None) -> bytes | Edit:
+            called = function(None if old is None else json.loads(old)["value"])
+            value: Edited = await called if inspect.isawaitable(called) else called
+            return value if isinstance(value, Edit) else _dump(value, old)
+
+        return self._updated(name, await self.store.aupdate(name, edit, timeout=timeout))
+
+    def claim(
+        self, namespace: Namespace, key: str, *, lease: float | None = None, wait: float | None = 0
+    ) -> ClaimedItem:
+        """Claim the exclusive right to write an item: `with store.claim(("team",), "plan", lease=60) as item`.
+
+        While it lasts, the puts of others raise keystile.Held. Over (the lease ran out, and somebody else claimed it),
+        this one's raise keystile.Fenced, for ever. lease and wait are keystile.Store.claim()'s.
+        """
+        name = self._name(namespace, key)
+        return ClaimedItem(self.store.claim(name, lease=lease, wait=wait), namespace, key)
+
+    # ---- Inside ----
+
+    def _name(self, namespace: Namespace, key: str) -> str:
+        validate_op_namespace(GetOp(namespace, key))
+        if not namespace:
+            raise ValueError("a namespace has one label or more")
+        return join(self.prefix, (*namespace, key))
+
+    def _remember(self, news: Iterable[tuple[str, Stamp]]) -> None:
+        url = self.store.url
+        _scope.remember(((url, name), stamp) for name, stamp in news)
+
+    def _updated(self, name: str, entry: Entry) -> dict[str, Any] | None:
+        self._remember([(name, entry.stamp)])
+        return None if entry.value is None else json.loads(entry.value)["value"]
+
+    def _read(self, ops: list[Op]) -> tuple[list[Result], list[tuple[str, Stamp]], list[_Put]]:
+        """Do what reads, and say what was seen and what is to be written."""
+        results: list[Result] = []
+        seen: list[tuple[str, Stamp]] = []
+        puts: dict[str, str | None] = {}
+        for op in ops:
+            validate_op_namespace(op)
+            result: Result = None
+            if isinstance(op, GetOp):
+                name = self._name(op.namespace, op.key)
+                entry = self.store.get(name)
+                seen.append((name, entry.stamp))
+                result = None if entry.value is None else Item(**_fields(op.namespace, op.key, entry.value))
+            elif isinstance(op, SearchOp):
+                result = self._search(op, seen)
+            elif isinstance(op, ListNamespacesOp):
+                result = self._namespaces(op)
+            elif isinstance(op, PutOp):
+                if op.ttl is not None:
+                    raise NotImplementedError("KeystileStore has no TTL: leave ttl out")
+                puts[self._name(op.namespace, op.key)] = None if op.value is None else json.dumps(_checked(op.value))
+            else:
+                raise ValueError(f"not an operation of a store: {op!r}")
+            results.append(result)
+        if len(puts) > MULTI_KEYS_MAX:
+            raise LimitError(f"a batch writes all or nothing, at most {MULTI_KEYS_MAX} items", "KS_E_LIMIT")
+        known = _scope.stamps()  # without this batch's reads: what it writes was computed before them
+        url = self.store.url
+        return results, seen, [_Put(name, value, known.get((url, name))) for name, value in puts.items()]
+
+    def _search(self, op: SearchOp, seen: list[tuple[str, Stamp]]) -> list[SearchItem]:
+        if op.query is not None:
+            raise NotImplementedError("KeystileStore has no vectors: search with filter=..., without query")
+        if op.limit < 0 or op.offset < 0:
+            raise ValueError(f"limit and offset are 0 or more, not {op.limit} and {op.offset}")
+        prefix = join(self.prefix, (*op.namespace_prefix, ""))
+        found: list[tuple[SearchItem, str, Stamp]] = []
+        for name, entry in self.store.snapshot(prefix=prefix).items():
+            assert entry.value is not None  # a snapshot of a prefix is of what is there
+            *namespace, key = split(self.prefix, name)
+            item = SearchItem(**_fields(tuple(namespace), key, entry.value))
+            if matches(item.value, op.filter):
+                found.append((item, name, entry.stamp))
+        found.sort(key=lambda one: one[1])
+        found.sort(key=lambda one: one[0].updated_at, reverse=True)
+        found = found[op.offset : op.offset + op.limit]
+        seen.extend((name, stamp) for _, name, stamp in found)
+        return [item for item, _, _ in found]
+
+    def _namespaces(self, op: ListNamespacesOp) -> list[Namespace]:
+        names = (split(self.prefix, listed.key)[:-1] for listed in self.store.list(self.prefix))
+        kept = {name[: op.max_depth] for name in names if all(_is_like(name, one) for one in op.match_conditions or ())}
+        return sorted(kept)[op.offset : op.offset + op.limit]
+
+    def _write(self, puts: list[_Put]) -> list[tuple[str, Stamp]]:
+        """Commit them all: what the task has read, from what it read; the rest from what is there."""
+        attempt = 0
+        while puts:
+            tx = self.store.transaction()
+            for put in puts:
+                self._stage(tx, put)
+            try:
+                stamps = tx.commit()
+                return [(put.key, stamps[put.key]) for put in puts]
+            except Refused as refusal:
+                told = conflict_of(refusal)
+                read = {put.key.encode("utf-8", "surrogateescape") for put in puts if put.stamp is not None}
+                if not isinstance(told, Conflict) or any(key in read for key, *_ in refusal.refusals):
+                    raise told from None
+            attempt += 1
+            time.sleep(pause_of(attempt))
+        return []
+
+    def _stage(self, tx: Transaction, put: _Put) -> None:
+        entry = self.store.get(put.key)
+        tx.expect(put.key, entry.stamp if put.stamp is None else put.stamp)
+        if put.value is None:
+            tx.delete(put.key)
+        else:
+            tx.put(put.key, _wrap(put.value, entry.value))
+
+
+class ClaimedItem:
+    """A claimed item. A context manager that gives the claim back."""
+
+    def __init__(self, grant: Grant, namespace: Namespace, key: str) -> None:
+        self.grant = grant
+        """The keystile.Grant: renew(), epoch, stamp."""
+        self.namespace = namespace
+        self.key = key
+
+    def get(self) -> Item | None:
+        """Read it; the next put is compared to what this saw."""
+        value = self.grant.get().value
+        return None if value is None else Item(**_fields(self.namespace, self.key, value))
+
+    def put(self, value: Mapping[str, Any]) -> None:
+        """Write it. Raises keystile.Fenced if the claim was taken away."""
+        self.grant.commit(_dump(value, self.grant._store.get(self.grant.key).value))
+
+    def delete(self) -> None:
+        """Take it away."""
+        self.grant.delete()
+
+    def __enter__(self) -> ClaimedItem:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.grant.__exit__(*error)
+
+
+def _checked(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"an item's value is a dict, not {type(value)!r}")
+    return dict(value)
+
+
+def _wrap(value: str, old: bytes | None) -> bytes:
+    now = datetime.now(UTC).isoformat()
+    created = now if old is None else json.loads(old)["created_at"]
+    return f'{{"created_at": "{created}", "updated_at": "{now}", "value": {value}}}'.encode()
+
+
+def _dump(value: Any, old: bytes | None) -> bytes:
+    return _wrap(json.dumps(_checked(value)), old)
+
+
+def _fields(namespace: Namespace, key: str, data: bytes) -> dict[str, Any]:
+    told = json.loads(data)
+    return {
+        "namespace": namespace,
+        "key": key,
+        "value": told["value"],
+        "created_at": datetime.fromisoformat(told["created_at"]),
+        "updated_at": datetime.fromisoformat(told["updated_at"]),
+    }
+
+
+def _is_like(name: Namespace, condition: MatchCondition) -> bool:
+    path = condition.path
+    if condition.match_type not in ("prefix", "suffix"):
+        raise ValueError(f"namespaces are matched by prefix or suffix, not {condition.match_type!r}")
+    part = name[: len(path)] if condition.match_type == "prefix" else name[max(0, len(name) - len(path)) :]
+    return len(part) == len(path) and all(wanted in ("*", label) for label, wanted in zip(part, path, strict=True))

@@ -1,0 +1,243 @@
+"""Sessions of the OpenAI Agents SDK in a Keystile store: of two runs on one session, one is told, and none loses items.
+
+from keystile.openai_agents import KeystileSession
+
+result = await Runner.run(agent, "Hello", session=KeystileSession("user-7", "file:/var/lib/agents"))
+
+Needs the SDK: pip install "keystile[openai-agents]".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import uuid
+import weakref
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+try:
+    from agents.memory.session_settings import SessionSettings, resolve_session_limit
+except ImportError as error:
+    raise ImportError(
+        f'keystile.openai_agents needs the OpenAI Agents SDK: pip install "keystile[openai-agents]" ({error})'
+    ) from error
+
+from ._adapting import check_claim, join, store_of, transact
+from ._core import MULTI_KEYS_MAX, Entry, Stamp
+from ._errors import Conflict
+from ._grants import Grant
+from ._store import Store
+from ._transactions import Transaction
+
+__all__ = ["KeystileSession"]
+
+Items = list[Any]
+
+_reads: ContextVar[dict[tuple[str, str], Stamp]] = ContextVar("keystile_session_reads", default={})  # noqa: B039
+"""What was read outside of runs, by the store's URL and the session's key; copied when it changes."""
+
+
+class _Head(NamedTuple):
+    """The value of a session's key."""
+
+    life: str
+    """What its records are under; a cleared session has another one."""
+    records: int
+    """One a call of add_items()."""
+
+
+class KeystileSession:
+    """A session (agents.memory.Session) that several processes may use.
+
+    add_items(), pop_item() and clear_session() raise keystile.Conflict if somebody else wrote the session since the
+    same run read it (outside of runs: the same asyncio task). Who has not read it adds, pops and clears what is there;
+    each call is one commit. claim() makes one run after the other of them.
+    """
+
+    session_id: str
+    session_settings: SessionSettings | None
+
+    def __init__(
+        self,
+        session_id: str,
+        store: Store | str,
+        *,
+        prefix: str = "openai-agents/sessions/",
+        session_settings: SessionSettings | None = None,
+    ) -> None:
+        """Keep the items in `store` (an open one, or a URL: keystile.shared()), under keys that start with `prefix`."""
+        if not isinstance(session_id, str) or not session_id:
+            raise TypeError(f"a session's id is a str of one character or more, not {session_id!r}")
+        self.session_id = session_id
+        self.session_settings = SessionSettings() if session_settings is None else session_settings
+        self.store = store_of(store)
+        self.key = join(prefix, [session_id])
+        self._claim: Grant | None = None
+        self._runs: weakref.WeakKeyDictionary[Any, Stamp] = weakref.WeakKeyDictionary()
+
+    # ---- The Session protocol; the Runner gives every call of one run the same wrapper ----
+
+    async def get_items(self, limit: int | None = None, *, wrapper: Any = None) -> Items:
+        """The session's items, oldest first; of a limit, the newest ones."""
+        limit = resolve_session_limit(limit, self.session_settings)
+        while True:
+            entry = self.store.get(self.key)
+            found = self._load(_head_of(entry), limit)
+            if self.store.get(self.key).stamp == entry.stamp:  # else records may have gone meanwhile
+                self._remember(wrapper, entry.stamp)
+                return found
+
+    async def add_items(self, items: Items, *, wrapper: Any = None) -> None:
+        """Append items, all or none."""
+        if not items:
+            return
+        record = _dump(items)
+
+        def add(tx: Transaction, head: _Head) -> _Head:
+            tx.put(self._record(head, head.records), record)
+            return head._replace(records=head.records + 1)
+
+        await self._write(wrapper, add)
+
+    async def pop_item(self, *, wrapper: Any = None) -> Any | None:
+        """Remove and return the newest item; None: there is none."""
+        popped: Any = None
+
+        def pop(tx: Transaction, head: _Head) -> _Head | None:
+            nonlocal popped
+            popped = None
+            if not head.records:
+                return None
+            last = self._record(head, head.records - 1)
+            *rest, popped = _items_of(tx.get(last))
+            if rest:
+                tx.put(last, _dump(rest))
+                return head
+            tx.delete(last)
+            return head._replace(records=head.records - 1)
+
+        await self._write(wrapper, pop)
+        return popped
+
+    async def clear_session(self, *, wrapper: Any = None) -> None:
+        """Remove all items."""
+        await self._replace(wrapper, [])
+
+    # ---- What the protocol has not ----
+
+    async def update(self, function: Callable[[Items], Items | Awaitable[Items]], *, wrapper: Any = None) -> Items:
+        """Replace the history by what function makes of it, until it wins: what others add meanwhile is in it.
+
+        function gets all items and returns the new ones (a summary, say); it may be a coroutine function, and is called
+        once a try.
+        """
+        while True:
+            entry = self.store.get(self.key)
+            items = self._load(_head_of(entry), None)
+            if self.store.get(self.key).stamp != entry.stamp:
+                continue
+            called = function(items)
+            new: Items = await called if inspect.isawaitable(called) else called
+            self._remember(wrapper, entry.stamp)
+            with contextlib.suppress(Conflict):
+                await self._replace(wrapper, new)
+                return new
+
+    @contextlib.asynccontextmanager
+    async def claim(self, *, lease: float | None = None, wait: float | None = None) -> AsyncGenerator[Grant]:
+        """Be the only one that writes this session: `async with session.claim(lease=60): await Runner.run(...)`.
+
+        Waits for its turn (wait: seconds, then keystile.Held). What this object writes is under the claim then; others
+        get keystile.Held. If the lease is over and somebody else claimed the session, this one gets keystile.Fenced.
+        Yields the keystile.Grant, to renew() the lease.
+        """
+        async with self.store.aclaim(self.key, lease=lease, wait=wait) as grant:
+            self._claim = grant
+            try:
+                yield grant
+            finally:
+                self._claim = None
+
+    # ---- Inside ----
+
+    def _record(self, head: _Head, number: int) -> str:
+        return f"{self.key}/{head.life}/{number:09}"
+
+    def _load(self, head: _Head, limit: int | None) -> Items:
+        """The items, as far as they are still there: the caller looks whether the session has moved."""
+        found: list[Items] = []
+        count, end, step = 0, head.records, head.records if limit is None else 8
+        while end > 0 and (limit is None or count < limit):
+            names = [self._record(head, number) for number in range(max(0, end - step), end)]
+            part = [item for entry in self.store.get_many(names) for item in _items_of(entry)]
+            found.append(part)
+            count, end, step = count + len(part), end - len(names), step * 2
+        items = [item for part in reversed(found) for item in part]
+        return items if limit is None else items[max(0, len(items) - max(0, limit)) :]
+
+    def _stamp(self, wrapper: Any) -> Stamp | None:
+        return _reads.get().get((self.store.url, self.key)) if wrapper is None else self._runs.get(wrapper)
+
+    def _remember(self, wrapper: Any, stamp: Stamp) -> None:
+        if wrapper is None:
+            _reads.set({**_reads.get(), (self.store.url, self.key): stamp})
+        else:
+            self._runs[wrapper] = stamp
+
+    async def _replace(self, wrapper: Any, items: Items) -> None:
+        record = _dump(items) if items else None
+        old = _Head("", 0)
+
+        def replace(tx: Transaction, head: _Head) -> _Head:
+            nonlocal old
+            old, new = head, _new_head()
+            if record is not None:
+                tx.put(self._record(new, 0), record)
+                new = new._replace(records=1)
+            for number in range(min(old.records, MULTI_KEYS_MAX - 8)):
+                tx.delete(self._record(old, number))
+            return new
+
+        await self._write(wrapper, replace)
+        for number in range(MULTI_KEYS_MAX - 8, old.records):  # nobody sees them any more
+            name = self._record(old, number)
+            self.store.try_delete(name, self.store.get(name).stamp, durable=False)
+
+    async def _write(self, wrapper: Any, edit: Callable[[Transaction, _Head], _Head | None]) -> None:
+        """Commit what edit does, from what the run has read. It is done at once; only the disk is waited for."""
+        seen = self._stamp(wrapper)
+        claim = self._claim
+
+        def write(tx: Transaction) -> None:
+            entry = tx.get(self.key)
+            check_claim(self.key, entry.stamp, claim)
+            if seen is not None and entry.stamp.version != seen.version:  # a claim alone moves only the epoch
+                raise Conflict(self.key, entry.stamp, None)
+            head = edit(tx, _head_of(entry))
+            if head is not None:
+                tx.put(self.key, json.dumps(head).encode(), claim=claim)
+
+        stamps = transact(self.store, write, durable=False)
+        if self.key in stamps:
+            self._remember(wrapper, stamps[self.key])
+            if self.store.is_durable:
+                await self.store.await_durable(stamps[self.key])
+
+
+def _new_head() -> _Head:
+    return _Head(uuid.uuid4().hex[:12], 0)
+
+
+def _head_of(entry: Entry) -> _Head:
+    return _new_head() if entry.value is None else _Head(*json.loads(entry.value))
+
+
+def _items_of(entry: Entry) -> Items:
+    return [] if entry.value is None else json.loads(entry.value)
+
+
+def _dump(items: Items) -> bytes:
+    return json.dumps(list(items)).encode()

@@ -1,0 +1,342 @@
+"""The Session protocol of the OpenAI Agents SDK, and that nothing is lost, whoever writes beside."""
+
+import asyncio
+import contextvars
+import multiprocessing
+import pathlib
+import subprocess
+import sys
+
+import pytest
+from agents import Agent, Runner, SessionSettings, SQLiteSession, set_tracing_disabled
+from agents.memory import Session
+
+import keystile
+from keystile.openai_agents import KeystileSession
+
+EXAMPLES = pathlib.Path(__file__).parents[3] / "examples"
+sys.path.insert(0, str(EXAMPLES))
+from scripted_model import ScriptedModel  # noqa: E402
+
+set_tracing_disabled(True)
+FORK = multiprocessing.get_context("fork")
+
+
+def item(text, role="user"):
+    return {"role": role, "content": text}
+
+
+def texts(items):
+    return [one["content"] if isinstance(one["content"], str) else one["content"][0]["text"] for one in items]
+
+
+@pytest.fixture(params=["store", "durable"])
+def session(request):
+    return KeystileSession("user/7%", request.getfixturevalue(request.param))
+
+
+# ---- What every session does ----
+
+
+def test_it_is_a_session(store):
+    session = KeystileSession("s", store)
+    assert isinstance(session, Session)
+    assert session.session_id == "s"
+    assert session.session_settings == SessionSettings()
+
+
+def test_items(session):
+    async def main():
+        assert await session.get_items() == []
+        assert await session.pop_item() is None
+        await session.clear_session()
+        await session.add_items([])
+        await session.add_items([item("a"), item("b", "assistant")])
+        await session.add_items([item("ä\0'; --")])
+        assert await session.get_items() == [item("a"), item("b", "assistant"), item("ä\0'; --")]
+        assert texts(await session.get_items(limit=2)) == ["b", "ä\0'; --"]
+        assert texts(await session.get_items(limit=1)) == ["ä\0'; --"]
+        assert await session.get_items(limit=0) == []
+        assert len(await session.get_items(limit=100)) == 3
+        assert await session.pop_item() == item("ä\0'; --")
+        assert await session.pop_item() == item("b", "assistant")
+        assert await session.get_items() == [item("a")]
+        await session.add_items([item("c")])
+        assert texts(await session.get_items()) == ["a", "c"]
+        await session.clear_session()
+        assert await session.get_items() == []
+        await session.add_items([item("anew")])
+        assert texts(await session.get_items()) == ["anew"]
+
+    asyncio.run(main())
+
+
+def test_limits_of_long_histories(store):
+    async def main():
+        session = KeystileSession("s", store, session_settings=SessionSettings(limit=5))
+        for number in range(100):
+            await session.add_items([item(str(number))] * (number % 3 + 1))
+        every = [str(number) for number in range(100) for _ in range(number % 3 + 1)]
+        assert texts(await session.get_items()) == every[-5:]
+        for limit in (1, 7, 50, 198, 199, 1000):
+            assert texts(await session.get_items(limit)) == every[-limit:]
+        await session.clear_session()
+        assert len(store.list()) == 1  # nothing but the session's own key is left
+
+    asyncio.run(main())
+
+
+def test_a_long_history_is_cleared_whole(store):
+    async def main():
+        session = KeystileSession("s", store)
+        for number in range(1100):
+            await session.add_items([item(str(number))])
+        await session.clear_session()
+        assert await session.get_items() == []
+        assert len(store.list()) == 1
+
+    asyncio.run(main())
+
+
+def test_sessions_are_separate_and_last(folder):
+    async def write():
+        with keystile.open(folder, durable=True) as store:
+            for name in ("a", "a/b", "a%2Fb"):
+                await KeystileSession(name, store).add_items([item(name)])
+
+    async def read():
+        with keystile.open(folder) as store:
+            for name in ("a", "a/b", "a%2Fb"):
+                assert texts(await KeystileSession(name, store).get_items()) == [name]
+
+    asyncio.run(write())
+    asyncio.run(read())
+
+
+def test_mistakes(store):
+    for wrong in ("", None, 3):
+        with pytest.raises(TypeError):
+            KeystileSession(wrong, store)
+    with pytest.raises(TypeError, match="URL"):
+        KeystileSession("s", 3)
+
+    async def main():
+        session = KeystileSession("s", store)
+        with pytest.raises(TypeError, match="JSON"):
+            await session.add_items([item("ok"), {"content": object()}])
+        with pytest.raises(keystile.ValueSizeError):
+            await session.add_items([item("a" * 17_000_000)])
+        assert await session.get_items() == []
+
+    asyncio.run(main())
+
+
+# ---- The Runner ----
+
+
+def answering(model):
+    return Agent(name="scripted", model=model)
+
+
+def count_items(input):
+    return f"I have seen {len(input)}"
+
+
+def test_the_runner_keeps_the_history(session):
+    async def main():
+        agent = answering(ScriptedModel(count_items))
+        assert (await Runner.run(agent, "one", session=session)).final_output == "I have seen 1"
+        assert (await Runner.run(agent, "two", session=session)).final_output == "I have seen 3"
+        assert texts(await session.get_items()) == ["one", "I have seen 1", "two", "I have seen 3"]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("same_object", [True, False])
+def test_of_two_runs_on_one_session_one_is_told(store, same_object):
+    async def main():
+        both = asyncio.Barrier(2)
+        agent = answering(ScriptedModel(count_items, both.wait))
+        one = KeystileSession("s", store)
+        other = one if same_object else KeystileSession("s", store)
+
+        async def quick():
+            await both.wait()  # the first run thinks: it has read, and added its question
+            return await Runner.run(answering(ScriptedModel(count_items)), "other", session=other)
+
+        first, second = await asyncio.gather(Runner.run(agent, "one", session=one), quick(), return_exceptions=True)
+        told = [type(outcome).__name__ for outcome in (first, second)]
+        assert told.count("Conflict") == 1, told
+        history = texts(await KeystileSession("s", store).get_items())
+        assert history[0] == "one"
+        assert sorted(history[1:]) == sorted(["other", "I have seen 2"])
+
+    asyncio.run(main())
+
+
+def test_runs_that_claim_the_session_go_one_after_the_other(store):
+    async def main():
+        agent = answering(ScriptedModel(count_items, lambda: asyncio.sleep(0.001)))
+
+        async def turn(number):
+            session = KeystileSession("s", store)
+            async with session.claim(lease=60):
+                return (await Runner.run(agent, str(number), session=session)).final_output
+
+        said = await asyncio.gather(*(turn(number) for number in range(5)))
+        assert sorted(said, key=lambda one: int(one.split()[-1])) == [f"I have seen {2 * n + 1}" for n in range(5)]
+
+    asyncio.run(main())
+
+
+# ---- That nothing is lost ----
+
+
+def in_a_task_of_its_own(coroutine):
+    return asyncio.create_task(coroutine, context=contextvars.Context())
+
+
+def test_a_write_is_compared_to_what_was_read(store):
+    async def main():
+        session, other = KeystileSession("s", store), KeystileSession("s", store)
+        await session.add_items([item("a")])
+        await session.get_items()
+        await in_a_task_of_its_own(other.add_items([item("b")]))
+        for call in (lambda: session.add_items([item("c")]), session.pop_item, session.clear_session):
+            with pytest.raises(keystile.Conflict):
+                await call()
+        assert texts(await session.get_items()) == ["a", "b"]
+        await session.add_items([item("c")])
+        await session.add_items([item("d")])  # its own write is what it knows
+        assert texts(await session.get_items()) == ["a", "b", "c", "d"]
+
+    asyncio.run(main())
+
+
+def test_who_has_not_read_adds_to_what_is_there(store):
+    async def main():
+        await asyncio.gather(*(KeystileSession("s", store).add_items([item(str(n))]) for n in range(20)))
+        assert sorted(map(int, texts(await KeystileSession("s", store).get_items()))) == list(range(20))
+
+    asyncio.run(main())
+
+
+def append(where, times):
+    async def main():
+        session = KeystileSession("s", where) if where.startswith("shm:") else SQLiteSession("s", where)
+        for number in range(times):
+            await in_a_task_of_its_own(session.add_items([item(f"m{number}")]))
+            await asyncio.sleep(0.001)
+
+    asyncio.run(main())
+
+
+def rewrite(where, stop):
+    """As one that summarizes: read, clear, write."""
+
+    async def main():
+        session = KeystileSession("s", where) if where.startswith("shm:") else SQLiteSession("s", where)
+        while not stop.is_set():
+            if where.startswith("shm:"):
+                await session.update(lambda items: items)
+            else:
+                items = await session.get_items()
+                await session.clear_session()
+                await session.add_items(items)
+            await asyncio.sleep(0.001)
+
+    asyncio.run(main())
+
+
+def append_beside_a_rewriter(where, times):
+    stop = FORK.Event()
+    rewriter = FORK.Process(target=rewrite, args=(where, stop))
+    appenders = [FORK.Process(target=append, args=(where, times)) for _ in range(3)]
+    for process in [rewriter, *appenders]:
+        process.start()
+    for process in appenders:
+        process.join()
+    stop.set()
+    rewriter.join()
+    assert [process.exitcode for process in [rewriter, *appenders]] == [0] * 4
+
+
+def test_processes_lose_nothing_beside_one_that_rewrites(store, url):
+    append_beside_a_rewriter(url, 30)
+    items = texts(asyncio.run(KeystileSession("s", store).get_items()))
+    assert sorted(items) == sorted([f"m{number}" for number in range(30)] * 3)
+
+
+def test_with_the_built_in_session_a_rewrite_loses_what_was_added_meanwhile(tmp_path):
+    """In one process, in the order that it takes: nobody is told."""
+
+    async def main():
+        one, other = (SQLiteSession("s", tmp_path / "s.db") for _ in range(2))
+        await one.add_items([item("a")])
+        items = await one.get_items()
+        await other.add_items([item("b")])
+        await one.clear_session()
+        await one.add_items(items)
+        assert texts(await one.get_items()) == ["a"]
+
+    asyncio.run(main())
+
+
+# ---- Claims: another process ----
+
+
+def zombie(url, ready, wake, told):
+    async def main():
+        session = KeystileSession("s", url)
+
+        async def sleep():
+            ready.set()
+            wake.wait()
+
+        try:
+            async with session.claim(lease=0.05):
+                await Runner.run(answering(ScriptedModel(count_items, sleep)), "the zombie's", session=session)
+            told.put("done")
+        except keystile.Fenced:
+            told.put("fenced")
+
+    asyncio.run(main())
+
+
+def test_a_run_that_lost_its_claim_is_fenced(store, url):
+    ready, wake, told = FORK.Event(), FORK.Event(), FORK.Queue()
+    process = FORK.Process(target=zombie, args=(url, ready, wake, told))
+    process.start()
+    assert ready.wait(60)
+
+    async def main():
+        session = KeystileSession("s", store)
+        async with session.claim():  # waits until the lease is over
+            await Runner.run(answering(ScriptedModel(count_items)), "the successor's", session=session)
+        return texts(await session.get_items())
+
+    items = asyncio.run(main())
+    wake.set()
+    assert told.get(timeout=60) == "fenced"
+    process.join()
+    assert texts(asyncio.run(KeystileSession("s", store).get_items())) == items
+    assert items == ["the zombie's", "the successor's", "I have seen 2"]
+
+
+def test_a_claimed_session_refuses_others(store, url):
+    async def main():
+        session = KeystileSession("s", store)
+        with keystile.open(url) as opened:
+            async with KeystileSession("s", opened).claim():
+                with pytest.raises(keystile.Held):
+                    await session.add_items([item("not now")])
+                with pytest.raises(keystile.Held):
+                    async with session.claim(wait=0):
+                        pass
+        await session.add_items([item("now")])
+
+    asyncio.run(main())
+
+
+def test_the_example_runs():
+    subprocess.run([sys.executable, str(EXAMPLES / "openai_session.py")], check=True)
