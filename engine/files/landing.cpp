@@ -12,18 +12,28 @@ namespace {
 // A path that is written all the time is never seen at rest; whoever looks has lost so often then.
 constexpr int kLooksMax = 10'000;
 
-enum class Retire { kOlder, kAll };
-
-// Take away tickets of older versions: from now on none of them can land (F2). kAll: this version has landed, so those
-// of its other finishers go too, and what deletions took.
-ks_status retire(ks_files& files, const FilePath& path, std::uint64_t version, Retire which) {
+// Take away tickets of older versions: from now on none of them can land (F2).
+ks_status retire(ks_files& files, const FilePath& path, std::uint64_t version) {
     if (!KEYSTILE_GUARD("files.retire")) return KS_OK;
     std::vector<Ticket> tickets;
     if (const ks_status s = files.root.list_tickets(&tickets); s != KS_OK) return s;
     for (const Ticket& ticket : tickets) {
-        if (ticket.id != path.id || ticket.version > version) continue;
-        const bool is_older = ticket.version < version && !ticket.is_removed;
-        if (which == Retire::kAll || is_older) files.root.remove(ticket);
+        if (ticket.id == path.id && ticket.version < version && !ticket.is_removed) files.root.remove(ticket);
+    }
+    return KS_OK;
+}
+
+// This version has landed: the tickets of its other finishers go, and what deletions took. Not what a late deletion has
+// taken of this version, which is not on disk then: listed before the look, so one that comes later is left, too (F4).
+ks_status conclude(ks_files& files, const FilePath& path, const Stored& stored, bool* has_landed_out) {
+    std::vector<Ticket> tickets;
+    if (const ks_status s = files.root.list_tickets(&tickets); s != KS_OK) return s;
+    OnDisk disk;
+    if (const ks_status s = files.root.look(path, &disk); s != KS_OK) return s;
+    *has_landed_out = disk.look == stored.content;
+    if (!*has_landed_out || !KEYSTILE_GUARD("files.retire")) return KS_OK;
+    for (const Ticket& ticket : tickets) {
+        if (ticket.id == path.id && ticket.version <= stored.version()) files.root.remove(ticket);
     }
     return KS_OK;
 }
@@ -98,6 +108,7 @@ ks_status take_away(ks_files& files, ks_session* session, const FilePath& path, 
         KEYSTILE_CRASH_POINT("files.land.after_take");
         OnDisk disk;
         if (s = files.root.look_at(taken, &disk); s != KS_OK) return s;
+        if (!disk.look.is_there) return KS_OK;  // others saw the file in its place again, and took this away
         if (s = is_current(session, path, stored, &is_ours); s != KS_OK) return s;
         if (!KEYSTILE_GUARD("files.taken")) is_ours = true;
         if (disk.look != stored.before) {  // somebody else's, newer than our look: back with it
@@ -134,7 +145,7 @@ ks_status land(ks_files& files, ks_session* session, const FilePath& path, const
             return s;
     }
     KEYSTILE_CRASH_POINT("files.land.before_retire");
-    if (const ks_status s = retire(files, path, stored.version(), Retire::kOlder); s != KS_OK) return s;
+    if (const ks_status s = retire(files, path, stored.version()); s != KS_OK) return s;
     OnDisk disk;
     if (const ks_status s = files.root.look(path, &disk); s != KS_OK) return s;
     if (disk.look == stored.content) {
@@ -149,8 +160,9 @@ ks_status land(ks_files& files, ks_session* session, const FilePath& path, const
         if (s != KS_OK || !is_done) return s;
     }
     KEYSTILE_CRASH_POINT("files.land.before_mark");
-    if (const ks_status s = retire(files, path, stored.version(), Retire::kAll); s != KS_OK) return s;
-    return raise_landed(session, path, stored.version());
+    bool has_landed = false;
+    if (const ks_status s = conclude(files, path, stored, &has_landed); s != KS_OK) return s;
+    return has_landed ? raise_landed(session, path, stored.version()) : KS_OK;
 }
 
 namespace {

@@ -31,6 +31,7 @@ bool Flusher::start(Store& store, std::uint64_t interval_ns) {
     try {
         thread_ = std::thread([this] { run(); });
     } catch (const std::system_error&) {
+        thread_ = {};  // there is none: the answer says it
     }
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     return thread_.joinable();

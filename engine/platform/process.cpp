@@ -7,10 +7,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+#include <new>
 
 #include "platform/clock.hpp"
 #include "platform/fork.hpp"
@@ -81,7 +83,9 @@ ProcessIdentity read_self() {
 
 const ProcessIdentity& self() noexcept {
     static std::mutex lock;  // tidy-allow(mutex): process-private, at open only
-    static ProcessIdentity& identity = *new ProcessIdentity;  // never destroyed, as platform/fork.cpp's list
+    // Never destroyed, as the list of platform/fork.cpp.
+    alignas(ProcessIdentity) static std::byte place[sizeof(ProcessIdentity)];
+    static ProcessIdentity& identity = *::new (static_cast<void*>(place)) ProcessIdentity;
     static std::uint32_t generation = UINT32_MAX;
     const std::lock_guard guard(lock);
     if (generation != fork_generation || identity.pid != ::getpid()) {
