@@ -198,6 +198,13 @@ ks_status judge(ks_files& files, ks_session* session, const FilePath& path, Need
             *verdict_out = Verdict::kLandForced;
             return KS_OK;
         }
+        // It may have been put back, and its ticket removed, since it was missed.
+        OnDisk again;
+        if (const ks_status s = files.root.look(path, &again); s != KS_OK) return s;
+        if (again.look.is_there) {
+            *verdict_out = Verdict::kAgain;
+            return KS_OK;
+        }
     }
     scene.standing = stored.content.is_there ? Standing::kForeign : Standing::kUntracked;
     return KS_OK;
