@@ -68,6 +68,13 @@ inline ks_status get_slot(const Store& store, const shm::Slot& slot, void* buf, 
     return static_cast<ks_status>(result.status);
 }
 
+// Apart from the hot path, into which commit() is inlined: once is enough there.
+[[gnu::cold, gnu::noinline]] Status commit_after_making_room(Session& session, shm::Slot& slot,
+                                                             const CommitRequest& request,
+                                                             Receipt* receipt_out) noexcept {
+    return make_room(session) ? commit(session, slot, request, receipt_out) : Status::kFull;
+}
+
 [[gnu::always_inline]] inline ks_status commit_slot(ks_session& handle, shm::Slot& slot,
                                                     const CommitRequest& request, std::uint32_t flags,
                                                     ks_receipt* receipt_out) noexcept {
@@ -77,8 +84,8 @@ inline ks_status get_slot(const Store& store, const shm::Slot& slot, void* buf, 
     }
     Receipt receipt;
     Status s = commit(session, slot, request, &receipt);
-    if (s == Status::kFull && make_room(session)) [[unlikely]]
-        s = commit(session, slot, request, &receipt);
+    if (s == Status::kFull) [[unlikely]]
+        s = commit_after_making_room(session, slot, request, &receipt);
     // A full ring is flushed.
     const ks_status status = s >= Status::kOk ? static_cast<ks_status>(s) : flush_answer(s, "committing");
     tell(*session.store, receipt.now, receipt.owner, status, receipt_out);
