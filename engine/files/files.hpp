@@ -52,13 +52,13 @@ ks_status settle(ks_files& files, ks_session* session, const FilePath& path, Nee
 inline constexpr std::uint64_t kPatienceNs = 20'000'000;  // a few syncs of a slow disk
 
 enum class Landing {
-    kOurs,     // over what was there before, or nothing else
+    kOurs,     // over what was there before, or where it was taken by a late deletion (F4); over nothing else
     kForced,   // over whatever is there
     kAdopted,  // it is there, by another's hand
 };
 
 // Put the version `stored`, which is committed, on disk, unless a newer one is. KS_OK: done, or a newer one is (which
-// is its writer's to land), or somebody else's content is in the way (the next look tells). What a death leaves: L1-L6.
+// is its writer's to land), or somebody else's content is in the way (the next look tells). What a death leaves: P1-P7.
 ks_status land(ks_files& files, ks_session* session, const FilePath& path, const Stored& stored, Landing how);
 
 // Handles: alive, and this thread's session of the store.

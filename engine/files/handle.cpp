@@ -1,5 +1,5 @@
 // Opening and closing a root.
-#include <unordered_map>
+#include <unordered_set>
 
 #include "files.hpp"
 
@@ -38,8 +38,8 @@ ks_status finish(ks_files& files, ks_session* session) {
     if (found.is_out_of_memory) throw std::bad_alloc();
     std::vector<Ticket> tickets;
     if (const ks_status s = files.root.list_tickets(&tickets); s != KS_OK) return s;
-    std::unordered_map<std::uint64_t, std::uint64_t> landed_of;  // by path id; of tickets whose path is known
-    for (const Ticket& ticket : tickets) landed_of.emplace(ticket.id, 0);
+    std::unordered_set<std::uint64_t> begun;  // ids of paths
+    for (const Ticket& ticket : tickets) begun.insert(ticket.id);
     for (const std::string& key : found.keys) {
         FilePath path;
         if (const ks_status s = path_of_key(key, &path); s != KS_OK) return s;
@@ -47,17 +47,14 @@ ks_status finish(ks_files& files, ks_session* session) {
         ks_stamp now{};
         if (const ks_status s = load_landed(session, path, &landed); s != KS_OK) return s;
         if (const ks_status s = load_stamp(session, path.content_key, &now); s != KS_OK) return s;
-        const auto ticket = landed_of.find(path.id);
-        if (landed < now.version || ticket != landed_of.end()) {
-            Scene scene;
-            const ks_status s = settle(files, session, path, Need::kDecision, 0, &scene);
-            if (s == KS_E_CORRUPT) return s;
-        }
-        if (ticket == landed_of.end()) continue;
-        if (const ks_status s = load_landed(session, path, &ticket->second); s != KS_OK) return s;
-    }
-    for (const Ticket& ticket : tickets) {
-        if (ticket.version <= landed_of[ticket.id]) files.root.remove(ticket);
+        const bool has_tickets = begun.contains(path.id);
+        if (landed >= now.version && !has_tickets) continue;
+        Scene scene;
+        ks_status s = settle(files, session, path, Need::kDecision, 0, &scene);
+        // Of what has landed before, too, the tickets go.
+        if (s == KS_OK && has_tickets && scene.stored.is_known)
+            s = land(files, session, path, scene.stored, Landing::kOurs);
+        if (s == KS_E_CORRUPT) return s;
     }
     return KS_OK;
 }

@@ -23,31 +23,6 @@ ks_status retire(ks_files& files, const FilePath& path, std::uint64_t version) {
     return KS_OK;
 }
 
-// This version has landed: the tickets of its other finishers go, and what deletions took. Not what a late deletion has
-// taken of this version, which is not on disk then: listed before the look, so one that comes later is left, too (F4).
-ks_status conclude(ks_files& files, const FilePath& path, const Stored& stored, bool* has_landed_out) {
-    std::vector<Ticket> tickets;
-    if (const ks_status s = files.root.list_tickets(&tickets); s != KS_OK) return s;
-    OnDisk disk;
-    if (const ks_status s = files.root.look(path, &disk); s != KS_OK) return s;
-    *has_landed_out = disk.look == stored.content;
-    if (!*has_landed_out || !KEYSTILE_GUARD("files.retire")) return KS_OK;
-    for (const Ticket& ticket : tickets) {
-        if (ticket.id == path.id && ticket.version <= stored.version()) files.root.remove(ticket);
-    }
-    return KS_OK;
-}
-
-// Something of this path was taken from its place by a deletion whose process died, or that came too late.
-ks_status find_taken(ks_files& files, const FilePath& path, bool* is_taken_out) {
-    std::vector<Ticket> tickets;
-    const ks_status s = files.root.list_tickets(&tickets);
-    *is_taken_out = std::any_of(tickets.begin(), tickets.end(), [&path](const Ticket& ticket) {
-        return ticket.id == path.id && ticket.is_removed;
-    });
-    return s;
-}
-
 ks_status is_current(ks_session* session, const FilePath& path, const Stored& stored, bool* is_current_out) {
     ks_stamp now{};
     const ks_status s = load_stamp(session, path.content_key, &now);
@@ -55,9 +30,102 @@ ks_status is_current(ks_session* session, const FilePath& path, const Stored& st
     return s;
 }
 
+// Of what a deletion took, when `now` is the version: what is on disk by our hand at such a time (F1, F4). What is
+// neither was written by another program, and is never removed but put back.
+bool is_of_ours(const Look& taken, const Stored& now) noexcept {
+    return taken == now.content || taken == now.before;
+}
+
+// Remove a ticket "-d" that `now` has no use for, or put it back.
+ks_status clear_taken(ks_files& files, const FilePath& path, const Stored& now, const Ticket& taken) {
+    OnDisk disk;
+    if (const ks_status s = files.root.look_at(taken, &disk); s != KS_OK) return s;
+    if (disk.look.is_there && !is_of_ours(disk.look, now)) {
+        File folder;
+        ks_status s = files.root.open_folder(path, &folder);
+        if (s == KS_OK) s = files.root.put_back(taken, folder, path);
+        if (s < 0) return s;
+    }
+    files.root.remove(taken);
+    return KS_OK;
+}
+
+// This version has landed: the tickets of its other finishers go, and what deletions took. Not what a late deletion has
+// taken of this version, which is not on disk then: listed before the look, so one that comes later is left, too. And
+// only while this is the version: a deletion that looks for nothing finds that, too, where a newer file was taken (F4).
+ks_status conclude(ks_files& files, ks_session* session, const FilePath& path, const Stored& stored,
+                   bool* has_landed_out) {
+    std::vector<Ticket> tickets;
+    if (const ks_status s = files.root.list_tickets(&tickets); s != KS_OK) return s;
+    if (const ks_status s = is_current(session, path, stored, has_landed_out); s != KS_OK) return s;
+    if (!KEYSTILE_GUARD("files.conclude")) *has_landed_out = true;
+    if (!*has_landed_out) return KS_OK;
+    OnDisk disk;
+    if (const ks_status s = files.root.look(path, &disk); s != KS_OK) return s;
+    *has_landed_out = disk.look == stored.content;
+    if (!*has_landed_out || !KEYSTILE_GUARD("files.retire")) return KS_OK;
+    KEYSTILE_CRASH_POINT("files.land.before_clear");
+    for (const Ticket& ticket : tickets) {
+        if (ticket.id != path.id || ticket.version > stored.version()) continue;
+        if (!ticket.is_removed) {
+            files.root.remove(ticket);
+        } else if (const ks_status s = clear_taken(files, path, stored, ticket); s != KS_OK) {
+            return s;
+        }
+    }
+    return KS_OK;
+}
+
+// A file is missing. Was it taken from its place by a deletion whose process died, or that came too late?
+enum class Missing { kTaken, kSomeone, kLookAgain };
+
+ks_status explain_missing(ks_files& files, ks_session* session, const FilePath& path, const Stored& stored,
+                          Missing* missing_out) {
+    // It may have been put back, and its ticket removed, since it was missed. And taken again: as often as there are
+    // deletions that are late, each of which takes once.
+    constexpr int kLooks = 3;
+    *missing_out = Missing::kSomeone;
+    for (int look = 0; look < kLooks; ++look) {
+        std::vector<Ticket> tickets;
+        bool is_still = false;
+        if (const ks_status s = files.root.list_tickets(&tickets); s != KS_OK) return s;
+        if (const ks_status s = is_current(session, path, stored, &is_still); s != KS_OK) return s;
+        if (!is_still) {
+            *missing_out = Missing::kLookAgain;
+            return KS_OK;
+        }
+        for (const Ticket& ticket : tickets) {
+            if (ticket.id != path.id || !ticket.is_removed) continue;
+            OnDisk taken;
+            if (const ks_status s = files.root.look_at(ticket, &taken); s != KS_OK) return s;
+            const bool is_ours = taken.look.is_there && is_of_ours(taken.look, stored);
+            if (is_ours && *missing_out == Missing::kSomeone) *missing_out = Missing::kTaken;
+            if (is_ours) continue;
+            *missing_out = Missing::kLookAgain;
+            if (const ks_status s = clear_taken(files, path, stored, ticket); s != KS_OK) return s;
+        }
+        if (*missing_out != Missing::kSomeone) return KS_OK;
+        OnDisk again;
+        if (const ks_status s = files.root.look(path, &again); s != KS_OK) return s;
+        if (again.look.is_there) {
+            *missing_out = Missing::kLookAgain;
+            return KS_OK;
+        }
+    }
+    return KS_OK;
+}
+
+// What a version may land over: what was there before it; that or nothing, where it was taken; whatever is there.
+enum class Over { kBefore, kMissing, kAnything };
+
+bool may_land(const Look& disk, const Stored& stored, Over over) noexcept {
+    if (over == Over::kAnything || disk == stored.before || disk == stored.content) return true;
+    return over == Over::kMissing && !disk.is_there;
+}
+
 // *is_done_out = false: not ours to do any more.
 ks_status put_there(ks_files& files, ks_session* session, const FilePath& path, const Stored& stored,
-                    Landing how, bool* is_done_out) {
+                    Over over, bool* is_done_out) {
     *is_done_out = false;
     File folder;
     if (const ks_status s = files.root.make_folder(path, &folder); s != KS_OK) return s;
@@ -70,9 +138,9 @@ ks_status put_there(ks_files& files, ks_session* session, const FilePath& path, 
     ks_status s = is_current(session, path, stored, &is_ours);
     if (!KEYSTILE_GUARD("files.recheck")) is_ours = true;
     OnDisk disk;
-    if (s == KS_OK && is_ours && how != Landing::kForced) {
+    if (s == KS_OK && is_ours && over != Over::kAnything) {
         s = files.root.look(path, &disk);
-        is_ours = disk.look == stored.before || disk.look == stored.content;
+        is_ours = may_land(disk.look, stored, over);
     }
     if (s != KS_OK || !is_ours) {
         files.root.remove(ticket);
@@ -88,6 +156,26 @@ ks_status put_there(ks_files& files, ks_session* session, const FilePath& path, 
     KEYSTILE_CRASH_POINT("files.land.after_rename");
     *is_done_out = true;
     return sync_folder(folder);
+}
+
+// This deletion took `look` from its place. It may be the newer version's, which has landed and will not land again by
+// itself: its own ticket is there until that has landed again, or is old.
+ks_status judge_taken(ks_files& files, ks_session* session, const FilePath& path, const Stored& stored,
+                      const Ticket& taken, const Look& look, bool* is_done_out) {
+    for (;;) {  // lock-free: once more only where another version was committed
+        Stored now;
+        if (const ks_status s = load(session, path, &now); s != KS_OK) return s;
+        *is_done_out = now.version() == stored.version() && is_of_ours(look, now);
+        if (*is_done_out || !KEYSTILE_GUARD("files.taken")) return KS_OK;
+        if (!KEYSTILE_GUARD("files.judge_by_now")) now = stored;
+        if (is_of_ours(look, now) && now.content.is_there) {
+            if (const ks_status s = land(files, session, path, now, Landing::kOurs); s != KS_OK) return s;
+            bool is_still = false;
+            if (const ks_status s = is_current(session, path, now, &is_still); s != KS_OK) return s;
+            if (!is_still && KEYSTILE_GUARD("files.taken_again")) continue;
+        }
+        return clear_taken(files, path, now, taken);
+    }
 }
 
 // A deletion has no ticket that could be taken from it, so it looks at what it took: F4.
@@ -109,20 +197,8 @@ ks_status take_away(ks_files& files, ks_session* session, const FilePath& path, 
         OnDisk disk;
         if (s = files.root.look_at(taken, &disk); s != KS_OK) return s;
         if (!disk.look.is_there) return KS_OK;  // others saw the file in its place again, and took this away
-        if (s = is_current(session, path, stored, &is_ours); s != KS_OK) return s;
-        if (!KEYSTILE_GUARD("files.taken")) is_ours = true;
-        if (disk.look != stored.before) {  // somebody else's, newer than our look: back with it
-            s = files.root.put_back(taken, folder, path);
-            if (s == KS_OK) files.root.remove(taken);
-            return s;
-        }
-        if (!is_ours) {  // it may be the newer version's, which has landed and will not land again by itself
-            Stored now;
-            if (s = load(session, path, &now); s != KS_OK) return s;
-            if (now.content.is_there) s = land(files, session, path, now, Landing::kForced);
-            if (s == KS_OK) files.root.remove(taken);
-            return s;
-        }
+        s = judge_taken(files, session, path, stored, taken, disk.look, is_done_out);
+        if (s != KS_OK || !*is_done_out) return s;
     }
     *is_done_out = true;
     return sync_folder(folder);
@@ -153,22 +229,30 @@ ks_status land(ks_files& files, ks_session* session, const FilePath& path, const
             if (const ks_status s = sync_place(files, path); s != KS_OK) return s;
         }
     } else {
-        if (how == Landing::kAdopted || (how == Landing::kOurs && disk.look != stored.before)) return KS_OK;
+        if (how == Landing::kAdopted) return KS_OK;
+        Over over = how == Landing::kForced ? Over::kAnything : Over::kBefore;
+        if (!disk.look.is_there && !may_land(disk.look, stored, over)) {
+            Missing missing = Missing::kSomeone;
+            const ks_status s = explain_missing(files, session, path, stored, &missing);
+            if (s != KS_OK) return s;
+            if (missing == Missing::kTaken) over = Over::kMissing;
+        }
+        if (!may_land(disk.look, stored, over)) return KS_OK;
         bool is_done = false;
-        const ks_status s = stored.content.is_there ? put_there(files, session, path, stored, how, &is_done)
+        const ks_status s = stored.content.is_there ? put_there(files, session, path, stored, over, &is_done)
                                                     : take_away(files, session, path, stored, &is_done);
         if (s != KS_OK || !is_done) return s;
     }
     KEYSTILE_CRASH_POINT("files.land.before_mark");
     bool has_landed = false;
-    if (const ks_status s = conclude(files, path, stored, &has_landed); s != KS_OK) return s;
+    if (const ks_status s = conclude(files, session, path, stored, &has_landed); s != KS_OK) return s;
     return has_landed ? raise_landed(session, path, stored.version()) : KS_OK;
 }
 
 namespace {
 
 // Of one look: what is to be done, or how they stand.
-enum class Verdict { kStands, kAgain, kLand, kLandForced };
+enum class Verdict { kStands, kAgain, kLand };
 
 ks_status judge(ks_files& files, ks_session* session, const FilePath& path, Need need, std::uint64_t landed,
                 Scene& scene, Verdict* verdict_out) {
@@ -192,17 +276,10 @@ ks_status judge(ks_files& files, ks_session* session, const FilePath& path, Need
         return KS_OK;
     }
     if (!disk.is_there) {
-        bool is_taken = false;
-        if (const ks_status s = find_taken(files, path, &is_taken); s != KS_OK) return s;
-        if (is_taken) {
-            *verdict_out = Verdict::kLandForced;
-            return KS_OK;
-        }
-        // It may have been put back, and its ticket removed, since it was missed.
-        OnDisk again;
-        if (const ks_status s = files.root.look(path, &again); s != KS_OK) return s;
-        if (again.look.is_there) {
-            *verdict_out = Verdict::kAgain;
+        Missing missing = Missing::kSomeone;
+        if (const ks_status s = explain_missing(files, session, path, stored, &missing); s != KS_OK) return s;
+        if (missing != Missing::kSomeone) {
+            *verdict_out = missing == Missing::kTaken ? Verdict::kLand : Verdict::kAgain;
             return KS_OK;
         }
     }
@@ -239,8 +316,8 @@ ks_status settle(ks_files& files, ks_session* session, const FilePath& path, Nee
             }
             continue;
         }
-        const Landing how = verdict == Verdict::kLandForced ? Landing::kForced : Landing::kOurs;
-        if (const ks_status s = land(files, session, path, scene.stored, how); s != KS_OK) return s;
+        if (const ks_status s = land(files, session, path, scene.stored, Landing::kOurs); s != KS_OK)
+            return s;
     }
     return KS_BUSY;
 }

@@ -210,6 +210,21 @@ TEST(FilesCrash, EveryPointIsPassed) {
 
 // ---- Stale finishers, and the guards against them ---------------------------------------------------------------
 
+// What a victim does: `act`, stopped at each of `points` (and killed at `dies_at`).
+int stop_in(const Files& own, ks_status (*act)(const Files&), std::initializer_list<const char*> points,
+            const char* dies_at = "") {
+    std::vector<Step> steps;
+    for (const char* point : points) steps.push_back({point, 1, SIGSTOP});
+    if (*dies_at != '\0') steps.push_back({dies_at, 1, SIGKILL});
+    arm(steps);
+    (void)act(own);
+    return 0;
+}
+int stop_in(const Folder& folder, ks_status (*act)(const Files&), std::initializer_list<const char*> points,
+            const char* dies_at = "") {
+    return stop_in(Files(folder), act, points, dies_at);
+}
+
 // A victim that stops at `point` in `act`; then ours; then it goes on (or is killed at `dies_at` when it does).
 // What is on disk in the end; "(foreign)": it was taken for an edit.
 std::string race(ks_status (*act)(const Files&), const char* point, const char* ours,
@@ -217,14 +232,7 @@ std::string race(ks_status (*act)(const Files&), const char* point, const char* 
     const Folder folder;
     const Files files(folder);
     (void)files.put("f", "one");
-    Child victim([&](const Child::Line&) {
-        const Files own(folder);
-        std::vector<Step> steps{{point, 1, SIGSTOP}};
-        if (*dies_at != '\0') steps.push_back({dies_at, 1, SIGKILL});
-        arm(steps);
-        (void)act(own);
-        return 0;
-    });
+    Child victim([&](const Child::Line&) { return stop_in(folder, act, {point}, dies_at); });
     EXPECT_TRUE(victim.await_stop());
     EXPECT_EQ(files.put("f", ours), KS_OK) << ks_last_error();
     victim.resume();
@@ -247,16 +255,127 @@ bool retire_holds() {
 bool recheck_holds() {
     return race(write_two, "files.land.before_ticket", "one") == "one";
 }
+// Nobody has looked since.
 bool taken_holds() {
-    return race(remove_it, "files.land.before_take", "one") == "one";
+    const Folder folder;
+    const Files files(folder);
+    (void)files.put("f", "one");
+    Child late([&](const Child::Line&) { return stop_in(folder, remove_it, {"files.land.before_take"}); });
+    EXPECT_TRUE(late.await_stop());
+    EXPECT_EQ(files.put("f", "one"), KS_OK);
+    late.resume();
+    EXPECT_EQ(late.await_end(), 0);
+    return folder.peek("f") == "one";
+}
+
+// "f" as it is read; "(foreign)": told as an edit.
+std::string told(const Files& files) {
+    const Got got = files.read("f");
+    return got.status == KS_OK ? got.data : got.status == KS_FOREIGN_EDIT ? "(foreign)" : "(none)";
+}
+
+// Two finishers of one deletion are late. The first has taken a newer version's file and died; the second finds nothing
+// there, as its deletion wants it.
+bool conclude_holds() {
+    const Folder folder;
+    const Files files(folder);
+    (void)files.put("f", "one");
+    Child second([&](const Child::Line& line) {
+        const Files own(folder);
+        line.ready();
+        line.await();
+        arm({{"files.land.before_mark", 1, SIGSTOP}});
+        (void)own.read("f");
+        return 0;
+    });
+    EXPECT_TRUE(second.await_ready());
+    Child first([&](const Child::Line&) {
+        return stop_in(folder, remove_it, {"files.land.before_take"}, "files.land.after_take");
+    });
+    EXPECT_TRUE(first.await_stop());
+    second.go();
+    EXPECT_TRUE(second.await_stop());
+    EXPECT_EQ(files.put("f", "one"), KS_OK);
+    first.resume();
+    EXPECT_EQ(first.await_end(), 128 + SIGKILL);
+    second.resume();
+    EXPECT_EQ(second.await_end(), 0);
+    return told(files) == "one";
+}
+
+// A late deletion has taken a file of ours, another deletion finds that nothing is there: what was taken stays away.
+bool judge_by_now_holds() {
+    const Folder folder;
+    const Files files(folder);
+    (void)files.put("f", "one");
+    Child next([&](const Child::Line& line) {
+        const Files own(folder);
+        line.ready();
+        line.await();
+        return stop_in(own, remove_it, {"files.write.after_commit", "files.land.before_clear"});
+    });
+    EXPECT_TRUE(next.await_ready());
+    Child late([&](const Child::Line&) {
+        return stop_in(folder, remove_it, {"files.land.before_take", "files.land.after_take"});
+    });
+    EXPECT_TRUE(late.await_stop());
+    EXPECT_EQ(files.put("f", "two"), KS_OK);
+    next.go();
+    EXPECT_TRUE(next.await_stop());  // the deletion of "two" is committed
+    late.resume();
+    EXPECT_TRUE(late.await_stop());  // has taken "two"
+    next.resume();
+    EXPECT_TRUE(next.await_stop());  // finds nothing there
+    late.resume();
+    EXPECT_EQ(late.await_end(), 0);
+    next.resume();
+    EXPECT_EQ(next.await_end(), 0);
+    return told(files) == "(none)" && folder.tickets().empty();
+}
+
+// A late deletion lands again what it took, and meanwhile the next version is committed, by one who had seen the file.
+bool taken_again_holds() {
+    const Folder folder;
+    const Files files(folder);
+    (void)files.put("f", "one");
+    Child next([&](const Child::Line& line) {
+        const Files own(folder);
+        line.ready();
+        line.await();
+        const ks_stamp seen = own.stamp("f");
+        arm({{"files.settle.after_look", 1, SIGSTOP}, {"files.write.after_commit", 1, SIGSTOP}});
+        (void)own.write("f", "three", seen);
+        return 0;
+    });
+    EXPECT_TRUE(next.await_ready());
+    Child late([&](const Child::Line&) {
+        return stop_in(folder, remove_it, {"files.land.before_take", "files.land.before_ticket"});
+    });
+    EXPECT_TRUE(late.await_stop());
+    EXPECT_EQ(files.put("f", "two"), KS_OK);
+    next.go();
+    EXPECT_TRUE(next.await_stop());  // has seen "two"
+    late.resume();
+    EXPECT_TRUE(late.await_stop());  // has taken "two", and is about to land it again
+    next.resume();
+    EXPECT_TRUE(next.await_stop());  // "three" is committed
+    late.resume();
+    EXPECT_EQ(late.await_end(), 0);
+    next.resume();
+    EXPECT_EQ(next.await_end(), 0);
+    return told(files) == "three";
 }
 
 struct FilesGuard {
     const char* name;
     bool (*scenario)();
 };
-constexpr FilesGuard kGuards[] = {
-    {"files.retire", retire_holds}, {"files.recheck", recheck_holds}, {"files.taken", taken_holds}};
+constexpr FilesGuard kGuards[] = {{"files.retire", retire_holds},
+                                  {"files.recheck", recheck_holds},
+                                  {"files.taken", taken_holds},
+                                  {"files.conclude", conclude_holds},
+                                  {"files.judge_by_now", judge_by_now_holds},
+                                  {"files.taken_again", taken_again_holds}};
 
 TEST(FilesGuards, HoldAndAreNeeded) {
     for (const FilesGuard& guard : kGuards) {
@@ -308,6 +427,29 @@ TEST(FilesCrash, ALookThatIsOvertakenSeesNoEdit) {
 TEST(FilesCrash, ALateDeletionThatDiesIsUndone) {
     EXPECT_EQ(race(remove_it, "files.land.before_take", "one", "files.land.after_take"), "one");
     EXPECT_EQ(race(remove_it, "files.land.before_take", "three", "files.land.after_take"), "three");
+}
+
+// What it took was another program's, and goes back, also if it dies before it does that itself.
+TEST(FilesCrash, AnEditThatALateDeletionTookIsPutBack) {
+    for (const char* dies_at : {"", "files.land.after_take"}) {
+        const Folder folder;
+        const Files files(folder);
+        ASSERT_EQ(files.put("f", "one"), KS_OK);
+        Child late([&](const Child::Line&) {
+            return stop_in(folder, remove_it, {"files.land.before_take"}, dies_at);
+        });
+        ASSERT_TRUE(late.await_stop());
+        ASSERT_EQ(files.put("f", "two"), KS_OK);
+        folder.poke("f", "edited");
+        late.resume();
+        EXPECT_EQ(late.await_end(), *dies_at == '\0' ? 0 : 128 + SIGKILL);
+        EXPECT_EQ(files.read("f").status, KS_FOREIGN_EDIT) << dies_at;
+        EXPECT_EQ(folder.peek("f"), "edited") << dies_at;
+        EXPECT_EQ(files.put("f", "three"), KS_FOREIGN_EDIT);
+        EXPECT_EQ(files.adopt("f"), KS_OK);
+        EXPECT_EQ(files.put("f", "three"), KS_OK);
+        EXPECT_THAT(folder.tickets(), IsEmpty());
+    }
 }
 
 // Another program's edit between a commit and its landing stays.
