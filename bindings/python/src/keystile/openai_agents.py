@@ -9,6 +9,7 @@ Needs the SDK: pip install "keystile[openai-agents]".
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import inspect
 import json
@@ -19,7 +20,7 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 try:
-    from agents.memory.session_settings import SessionSettings, resolve_session_limit
+    from agents.memory.session_settings import SessionSettings, coerce_session_settings, resolve_session_limit
 except ImportError as error:
     raise ImportError(
         f'keystile.openai_agents needs the OpenAI Agents SDK: pip install "keystile[openai-agents]" ({error})'
@@ -29,15 +30,35 @@ from ._adapting import check_claim, join, store_of, transact
 from ._core import MULTI_KEYS_MAX, Entry, Stamp
 from ._errors import Conflict
 from ._grants import Grant
-from ._store import Store
+from ._store import NEVER, Store
 from ._transactions import Transaction
 
 __all__ = ["KeystileSession"]
 
 Items = list[Any]
 
-_reads: ContextVar[dict[tuple[str, str], Stamp]] = ContextVar("keystile_session_reads", default={})  # noqa: B039
-"""What was read outside of runs, by the store's URL and the session's key; copied when it changes."""
+
+class _Read:
+    """What a task has read outside of runs. The tasks that it starts have this object too."""
+
+    __slots__ = ("outer", "stamp", "task")
+
+    def __init__(self, stamp: Stamp, outer: _Read | None) -> None:
+        while outer is not None and outer.task is not None and outer.task() is None:
+            outer = outer.outer  # nobody will ask it again
+        self.stamp = stamp
+        self.task = _this_task()
+        self.outer = outer
+        """What the task knew that started this one."""
+
+
+_reads: ContextVar[dict[tuple[str, str], _Read]] = ContextVar("keystile_session_reads", default={})  # noqa: B039
+"""By the store's URL and the session's key; the dict is copied when it changes."""
+
+
+def _this_task() -> weakref.ref[Any] | None:
+    task = asyncio.current_task()
+    return None if task is None else weakref.ref(task)
 
 
 class _Head(NamedTuple):
@@ -53,8 +74,9 @@ class KeystileSession:
     """A session (agents.memory.Session) that several processes may use.
 
     add_items(), pop_item() and clear_session() raise keystile.Conflict if somebody else wrote the session since the
-    same run read it (outside of runs: the same asyncio task). Who has not read it adds, pops and clears what is there;
-    each call is one commit. claim() makes one run after the other of them.
+    same run read it (outside of runs: the same asyncio task; the runs and tasks that it has started are not others).
+    Who has not read it adds, pops and clears what is there; each call is one commit. claim() makes one run after the
+    other of them.
     """
 
     session_id: str
@@ -66,13 +88,13 @@ class KeystileSession:
         store: Store | str,
         *,
         prefix: str = "openai-agents/sessions/",
-        session_settings: SessionSettings | None = None,
+        session_settings: SessionSettings | dict[str, Any] | None = None,
     ) -> None:
         """Keep the items in `store` (an open one, or a URL: keystile.shared()), under keys that start with `prefix`."""
         if not isinstance(session_id, str) or not session_id:
             raise TypeError(f"a session's id is a str of one character or more, not {session_id!r}")
         self.session_id = session_id
-        self.session_settings = SessionSettings() if session_settings is None else session_settings
+        self.session_settings = coerce_session_settings({} if session_settings is None else session_settings)
         self.store = store_of(store)
         self.key = join(prefix, [session_id])
         self._claim: Grant | None = None
@@ -179,13 +201,29 @@ class KeystileSession:
         return items if limit is None else items[max(0, len(items) - max(0, limit)) :]
 
     def _stamp(self, wrapper: Any) -> Stamp | None:
-        return _reads.get().get((self.store.url, self.key)) if wrapper is None else self._runs.get(wrapper)
+        if wrapper is not None:
+            return self._runs.get(wrapper)
+        read = _reads.get().get((self.store.url, self.key))
+        return None if read is None else read.stamp
 
     def _remember(self, wrapper: Any, stamp: Stamp) -> None:
-        if wrapper is None:
-            _reads.set({**_reads.get(), (self.store.url, self.key): stamp})
-        else:
+        if wrapper is not None:
             self._runs[wrapper] = stamp
+            return
+        name = (self.store.url, self.key)
+        read = _reads.get().get(name)
+        if read is not None and read.task == _this_task():
+            read.stamp = stamp
+        else:
+            _reads.set({**_reads.get(), name: _Read(stamp, read)})
+
+    def _follow(self, replaced: Stamp, stamp: Stamp) -> None:
+        """Whoever started this run or task, and had read what was replaced, knows of what it has done."""
+        read = _reads.get().get((self.store.url, self.key))
+        while read is not None:
+            if read.stamp.version == replaced.version:
+                read.stamp = stamp
+            read = read.outer
 
     async def _replace(self, wrapper: Any, items: Items) -> None:
         record = _dump(items) if items else None
@@ -210,9 +248,12 @@ class KeystileSession:
         """Commit what edit does, from what the run has read. It is done at once; only the disk is waited for."""
         seen = self._stamp(wrapper)
         claim = self._claim
+        replaced = NEVER
 
         def write(tx: Transaction) -> None:
+            nonlocal replaced
             entry = tx.get(self.key)
+            replaced = entry.stamp
             check_claim(self.key, entry.stamp, claim)
             if seen is not None and entry.stamp.version != seen.version:  # a claim alone moves only the epoch
                 raise Conflict(self.key, entry.stamp, None)
@@ -222,6 +263,7 @@ class KeystileSession:
 
         stamps = transact(self.store, write, durable=False)
         if self.key in stamps:
+            self._follow(replaced, stamps[self.key])
             self._remember(wrapper, stamps[self.key])
             if self.store.is_durable:
                 await self.store.await_durable(stamps[self.key])

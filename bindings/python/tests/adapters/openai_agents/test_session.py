@@ -273,6 +273,54 @@ def test_a_write_is_compared_to_what_was_read(store):
     asyncio.run(main())
 
 
+def test_a_task_knows_what_its_own_runs_and_tasks_have_done(store):
+    async def main():
+        mine = KeystileSession("s", store)
+        await mine.add_items([item("one")])
+        agent = Agent(name="a", model=ScriptedModel(lambda input: "two"))
+        assert len(await mine.get_items()) == 1
+        await Runner.run(agent, "go", session=mine)
+        await asyncio.create_task(mine.add_items([item("three")]))
+        await asyncio.gather(asyncio.create_task(mine.add_items([item("b")])), mine.add_items([item("c")]))
+        await mine.clear_session()  # nobody else has written
+        await asyncio.create_task(Runner.run(agent, "go", session=mine))
+        assert len(await mine.get_items()) == 2
+        await in_a_task_of_its_own(mine.add_items([item("other")]))
+        with pytest.raises(keystile.Conflict):
+            await asyncio.create_task(mine.clear_session())
+        with pytest.raises(keystile.Conflict):
+            await mine.clear_session()
+        assert len(await mine.get_items()) == 3
+
+    asyncio.run(main())
+
+
+def test_of_two_tasks_that_have_read_one_is_told(store):
+    async def append(mine, told, both_have_read):
+        await mine.get_items()
+        await both_have_read.wait()
+        try:
+            await mine.add_items([item("x")])
+        except keystile.Conflict as conflict:
+            told.append(conflict)
+
+    async def main():
+        mine = KeystileSession("s", store)
+        await mine.get_items()  # what both were started from
+        told, both_have_read = [], asyncio.Barrier(2)
+        await asyncio.gather(*(append(mine, told, both_have_read) for _ in range(2)))
+        assert len(told) == 1
+        assert len(await mine.get_items()) == 1
+
+    asyncio.run(main())
+
+
+def test_settings_may_be_a_dict(store):
+    assert KeystileSession("s", store, session_settings={"limit": 3}).session_settings == SessionSettings(limit=3)
+    with pytest.raises(Exception, match="limitt"):
+        KeystileSession("s", store, session_settings={"limitt": 3})
+
+
 def test_who_has_not_read_adds_to_what_is_there(store):
     async def main():
         await asyncio.gather(*(KeystileSession("s", store).add_items([item(str(n))]) for n in range(20)))
