@@ -77,7 +77,9 @@ def run(name: str, distribution: str, folder: pathlib.Path) -> int:
     sys.path.insert(0, str(top))
     import pytest
 
-    return pytest.main(["-q", "--disable-warnings", "-p", "no:cacheprovider", *tests], plugins=[Plugin(suite, left_out)])
+    return pytest.main(
+        ["-q", "--disable-warnings", "-p", "no:cacheprovider", *tests], plugins=[Plugin(suite, left_out)]
+    )
 
 
 def main() -> int:
