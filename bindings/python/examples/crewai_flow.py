@@ -7,9 +7,9 @@ import tempfile
 
 os.environ.update(CREWAI_DISABLE_TELEMETRY="true", CREWAI_TRACING_ENABLED="false", CREWAI_TESTING="true")
 
+from crewai.events.event_listener import event_listener
 from crewai.flow.flow import Flow, FlowState, start
 from crewai.flow.persistence import SQLiteFlowPersistence, persist
-from crewai_core.printer import set_suppress_console_output
 
 import keystile
 from keystile.crewai import KeystileFlowPersistence, unwrap
@@ -25,6 +25,8 @@ class State(FlowState):
 def flow_on(persistence):
     @persist(persistence)
     class Count(Flow[State]):
+        _skip_auto_memory = True  # a flow's memory is a LanceDB, which this one has no use for
+
         @start()
         def turn(self):
             self.state.turns += 1
@@ -47,7 +49,7 @@ def persistence_in(where):
 
 
 def work(where, begin):
-    set_suppress_console_output(True)
+    event_listener.formatter.console.quiet = True
     logging.disable()  # CrewAI logs every refusal
     count = flow_on(persistence_in(where))
     begin.wait()
