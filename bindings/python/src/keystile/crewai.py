@@ -226,11 +226,14 @@ class KeystileLockBackend:
 @contextlib.contextmanager
 def _renewed(grant: Grant, lease: float) -> Generator[None]:
     is_over = threading.Event()
+    lost: list[KeystileError] = []
 
     def renew() -> None:
-        with contextlib.suppress(KeystileError):  # the end of the block says it
+        try:
             while not is_over.wait(lease / 3):
                 grant.renew(lease)
+        except KeystileError as error:
+            lost.append(error)
 
     thread = threading.Thread(target=renew, name="keystile-lock", daemon=True)
     thread.start()
@@ -239,6 +242,8 @@ def _renewed(grant: Grant, lease: float) -> Generator[None]:
     finally:
         is_over.set()
         thread.join()
+    if lost:
+        raise lost[0]
 
 
 def _check_state(state: Any) -> None:

@@ -24,6 +24,8 @@ from keystile.crewai import KeystileFlowPersistence, unwrap
 
 EXAMPLES = pathlib.Path(__file__).parents[3] / "examples"
 
+pytestmark = pytest.mark.filterwarnings("ignore:coroutine 'Flow.kickoff")  # CrewAI makes one where it cannot run it
+
 
 def elsewhere(function, *arguments, **named):
     """In a context that has loaded nothing."""
@@ -432,7 +434,6 @@ def test_a_checkpoint_before_a_question_is_saved_and_its_refusal_is_told_later(p
 # ---- What CrewAI makes of a refusal ----
 
 
-@pytest.mark.filterwarnings("ignore:coroutine 'Flow.kickoff")  # CrewAI runs it again, where that cannot be
 def test_unwrap_finds_the_refusal(persistence):
     count = counting(persistence, lambda flow: touch(persistence, "job"))
     save(persistence, "job")

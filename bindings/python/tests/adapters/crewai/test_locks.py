@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 import time
 
 import pytest
@@ -85,6 +86,18 @@ def test_who_lost_the_lock_is_told_at_the_end_of_its_block(store, use):
             store.reclaim("crewai/locks/x", caught.value.owner.epoch, live=True)
         with lock("x"):  # it is anybody's again
             pass
+
+
+def test_who_lost_the_lock_is_told_also_if_a_renewal_was_refused_first(store, use):
+    use(KeystileLockBackend(store, lease=0.3))
+    with pytest.raises(keystile.Fenced), lock("x"):
+        with pytest.raises(keystile.Held) as caught:
+            store.claim("crewai/locks/x")
+        store.reclaim("crewai/locks/x", caught.value.owner.epoch, live=True)
+        while any(thread.name == "keystile-lock" for thread in threading.enumerate()):
+            time.sleep(0.01)
+    with pytest.raises(ZeroDivisionError), lock("x"):
+        raise ZeroDivisionError
 
 
 def lock_in_child(told):
