@@ -24,7 +24,7 @@ try:
     from crewai.flow.async_feedback.types import PendingFeedbackContext
     from crewai.flow.persistence.base import FlowPersistence
     from portalocker.exceptions import LockException
-    from pydantic import BaseModel, PrivateAttr
+    from pydantic import BaseModel, Field, PrivateAttr
     from pydantic_core import to_jsonable_python
 except ImportError as error:
     raise ImportError(f'keystile.crewai needs CrewAI: pip install "keystile[crewai]" ({error})') from error
@@ -39,7 +39,7 @@ from ._store import Store, shared
 __all__ = ["KeystileFlowPersistence", "KeystileLockBackend", "unwrap"]
 
 Record = dict[str, Any]
-"""A flow's value: {"method": who saved it, "state": …, "pending": {"context": …, "state": …} if it waits for a human}."""
+"""A flow's value: {"method", "state"}; while it waits for a human, also "pending": {"context", "state"}."""
 
 
 def unwrap(error: BaseException | None) -> KeystileError | None:
@@ -97,7 +97,7 @@ class KeystileFlowPersistence(FlowPersistence):
 
     persistence_type: str = "KeystileFlowPersistence"
     url: str
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
     """Of keystile.open()."""
     prefix: str = "crewai/flows/"
 

@@ -1,4 +1,4 @@
-"""Flows of the tests, and what their other processes do. CrewAI's own memory is left out: it is a LanceDB for each flow."""
+"""Flows of the tests, and what their other processes do. CrewAI's own memory is left out: a LanceDB for each."""
 
 import os
 import pathlib

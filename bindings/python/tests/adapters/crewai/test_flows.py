@@ -17,12 +17,14 @@ from crewai.flow.async_feedback import HumanFeedbackPending, PendingFeedbackCont
 from crewai.flow.flow import Flow, listen, start
 from crewai.flow.persistence import FlowPersistence, persist
 from crewai.flow.persistence.factory import set_flow_persistence_factory
-from flows import State, counting, in_thread, reviewing, stall, told_of
+from crewai_core.lock_store import lock, set_lock_backend
+from flows import State, counting, in_thread, is_free, reviewing, stall, told_of
 
 import keystile
 from keystile.crewai import KeystileFlowPersistence, unwrap
 
 EXAMPLES = pathlib.Path(__file__).parents[3] / "examples"
+PAGE = pathlib.Path(__file__).parents[5] / "docs" / "crewai.md"
 
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine 'Flow.kickoff")  # CrewAI makes one where it cannot run it
 
@@ -79,7 +81,7 @@ def test_what_json_has_no_form_for(persistence):
         def __str__(self):
             return "odd"
 
-    now, number = datetime.datetime.now(datetime.timezone.utc), uuid.uuid4()
+    now, number = datetime.datetime.now(datetime.UTC), uuid.uuid4()
     save(persistence, "s", now=now, number=number, tags={"x"}, model=State(id="i"), odd=Odd(), text=b"bytes")
     model = {"id": "i", "n": 0, "said": ""}
     loaded = {"now": now.isoformat(), "number": str(number), "tags": ["x"], "model": model, "odd": "odd"}
@@ -502,6 +504,18 @@ def test_a_new_flow_goes_on_after_a_conflict_and_the_old_one_does_not(persistenc
     assert persistence.load_state("job")["n"] == 12
 
 
+def test_what_the_page_says_runs(url, folder):
+    names = {"Flow": Flow, "State": State, "__name__": "page", "keystile": keystile, "persist": persist, "start": start}
+    code = "".join(re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL))
+    try:
+        exec(code.replace("file:/var/lib/agents", folder).replace("shm:agents", url), names)
+        with lock("x"):
+            assert not is_free(keystile.shared(url), "crewai/locks/x")
+    finally:
+        set_lock_backend(None)
+    assert names["persistence"].load_state("job-7") == {"id": "job-7", "n": 1, "said": ""}
+
+
 # ---- Processes ----
 
 
@@ -528,7 +542,9 @@ def test_a_zombie_saves_nothing(store, url, processes, lease):
 
 
 def test_processes_lose_nothing_in_ours_and_most_in_the_built_in_one():
-    done = subprocess.run([sys.executable, str(EXAMPLES / "crewai_flow.py")], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "crewai_flow.py")], check=True, capture_output=True, text=True
+    )
     stock, ours = re.search(r"SQLiteFlowPersistence: (\d+) of 40.*Keystile: +(\d+) of 40", done.stdout, re.S).groups()
     assert int(stock) < 40
     assert int(ours) == 40
