@@ -6,6 +6,7 @@ import datetime
 import functools
 import multiprocessing
 import pathlib
+import random
 import re
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from crewai.flow.persistence import FlowPersistence, persist
 from crewai.flow.persistence.factory import set_flow_persistence_factory
 from crewai_core.lock_store import lock, set_lock_backend
 from flows import State, counting, in_thread, is_free, reviewing, stall, told_of
+from pydantic import Field, field_serializer
 
 import keystile
 from keystile.crewai import KeystileFlowPersistence, unwrap
@@ -191,6 +193,20 @@ def test_under_a_claim_others_are_held(persistence):
     assert persistence.load_state("s")["a"] == 1
 
 
+def test_a_durable_save_is_on_disk(folder):
+    for is_durable in (False, True):
+        with keystile.open(folder, durable=is_durable, flush_interval=60) as store:
+            persistence = KeystileFlowPersistence(store)
+            persistence.load_state("s")
+            save(persistence, "s", durable=is_durable)
+            stamp = store.get("crewai/flows/s").stamp
+            if is_durable:
+                store.wait_durable(stamp, timeout=0)
+            else:
+                with pytest.raises(keystile.Timeout):
+                    store.wait_durable(stamp, timeout=0)
+
+
 def save_in_child(persistence, told):
     save(persistence, "child", a=1)
     told.put(persistence.load_state("child")["a"])
@@ -290,23 +306,32 @@ def test_a_flow_goes_on_in_another_id(persistence):
     assert persistence.load_state("taken")["n"] == 2
 
 
+class Slow(State):
+    done: list[int] = Field(default_factory=list)
+
+    @field_serializer("done")
+    def slowly(self, done):
+        seen = [*done]
+        time.sleep(0.002 * random.random())  # so that another branch may be faster
+        return seen
+
+
 @pytest.mark.parametrize("loads", [True, False])
 def test_branches_of_one_run_are_not_in_each_others_way(persistence, loads):
     def branch(number):
         def run(self):
-            time.sleep(0.001)
-            self.state.said += f"{number} "
+            self.state.done.append(number)
 
         run.__name__ = f"branch_{number}"
         return start()(run)
 
     body = {f"branch_{number}": branch(number) for number in range(16)}
-    wide = persist(persistence)(type("Wide", (Flow[State],), {"_skip_auto_memory": True, **body}))
+    wide = persist(persistence)(type("Wide", (Flow[Slow],), {"_skip_auto_memory": True, **body}))
     flow = wide(suppress_flow_events=True)
     flow.kickoff(inputs={"id": "job"} if loads else None)
-    said = persistence.load_state(flow.state.id)["said"]
-    assert said == flow.state.said
-    assert sorted(map(int, said.split())) == [*range(16)]
+    done = persistence.load_state(flow.state.id)["done"]
+    assert done == flow.state.done
+    assert sorted(done) == [*range(16)]
 
 
 def test_several_persistences_of_one_flow_know_the_same(url, by_factory):
