@@ -215,7 +215,7 @@ def test_a_forked_child_opens_its_own(persistence):
     save(persistence, "s")
     fork = multiprocessing.get_context("fork")
     told = fork.Queue()
-    process = fork.Process(target=save_in_child, args=(persistence, told))
+    process = fork.Process(target=save_in_child, args=(persistence, told), daemon=True)
     process.start()
     assert told.get(timeout=60) == 1
     process.join()
@@ -552,7 +552,7 @@ def test_a_zombie_saves_nothing(store, url, processes, lease):
     persistence = KeystileFlowPersistence(store)
     save(persistence, "job")
     ready, wake, told = processes.Event(), processes.Event(), processes.Queue()
-    process = processes.Process(target=stall, args=(url, lease, ready, wake, told))
+    process = processes.Process(target=stall, args=(url, lease, ready, wake, told), daemon=True)
     process.start()
     assert ready.wait(60)
     if lease is None:
