@@ -109,7 +109,7 @@ def test_a_forked_child_opens_its_own(store, use):
     use(KeystileLockBackend(store))
     fork = multiprocessing.get_context("fork")
     told = fork.Queue()
-    process = fork.Process(target=lock_in_child, args=(told,))
+    process = fork.Process(target=lock_in_child, args=(told,), daemon=True)
     process.start()
     assert told.get(timeout=60) == "locked"
     process.join()
@@ -121,7 +121,7 @@ def test_a_forked_child_opens_its_own(store, use):
 def test_processes_lose_nothing_under_the_lock(store, url, processes, tmp_path):
     file = tmp_path / "number"
     file.write_text("0")
-    started = [processes.Process(target=add_under_lock, args=(url, str(file), 25)) for _ in range(4)]
+    started = [processes.Process(target=add_under_lock, args=(url, str(file), 25), daemon=True) for _ in range(4)]
     for process in started:
         process.start()
     for process in started:
@@ -132,7 +132,7 @@ def test_processes_lose_nothing_under_the_lock(store, url, processes, tmp_path):
 
 def holder(processes, url, lease):
     ready, wake, told = processes.Event(), processes.Event(), processes.Queue()
-    process = processes.Process(target=hold, args=(url, lease, ready, wake, told))
+    process = processes.Process(target=hold, args=(url, lease, ready, wake, told), daemon=True)
     process.start()
     assert ready.wait(60)
     return process, wake, told
