@@ -1,25 +1,17 @@
-"""CrewAI without its telemetry, its traces, and files in the user's home."""
+"""What the tests of CrewAI have in common."""
 
 import logging
 import multiprocessing
 import os
 import pathlib
 import sys
-import tempfile
 
 import pytest
 
-HOME = tempfile.TemporaryDirectory(prefix="keystile-crewai-")
-os.environ.update(
-    CREWAI_DISABLE_TELEMETRY="true",
-    CREWAI_STORAGE_DIR=f"{HOME.name}/storage",
-    CREWAI_TESTING="true",
-    CREWAI_TRACING_ENABLED="false",
-    HOME=HOME.name,
-    OTEL_SDK_DISABLED="true",
-)
 FOLDER = str(pathlib.Path(__file__).parent)
 sys.path.insert(0, FOLDER)
+import quiet  # noqa: E402, F401
+
 os.environ["PYTHONPATH"] = FOLDER  # the server of other processes finds flows.py there
 logging.getLogger("crewai").setLevel(logging.CRITICAL)  # it logs every refusal
 
