@@ -21,8 +21,8 @@ from typing import Any, cast
 from weakref import WeakValueDictionary
 
 try:
-    from crewai.flow.async_feedback.types import PendingFeedbackContext
-    from crewai.flow.persistence.base import FlowPersistence
+    from crewai.flow.async_feedback import PendingFeedbackContext
+    from crewai.flow.persistence import FlowPersistence
     from portalocker.exceptions import LockException
     from pydantic import BaseModel, Field, PrivateAttr
     from pydantic_core import to_jsonable_python

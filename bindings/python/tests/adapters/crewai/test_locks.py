@@ -8,7 +8,7 @@ import time
 
 import pytest
 from crewai_core.lock_store import lock, set_lock_backend
-from flows import add_under_lock, freeze, hold, in_thread, is_free, thaw
+from flows import add_under_lock, freeze, hold, in_thread, is_free, thaw, told_of
 from portalocker.exceptions import LockException
 
 import keystile
@@ -101,8 +101,11 @@ def test_who_lost_the_lock_is_told_also_if_a_renewal_was_refused_first(store, us
 
 
 def lock_in_child(told):
-    with lock("x", timeout=0):
-        told.put("locked")
+    def run():
+        with lock("x", timeout=0):
+            return "locked"
+
+    told.put(told_of(run))
 
 
 def test_a_forked_child_opens_its_own(store, use):
