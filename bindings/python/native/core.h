@@ -152,6 +152,7 @@ PyObject* open_files(PyObject* module, PyObject* const* args, Py_ssize_t count, 
 PyObject* store_of_files(PyObject* module, PyObject* const* args, Py_ssize_t count, PyObject* kwnames);
 PyObject* open_store(PyObject* module, PyObject* const* args, Py_ssize_t count, PyObject* kwnames);
 PyObject* open_feed(PyObject* module, PyObject* const* args, Py_ssize_t count, PyObject* kwnames);
+PyObject* own_quick_methods(PyObject* module, PyObject* type);
 PyObject* destroy_store(PyObject* module, PyObject* const* args, Py_ssize_t count, PyObject* kwnames);
 
 /* The methods of a store, in the file of their kind. */

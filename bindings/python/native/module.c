@@ -112,6 +112,7 @@ static PyMethodDef functions[] = {
      "open_files(root, store_url, label) -> Files"},
     {"store_of_files", CALL(store_of_files), METH_FASTCALL | METH_KEYWORDS,
      "store_of_files(cls, files) -> cls"},
+    {"own_quick_methods", own_quick_methods, METH_O, "own_quick_methods(cls)"},
     {"destroy", CALL(destroy_store), METH_FASTCALL | METH_KEYWORDS, "destroy(url, force)"},
     {NULL, NULL, 0, NULL}};
 

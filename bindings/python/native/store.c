@@ -397,6 +397,9 @@ FAST(store_try_delete) {
 #define CALL(function) ((PyCFunction)(void (*)(void))(function))
 #define FASTCALL (METH_FASTCALL | METH_KEYWORDS)
 
+/* The calls of nanoseconds come first: keystile.Store has its own of these. */
+#define QUICK_METHODS 6
+
 static PyMethodDef methods[] = {
     {"get", store_get, METH_O,
      "get(key, /)\n--\n\nA key's value and stamp; the value is None if it has none."},
@@ -456,6 +459,22 @@ static PyType_Slot slots[] = {{Py_tp_doc, "An open store: the base of keystile.S
                               {Py_tp_methods, methods},
                               {Py_tp_getset, properties},
                               {0, NULL}};
+
+/* CPython's specialized calls are for methods of exactly the object's type, not of a base: so the subclass that is
+ * used gets its own. */
+PyObject* own_quick_methods(PyObject* module, PyObject* type) {
+    if (!PyType_Check(type) || !PyType_IsSubtype((PyTypeObject*)type, core_of_module(module)->store_type)) {
+        PyErr_SetString(PyExc_TypeError, "own_quick_methods() takes a subclass of Store");
+        return NULL;
+    }
+    for (int i = 0; i < QUICK_METHODS; ++i) {
+        PyObject* const method = PyDescr_NewMethod((PyTypeObject*)type, &methods[i]);
+        const bool is_set = method != NULL && PyObject_SetAttrString(type, methods[i].ml_name, method) == 0;
+        Py_XDECREF(method);
+        if (!is_set) return NULL;
+    }
+    Py_RETURN_NONE;
+}
 
 PyType_Spec store_spec = {"keystile._core.Store", sizeof(StoreObject), 0,
                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,

@@ -164,6 +164,7 @@ class Files:
 
 _S = TypeVar("_S", bound=Store)
 
+def own_quick_methods(cls: type[Store], /) -> None: ...
 def open(
     cls: type[_S],
     url: str,
