@@ -17,7 +17,14 @@
 
 /* ---- The module's state ------------------------------------------------------------------------------ */
 
-#define SPARE_STAMPS 16
+/* Immutable objects that were dropped, for the next ones of their type: a loop makes and drops one in each turn. They
+ * stay of their type, and have one reference: ours. */
+#define SPARES_MAX 16
+
+typedef struct Spares {
+    PyObject* objects[SPARES_MAX];
+    int size;
+} Spares;
 
 typedef struct Core {
     PyTypeObject* stamp_type;
@@ -34,9 +41,8 @@ typedef struct Core {
     PyObject* lagged;
     PyObject* faults; /* dict: status number -> class */
     PyObject* owner;
-    /* Memory of stamps that were dropped, for the next ones: a loop of commits makes and drops one in each turn. */
-    PyObject* spare_stamps[SPARE_STAMPS];
-    int spare_size;
+    Spares stamps;
+    Spares entries;
 } Core;
 
 Core* core_of_module(PyObject* module);
@@ -77,6 +83,7 @@ bool read_value(PyObject* object, Value* value_out);
 void drop_value(Value* value);
 
 bool read_stamp(Core* core, PyObject* object, ks_stamp* stamp_out);
+ks_stamp stamp_of(PyObject* object); /* which is one */
 bool read_u64(PyObject* object, const char* what, uint64_t* number_out);
 /* The bytes that _claim() gave, or an object that has them as `_raw`. */
 bool read_grant(PyObject* object, ks_grant* grant_out);

@@ -361,12 +361,34 @@ static PyObject* commit(StoreObject* self, PyObject* const* given, bool is_delet
     return told;
 }
 
+/* What loops do: three arguments and no options, a key that was met before, bytes, a commit that waits for nothing.
+ * false, and nothing done: it is another call, or a wrong one. */
+static bool commit_quickly(StoreObject* self, PyObject* const* args, ks_status* status_out,
+                           ks_receipt* receipt_out) {
+    if (self->store == NULL || self->is_closing || self->is_durable) return false;
+    const KnownKey* const known = known_key(self, args[0]);
+    if (known == NULL || !Py_IS_TYPE(args[1], &PyBytes_Type) || !Py_IS_TYPE(args[2], self->core->stamp_type))
+        return false;
+    char* data;
+    Py_ssize_t size;
+    PyBytes_AsStringAndSize(args[1], &data, &size);
+    ks_session* const session = ks_default_session(self->store);
+    if (session == NULL || size >= LARGE_BYTES) return false;
+    *status_out = ks_commit_k(session, known->key, stamp_of(args[2]), (ks_bytes){data, (size_t)size}, NULL,
+                              receipt_out);
+    return true;
+}
+
 #define COMMIT_NAMES {"key", "value", "stamp", "claim", "durable", "release"}
 #define DELETE_NAMES {"key", "stamp", "claim", "durable", "release"}
 
 FAST(store_commit) {
     static const Signature signature = {"commit", 3, 3, COMMIT_NAMES};
     PyObject* given[NAMES_MAX];
+    ks_status status;
+    ks_receipt receipt;
+    if (kwnames == NULL && count == 3 && commit_quickly((StoreObject*)self, args, &status, &receipt))
+        return tell_commit(((StoreObject*)self)->core, status, args[0], &receipt, false);
     if (!bind(&signature, args, count, kwnames, given)) return NULL;
     return commit((StoreObject*)self, given, false, false);
 }
@@ -374,6 +396,10 @@ FAST(store_commit) {
 FAST(store_try_commit) {
     static const Signature signature = {"try_commit", 3, 3, COMMIT_NAMES};
     PyObject* given[NAMES_MAX];
+    ks_status status;
+    ks_receipt receipt;
+    if (kwnames == NULL && count == 3 && commit_quickly((StoreObject*)self, args, &status, &receipt))
+        return tell_commit(((StoreObject*)self)->core, status, args[0], &receipt, true);
     if (!bind(&signature, args, count, kwnames, given)) return NULL;
     return commit((StoreObject*)self, given, false, true);
 }
