@@ -33,8 +33,10 @@ typedef struct Core {
     PyTypeObject* store_type;
     PyTypeObject* feed_type;
     PyTypeObject* files_type;
-    /* of keystile._errors */
-    PyObject* conflict;
+    PyTypeObject* error_type;
+    PyTypeObject* refused_type;
+    PyTypeObject* conflict_type;
+    /* of keystile._errors, which imports this module and then tells it */
     PyObject* fenced;
     PyObject* held;
     PyObject* foreign_edit;
@@ -43,6 +45,16 @@ typedef struct Core {
     PyObject* owner;
     Spares stamps;
     Spares entries;
+    /* Refusals are exceptions with more in them. */
+    newfunc exception_new;
+    initproc exception_init;
+    traverseproc exception_traverse;
+    inquiry exception_clear;
+    PyObject* no_arguments;
+    Spares conflicts;
+    int conflicts_max;
+    PyObject* ending; /* refusals whose last reference went */
+    bool is_ending;
 } Core;
 
 Core* core_of_module(PyObject* module);
@@ -102,6 +114,8 @@ extern PyType_Spec stamp_spec, entry_spec, answer_spec, store_spec, feed_spec, f
 
 /* ---- Refusals and faults: each sets an exception and gives NULL --------------------------------------- */
 
+bool add_refusals(PyObject* module, Core* core);
+PyObject* raise_conflict(Core* core, PyObject* key, ks_stamp stamp);
 /* KS_CONFLICT, KS_FENCED, KS_FOREIGN_EDIT, KS_HELD (and KS_TIMEOUT of a claim). `key` as the caller gave it. */
 PyObject* raise_refusal(Core* core, ks_status status, PyObject* key, const ks_receipt* receipt);
 /* status < 0, or an answer that is one of nobody's. */

@@ -1,17 +1,16 @@
-/* Statuses as exceptions. A refusal carries (key, stamp, owner) and makes its sentence only when somebody reads it:
- * losing a race is the normal case, and costs little more than winning it. */
+/* Statuses as exceptions. */
 #include "core.h" /* Python.h goes first */
 
 #include <time.h>
 
 static PyObject* refusal_class(Core* core, ks_status status) {
-    if (status == KS_CONFLICT) return core->conflict;
     if (status == KS_FENCED) return core->fenced;
     if (status == KS_FOREIGN_EDIT) return core->foreign_edit;
     return core->held;
 }
 
 PyObject* raise_refusal(Core* core, ks_status status, PyObject* key, const ks_receipt* receipt) {
+    if (status == KS_CONFLICT) return raise_conflict(core, key, receipt->stamp);
     PyObject* owner = Py_None;
     Py_INCREF(owner);
     if (status == KS_HELD || status == KS_TIMEOUT) {
