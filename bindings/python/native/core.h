@@ -137,12 +137,16 @@ uint64_t next_slice(const Wait* wait); /* 0: over */
 
 /* ---- Stores ------------------------------------------------------------------------------------------ */
 
-/* Keys that somebody keeps and uses again are resolved once: by the object, not by its bytes. */
+/* Keys that somebody keeps and uses again are resolved once: by the object, not by its bytes. And a value is copied out
+ * once: what has the same stamp is the same value. */
 #define KNOWN_KEYS 64
+#define KEPT_BYTES_MAX 16384 /* of a value: a megabyte of all of a store's */
 
 typedef struct KnownKey {
     PyObject* object; /* owned, so that no other object has its address; NULL: none */
     ks_key key;
+    PyObject* value; /* bytes, as they were at `seen`; NULL: none kept */
+    ks_stamp seen;
 } KnownKey;
 
 typedef struct StoreObject {

@@ -90,7 +90,10 @@ PyObject* lend_store(Core* core, PyTypeObject* type, ks_store* store, PyObject* 
 }
 
 static void forget_keys(StoreObject* self) {
-    for (int i = 0; i < KNOWN_KEYS; ++i) Py_CLEAR(self->known[i].object);
+    for (int i = 0; i < KNOWN_KEYS; ++i) {
+        Py_CLEAR(self->known[i].object);
+        Py_CLEAR(self->known[i].value);
+    }
 }
 
 static void close_now(StoreObject* self) {
@@ -150,8 +153,8 @@ static KnownKey* place_of(StoreObject* self, PyObject* object) {
 }
 
 /* NULL: not known. */
-static const KnownKey* known_key(StoreObject* self, PyObject* object) {
-    const KnownKey* const known = place_of(self, object);
+static KnownKey* known_key(StoreObject* self, PyObject* object) {
+    KnownKey* const known = place_of(self, object);
     return known->object == object ? known : NULL;
 }
 
@@ -163,16 +166,52 @@ static void remember_key(StoreObject* self, ks_session* session, PyObject* objec
     ks_key key;
     if (ks_resolve(session, bytes, &key) != KS_OK) return;
     KnownKey* const known = place_of(self, object);
-    PyObject* const old = known->object;
+    PyObject *const old_object = known->object, *const old_value = known->value;
     Py_INCREF(object);
-    *known = (KnownKey){object, key};
+    *known = (KnownKey){object, key, NULL, {0, 0}};
+    Py_XDECREF(old_object);
+    Py_XDECREF(old_value);
+}
+
+static void keep_value(StoreObject* self, PyObject* object, PyObject* value, ks_stamp seen) {
+    KnownKey* const known = known_key(self, object);
+    if (known == NULL || value == NULL) return;
+    PyObject* const old = known->value;
+    known->value = PyBytes_Size(value) <= KEPT_BYTES_MAX ? value : NULL;
+    known->seen = seen;
+    Py_XINCREF(known->value);
     Py_XDECREF(old);
 }
 
 /* ---- Reading ----------------------------------------------------------------------------------------- */
 
+/* What is read: a key by its bytes, or one that was resolved. A copy, for another thread may take the place. */
+typedef struct Wanted {
+    ks_bytes name;
+    ks_key key;
+    bool is_known;
+} Wanted;
+
+static ks_status read_out(ks_session* session, const Wanted* wanted, char* buffer, size_t capacity,
+                          size_t* size_out, ks_stamp* seen_out) {
+    if (wanted->is_known) return ks_get_k(session, wanted->key, buffer, capacity, size_out, seen_out);
+    return ks_get(session, wanted->name, buffer, capacity, size_out, seen_out);
+}
+
+static PyObject* no_value(Core* core, ks_status status, ks_stamp seen) {
+    if (status != KS_NOT_FOUND) return raise_fault(core, status);
+    Py_INCREF(Py_None);
+    return new_entry(core, Py_None, seen);
+}
+
+static PyObject* entry_of(StoreObject* self, PyObject* name, PyObject* value_stolen, ks_stamp seen) {
+    keep_value(self, name, value_stolen, seen);
+    return new_entry(self->core, value_stolen, seen);
+}
+
 /* The value outgrew the buffer on the stack. The object's own memory is the next buffer: nobody else has it yet. */
-static PyObject* get_large(StoreObject* self, ks_session* session, ks_bytes key, size_t size) {
+static PyObject* get_large(StoreObject* self, ks_session* session, PyObject* name, const Wanted* wanted,
+                           size_t size) {
     for (;;) {
         PyObject* const value = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
         if (value == NULL) return NULL;
@@ -186,60 +225,68 @@ static PyObject* get_large(StoreObject* self, ks_session* session, ks_bytes key,
                 return NULL;
             }
             Py_BEGIN_ALLOW_THREADS;
-            status = ks_get(session, key, buffer, capacity, &size, &seen);
+            status = read_out(session, wanted, buffer, capacity, &size, &seen);
             Py_END_ALLOW_THREADS;
             leave(self);
         } else {
-            status = ks_get(session, key, buffer, capacity, &size, &seen);
+            status = read_out(session, wanted, buffer, capacity, &size, &seen);
         }
         if (status == KS_OK) {
-            if (size == capacity) return new_entry(self->core, value, seen);
+            if (size == capacity) return entry_of(self, name, value, seen);
             PyObject* const shorter =
                 PyBytes_FromStringAndSize(buffer, (Py_ssize_t)size); /* it shrank meanwhile */
             Py_DECREF(value);
-            return new_entry(self->core, shorter, seen);
+            return entry_of(self, name, shorter, seen);
         }
         Py_DECREF(value);
-        if (status == KS_NOT_FOUND) {
-            Py_INCREF(Py_None);
-            return new_entry(self->core, Py_None, seen);
-        }
-        if (status != KS_TOO_SMALL) return raise_fault(self->core, status);
+        if (status != KS_TOO_SMALL) return no_value(self->core, status, seen);
         if (size < 2 * capacity) size = 2 * capacity; /* it grows: the loop ends at KS_VALUE_SIZE_MAX */
         if (size > KS_VALUE_SIZE_MAX) size = KS_VALUE_SIZE_MAX;
     }
 }
 
-static PyObject* get(StoreObject* self, ks_session* session, PyObject* name, ks_bytes key) {
+static PyObject* get(StoreObject* self, ks_session* session, PyObject* name, const Wanted* wanted) {
     char buffer[2048]; /* most values fit */
     size_t size = 0;
     ks_stamp seen = {0, 0};
-    const ks_status status = ks_get(session, key, buffer, sizeof buffer, &size, &seen);
-    if (status == KS_OK) {
-        remember_key(self, session, name, key);
-        return new_entry(self->core, PyBytes_FromStringAndSize(buffer, (Py_ssize_t)size), seen);
-    }
-    if (status == KS_TOO_SMALL) return get_large(self, session, key, size);
-    if (status != KS_NOT_FOUND) return raise_fault(self->core, status);
-    Py_INCREF(Py_None);
-    return new_entry(self->core, Py_None, seen);
+    const ks_status status = read_out(session, wanted, buffer, sizeof buffer, &size, &seen);
+    if (!wanted->is_known && (status == KS_OK || status == KS_TOO_SMALL))
+        remember_key(self, session, name, wanted->name);
+    if (status == KS_OK)
+        return entry_of(self, name, PyBytes_FromStringAndSize(buffer, (Py_ssize_t)size), seen);
+    if (status == KS_TOO_SMALL) return get_large(self, session, name, wanted, size);
+    return no_value(self->core, status, seen);
+}
+
+/* NULL, and no exception: none is kept, or the key has another stamp now, and then a value of that size. */
+static PyObject* kept_entry(StoreObject* self, ks_session* session, const KnownKey* known, size_t* size_out) {
+    *size_out = 0;
+    if (known->value == NULL) return NULL;
+    ks_stamp seen;
+    const ks_status status = ks_get_k(session, known->key, NULL, 0, size_out, &seen);
+    const bool has_value =
+        status == KS_TOO_SMALL || status == KS_OK; /* no byte has room, none of 0 is there */
+    if (!has_value || seen.version != known->seen.version || seen.epoch != known->seen.epoch) return NULL;
+    Py_INCREF(known->value);
+    return new_entry(self->core, known->value, seen);
 }
 
 PyObject* store_get(PyObject* object, PyObject* name) {
     StoreObject* const self = (StoreObject*)object;
-    Key key;
     ks_session* const session = session_of(self);
     if (session == NULL) return NULL;
     const KnownKey* const known = known_key(self, name);
     if (known != NULL) {
-        char buffer[2048];
-        size_t size = 0;
-        ks_stamp seen;
-        if (ks_get_k(session, known->key, buffer, sizeof buffer, &size, &seen) == KS_OK)
-            return new_entry(self->core, PyBytes_FromStringAndSize(buffer, (Py_ssize_t)size), seen);
+        size_t size;
+        PyObject* const kept = kept_entry(self, session, known, &size);
+        if (kept != NULL || PyErr_Occurred() != NULL) return kept;
+        const Wanted wanted = {{NULL, 0}, known->key, true};
+        return size != 0 ? get_large(self, session, name, &wanted, size) : get(self, session, name, &wanted);
     }
+    Key key;
     if (!read_key(name, &key)) return NULL;
-    PyObject* const entry = get(self, session, name, key.bytes);
+    const Wanted wanted = {key.bytes, {0, 0}, false};
+    PyObject* const entry = get(self, session, name, &wanted);
     drop_key(&key);
     return entry;
 }
