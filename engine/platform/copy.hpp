@@ -76,8 +76,8 @@ inline void copy_in(void* shared, const void* from, std::size_t bytes) noexcept 
 
 #else
 
-// Below, the start-up of rep movsb costs more than it saves. On Zen 3: 1 KiB 24 ns by it, 11 ns by vectors; 4 KiB 68 and
-// 47 to 72, as the two sides lie to each other; 16 KiB 270 and 170 to 320.
+// Below, the start-up of rep movsb costs more than it saves. On Zen 3: 1 KiB 24 ns by it, 11 ns by vectors; 4 KiB 68,
+// and 47 to 72, as the two sides lie to each other; 16 KiB 270, and 170 to 320.
 inline constexpr std::size_t kBulkBytes = 4096;
 
 inline void move16(unsigned char* to, const unsigned char* from) noexcept {

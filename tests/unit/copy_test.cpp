@@ -5,7 +5,7 @@
 #include <array>
 #include <cstring>
 
-#include "platform/copy.hpp"
+#include "platform/platform.hpp"
 
 namespace keystile::engine {
 namespace {

@@ -107,6 +107,9 @@ PyObject* new_stamp(Core* core, ks_stamp stamp);
 PyObject* new_entry(Core* core, PyObject* value_stolen, ks_stamp stamp);
 PyObject* new_answer(Core* core, ks_status status, const ks_receipt* receipt);
 PyObject* new_owner(Core* core, const ks_owner* owner);
+PyObject* owner_or_none(Core* core, bool is_owned, const ks_owner* owner);
+/* item NULL: its exception is set. false: the list is not longer. */
+bool append(PyObject* list, PyObject* item_stolen);
 PyObject* bytes_of(ks_bytes bytes);
 PyObject* text_of(const char* text);
 
@@ -134,6 +137,9 @@ typedef struct Wait {
 
 Wait wait_of(uint64_t timeout_ns);
 uint64_t next_slice(const Wait* wait); /* 0: over */
+/* Until the calls under way have ended, of which *users are left; they are told that somebody closes. In a forked child
+ * they never do. false: a signal's exception is set. */
+bool await_users(const int* users, int pid);
 
 /* ---- Stores ------------------------------------------------------------------------------------------ */
 

@@ -65,21 +65,14 @@ static PyObject* results_of(Core* core, const Changes* changes) {
     PyObject* const results = PyList_New(0);
     for (size_t i = 0; results != NULL && i < changes->size; ++i) {
         const ks_files_change* const change = &changes->items[i];
-        PyObject* owner = Py_None;
-        Py_INCREF(owner);
-        if (change->status == KS_HELD) {
-            Py_DECREF(owner);
-            owner = new_owner(core, &change->owner);
-        }
+        PyObject* const owner = owner_or_none(core, change->status == KS_HELD, &change->owner);
         PyObject* const stamp = owner != NULL ? new_stamp(core, change->stamp) : NULL;
         PyObject* const item =
             stamp != NULL ? Py_BuildValue("(iNN)", (int)change->status, stamp, owner) : NULL;
-        if (item == NULL || PyList_Append(results, item) != 0) {
-            Py_XDECREF(item);
+        if (!append(results, item)) {
             Py_DECREF(results);
             return NULL;
         }
-        Py_DECREF(item);
     }
     return results;
 }
@@ -194,17 +187,12 @@ static PyObject* entry_tuple(Core* core, const ks_files_entry* entry) {
     static const uint8_t not_hashed[KS_FILES_HASH_SIZE];
     const bool is_hashed = memcmp(entry->hash, not_hashed, sizeof not_hashed) != 0;
     PyObject* hash = Py_None;
-    PyObject* owner = Py_None;
     Py_INCREF(hash);
-    Py_INCREF(owner);
     if (is_hashed) {
         Py_DECREF(hash);
         hash = bytes_of((ks_bytes){entry->hash, sizeof entry->hash});
     }
-    if (entry->is_claimed != 0) {
-        Py_DECREF(owner);
-        owner = new_owner(core, &entry->owner);
-    }
+    PyObject* const owner = owner_or_none(core, entry->is_claimed != 0, &entry->owner);
     PyObject* const path = path_text(entry->path);
     PyObject* const stamp = new_stamp(core, entry->stamp);
     if (hash != NULL && owner != NULL && path != NULL && stamp != NULL) {
@@ -240,9 +228,7 @@ FAST(files_status) {
         items = PyList_New(0);
     }
     for (size_t i = 0; items != NULL && i < listing.size; ++i) {
-        PyObject* const item = entry_tuple(files->core, &listing.items[i]);
-        if (item == NULL || PyList_Append(items, item) != 0) Py_CLEAR(items);
-        Py_XDECREF(item);
+        if (!append(items, entry_tuple(files->core, &listing.items[i]))) Py_CLEAR(items);
     }
     for (size_t i = 0; i < listing.size; ++i) free(listing.paths[i]);
     free(listing.paths);

@@ -1,7 +1,6 @@
 /* keystile._core.Store: one open store. Its life, and the calls of nanoseconds: get, commit, delete. */
 #include "core.h" /* Python.h goes first */
 
-#include <time.h>
 #include <unistd.h>
 
 /* ---- Life -------------------------------------------------------------------------------------------- */
@@ -109,13 +108,7 @@ static PyObject* store_close(PyObject* object, PyObject* unused) {
     (void)unused;
     StoreObject* const self = (StoreObject*)object;
     self->is_closing = true; /* whoever waits without the GIL sees it after his slice */
-    while (self->users != 0 && self->pid == getpid()) {
-        const struct timespec pause = {0, 1000000};
-        Py_BEGIN_ALLOW_THREADS;
-        nanosleep(&pause, NULL);
-        Py_END_ALLOW_THREADS;
-        if (PyErr_CheckSignals() != 0) return NULL;
-    }
+    if (!await_users(&self->users, self->pid)) return NULL;
     ks_store* const store = self->store;
     if (store == NULL) Py_RETURN_NONE;
     if (self->lender != NULL || self->pid != getpid()) {
@@ -298,9 +291,7 @@ PyObject* store_get_many(PyObject* object, PyObject* keys) {
     for (PyObject* key = NULL; entries != NULL && (key = PyIter_Next(iterator)) != NULL;) {
         PyObject* const entry = store_get(object, key);
         Py_DECREF(key);
-        const bool is_kept = entry != NULL && PyList_Append(entries, entry) == 0;
-        Py_XDECREF(entry);
-        if (!is_kept) break;
+        if (!append(entries, entry)) break;
     }
     Py_XDECREF(iterator);
     if (PyErr_Occurred() == NULL) return entries;

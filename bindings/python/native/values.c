@@ -293,8 +293,7 @@ static PyObject* answer_stamp(PyObject* self, void* unused) {
 static PyObject* answer_owner(PyObject* self, void* unused) {
     (void)unused;
     const AnswerObject* const answer = (AnswerObject*)self;
-    if (answer->status != KS_HELD) Py_RETURN_NONE;
-    return new_owner(answer->core, &answer->receipt.owner);
+    return owner_or_none(answer->core, answer->status == KS_HELD, &answer->receipt.owner);
 }
 
 static int answer_bool(PyObject* self) {
@@ -325,6 +324,18 @@ static PyType_Slot answer_slots[] = {{Py_tp_doc, "What try_commit() and try_dele
 PyType_Spec answer_spec = {"keystile.Answer", sizeof(AnswerObject), 0,
                            Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
                            answer_slots};
+
+PyObject* owner_or_none(Core* core, bool is_owned, const ks_owner* owner) {
+    if (is_owned) return new_owner(core, owner);
+    Py_INCREF(Py_None);
+    return Py_None;
+}
+
+bool append(PyObject* list, PyObject* item_stolen) {
+    const bool is_appended = item_stolen != NULL && PyList_Append(list, item_stolen) == 0;
+    Py_XDECREF(item_stolen);
+    return is_appended;
+}
 
 PyObject* new_owner(Core* core, const ks_owner* owner) {
     PyObject* lease = Py_None;
