@@ -152,8 +152,7 @@ FAST(files_gate) {
 
 /* The entries are copied out, without the GIL; then they become Python's. */
 typedef struct Listing {
-    ks_files_entry* items;
-    char** paths; /* each its own memory */
+    ks_files_entry* items; /* each one's path is its own memory */
     size_t size, capacity;
     bool is_full; /* out of memory */
 } Listing;
@@ -162,10 +161,8 @@ static bool has_room(Listing* listing) {
     if (listing->size < listing->capacity) return true;
     const size_t capacity = listing->capacity != 0 ? 2 * listing->capacity : 64;
     ks_files_entry* const items = realloc(listing->items, capacity * sizeof *items);
-    if (items != NULL) listing->items = items;
-    char** const paths = realloc(listing->paths, capacity * sizeof *paths);
-    if (paths != NULL) listing->paths = paths;
-    if (items == NULL || paths == NULL) return false;
+    if (items == NULL) return false;
+    listing->items = items;
     listing->capacity = capacity;
     return true;
 }
@@ -177,7 +174,6 @@ static int list_one(void* user, const ks_files_entry* entry) {
     if (path == NULL) return 1;
     listing->items[listing->size] = *entry;
     listing->items[listing->size].path = path;
-    listing->paths[listing->size] = path;
     ++listing->size;
     return 0;
 }
@@ -214,7 +210,7 @@ FAST(files_status) {
     Key prefix;
     if (!bind(&signature, args, count, kwnames, given) || !read_u64(given[1], "flags", &flags)) return NULL;
     if (!is_open(files) || !read_path(given[0], &prefix)) return NULL;
-    Listing listing = {NULL, NULL, 0, 0, false};
+    Listing listing = {NULL, 0, 0, false};
     ks_status status;
     CALL_FILES(files, status,
                ks_files_status(files->files, prefix.bytes.data, (uint32_t)flags, list_one, &listing));
@@ -230,8 +226,7 @@ FAST(files_status) {
     for (size_t i = 0; items != NULL && i < listing.size; ++i) {
         if (!append(items, entry_tuple(files->core, &listing.items[i]))) Py_CLEAR(items);
     }
-    for (size_t i = 0; i < listing.size; ++i) free(listing.paths[i]);
-    free(listing.paths);
+    for (size_t i = 0; i < listing.size; ++i) free((char*)listing.items[i].path);
     free(listing.items);
     return items;
 }

@@ -38,11 +38,11 @@ static PyObject* new_refusal(Core* core, PyTypeObject* type) {
 static bool is_zeroed(const PyObject* self, const PyObject* arguments) {
     const char* at = (const char*)self + sizeof *self;
     int others = 0, found = 0;
-    for (; at < (const char*)self + refusal_at; at += sizeof(PyObject*)) {
-        const PyObject* word;
-        memcpy((void*)&word, at, sizeof word);
-        if (word == arguments) ++found;
-        if (word != arguments && word != NULL) ++others;
+    for (; at < (const char*)self + refusal_at; at += sizeof(uintptr_t)) {
+        uintptr_t word;
+        memcpy(&word, at, sizeof word);
+        if (word == (uintptr_t)arguments) ++found;
+        if (word != (uintptr_t)arguments && word != 0) ++others;
     }
     return found == 1 && others == 0;
 }
