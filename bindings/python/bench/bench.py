@@ -36,7 +36,7 @@ from collections.abc import Callable
 import keystile
 
 LIMITS = {"commit": 2.5, "conflict": 6.0, "get": 3.0, "get anew": 3.0}
-CALLS, BLOCKS = 20_000, 60
+CALLS, BLOCKS = 2_000, 600  # short ones, so that some of them have the core to themselves
 PEER_CALLS, PEER_BLOCKS = 20, 10
 WORKERS, INCREMENTS = 4, 100
 
