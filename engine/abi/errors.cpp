@@ -9,7 +9,9 @@ namespace keystile::engine::abi {
 
 namespace {
 
-thread_local char last_text[512] = "";
+// With the library's other thread-locals less than half a KiB: that much the C library has left for each module that is
+// loaded late, a Python extension say, at a fixed distance from the thread's pointer. More takes a call of its loader.
+thread_local char last_text[400] = "";
 thread_local int last_errno = 0;
 thread_local ks_status last_status = KS_OK;
 

@@ -18,12 +18,19 @@ void close_one(ks_session* session) {
     retire(session);
 }
 
-// A thread's own sessions, by the serial of the open store.
-thread_local bool is_thread_over = false;
+// A thread's own sessions, by the serial of the open store; and the one it used last, which a library that was
+// loaded late reaches by one call of the loader's.
+struct DefaultSession {
+    std::uint64_t serial;  // of no store: 0
+    ks_session* session;
+};
+constinit thread_local DefaultSession last_default_session{0, nullptr};
+constinit thread_local bool is_thread_over = false;
 struct DefaultSessions {
-    std::vector<std::pair<std::uint64_t, ks_session*>> entries;
+    std::vector<DefaultSession> entries;
     ~DefaultSessions() {
         is_thread_over = true;
+        last_default_session = {0, nullptr};
         for (const auto& [serial, session] : entries) {
             if (is_live(session) && session->store->serial == serial) ks_session_close(session);
         }
@@ -220,21 +227,37 @@ void ks_session_close(ks_session* session) {
     close_one(session);
 }
 
-ks_session* ks_default_session(ks_store* store) {
-    if (!is_live(store)) return explain(store), nullptr;
+namespace {
+
+// Not the one of the last call: this thread's session in another store, or its first in this one.
+[[gnu::noinline]] ks_session* find_or_open_default(ks_store* store) {
     if (is_thread_over) return fault(KS_E_HANDLE, "the thread's own sessions have ended, as it has"), nullptr;
     auto& entries = default_sessions.entries;
     for (const auto& [serial, session] : entries) {
         if (serial == store->serial && is_live(session)) return session;
     }
     try {
-        std::erase_if(entries, [](const auto& entry) { return !is_live(entry.second); });
+        std::erase_if(entries, [](const auto& entry) { return !is_live(entry.session); });
         entries.reserve(entries.size() + 1);
     } catch (const std::bad_alloc&) {
         return fault(KS_E_MEMORY, "opening a session: out of memory"), nullptr;
     }
     ks_session* session = nullptr;
     if (open_session_of(store, &session) != KS_OK) return nullptr;
-    entries.emplace_back(store->serial, session);
+    entries.push_back({store->serial, session});
+    return session;
+}
+
+}  // namespace
+
+ks_session* ks_default_session(ks_store* store) {
+    if (!is_live(store)) [[unlikely]]
+        return explain(store), nullptr;
+    DefaultSession& last = last_default_session;
+    // The serial is an open store's, so its sessions' memory is there.
+    if (last.serial == store->serial && is_live(last.session)) [[likely]]
+        return last.session;
+    ks_session* const session = find_or_open_default(store);
+    if (session != nullptr) last = {store->serial, session};
     return session;
 }

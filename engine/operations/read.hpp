@@ -21,7 +21,7 @@ struct ReadResult {
 ReadResult read_clean(const Segment& segment, const shm::Slot& slot, SlotWord found, SlotWord clean,
                       void* buf, std::size_t capacity) noexcept;
 
-// Everything but a value that is there, fits, and holds still.
+// Everything but a value that is there and holds still.
 ReadResult read_slow(const Segment& segment, const shm::Slot& slot, void* buf, std::size_t capacity) noexcept;
 
 [[gnu::always_inline]] inline ReadResult read_value(const Segment& segment, const shm::Slot& slot, void* buf,
@@ -36,16 +36,18 @@ ReadResult read_slow(const Segment& segment, const shm::Slot& slot, void* buf, s
         constexpr std::uint64_t kPlainValue = pack(BlockContent{0, 0, BlockKind::kValue, 0}) >> 48;
         constexpr std::uint64_t kFlagsThatDontMatter =
             pack(BlockContent{0, 0, BlockKind::kNone, kOfOperation | kIsOperation | kIsReleasing}) >> 48;
-        if ((content >> 48 & ~kFlagsThatDontMatter) == kPlainValue && size <= capacity &&
-            size <= room - sizeof(shm::Block)) [[likely]] {
+        if ((content >> 48 & ~kFlagsThatDontMatter) == kPlainValue && size <= room - sizeof(shm::Block))
+            [[likely]] {
             KEYSTILE_CRASH_POINT("operations.read.before_copy");
-            copy_out(buf, block->payload, size);
+            const bool is_copied = size <= capacity;  // no room at all: whoever asks for the stamp alone
+            if (is_copied) [[likely]]
+                copy_out(buf, block->payload, size);
             // order[read.validate]: acquire fence. Partner: arena.fill's release fence: if a byte above came
             //   from the block's next owner, the load below sees that the word has moved on. A reader's crash
             //   leaves nothing.
             boost::atomic_thread_fence(memory_order_acquire);
             if (load_word(slot) == w || !KEYSTILE_GUARD("read.revalidate")) [[likely]]
-                return {Status::kOk, w, size};
+                return {is_copied ? Status::kOk : Status::kTooSmall, w, size};
         }
     }
     return read_slow(segment, slot, buf, capacity);

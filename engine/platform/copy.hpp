@@ -1,8 +1,8 @@
 // Copying payloads in and out of memory that another process may be overwriting at this moment.
 //
 // What was copied means something only after the reader's revalidation (operations/read); until then it may
-// be a mix. The moves are assembly, which no compiler may tear, merge or assume anything about: 16 bytes at a
-// time, and from kBulkBytes up `rep movsb`, which the processor turns into full-line moves. The thread
+// be a mix. The moves are assembly, which no compiler may tear, merge or assume anything about: 16 or 32 bytes at
+// a time, and from kBulkBytes up `rep movsb`, which the processor turns into full-line moves. The thread
 // sanitizer cannot see assembly, so its build copies by relaxed 8-byte atomics. Shared buffers are 16-byte
 // aligned and padded to 8 bytes.
 #pragma once
@@ -76,8 +76,9 @@ inline void copy_in(void* shared, const void* from, std::size_t bytes) noexcept 
 
 #else
 
-inline constexpr std::size_t kBulkBytes =
-    512;  // below, the start-up of rep movsb (~30 cycles) costs more than it saves
+// Below, the start-up of rep movsb costs more than it saves. On Zen 3: 1 KiB 24 ns by it, 11 ns by vectors; 4 KiB 68,
+// and 47 to 72, as the two sides lie to each other; 16 KiB 270, and 170 to 320.
+inline constexpr std::size_t kBulkBytes = 4096;
 
 inline void move16(unsigned char* to, const unsigned char* from) noexcept {
     using Vector __attribute__((vector_size(16))) = long long;
@@ -89,6 +90,33 @@ inline void move16(unsigned char* to, const unsigned char* from) noexcept {
     asm volatile("vmovdqu %1, %0" : "=m"(*reinterpret_cast<Bytes*>(to)) : "x"(vector));
 }
 
+inline void move128(unsigned char* to, const unsigned char* from) noexcept {
+    struct Bytes {
+        unsigned char byte[128];
+    };
+    asm volatile(
+        "vmovdqu (%[from]), %%ymm0\n\t"
+        "vmovdqu 32(%[from]), %%ymm1\n\t"
+        "vmovdqu 64(%[from]), %%ymm2\n\t"
+        "vmovdqu 96(%[from]), %%ymm3\n\t"
+        "vmovdqu %%ymm0, (%[to])\n\t"
+        "vmovdqu %%ymm1, 32(%[to])\n\t"
+        "vmovdqu %%ymm2, 64(%[to])\n\t"
+        "vmovdqu %%ymm3, 96(%[to])"
+        : "=m"(*reinterpret_cast<Bytes*>(to))
+        : [to] "r"(to), [from] "r"(from), "m"(*reinterpret_cast<const Bytes*>(from))
+        : "xmm0", "xmm1", "xmm2", "xmm3");
+}
+
+// After the last move128(): code that knows no upper halves runs slower while they are in use.
+inline void forget_upper_halves() noexcept {
+    asm volatile("vzeroupper"
+                 :
+                 :
+                 : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
+                   "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+}
+
 // From 16 bytes up. The moves from the front and from the back overlap in the middle, so a size takes no
 // loop.
 inline void copy_by_vectors(void* to, const void* from, std::size_t bytes) noexcept {
@@ -98,8 +126,11 @@ inline void copy_by_vectors(void* to, const void* from, std::size_t bytes) noexc
         asm volatile("rep movsb" : "+D"(out), "+S"(in), "+c"(bytes) : : "memory");
         return;
     }
-    for (; bytes > 128; bytes -= 64, out += 64, in += 64) {
-        for (std::size_t at = 0; at < 64; at += 16) move16(out + at, in + at);
+    if (bytes > 128) {
+        for (; bytes > 128; bytes -= 128, out += 128, in += 128) move128(out, in);
+        move128(out + bytes - 128, in + bytes - 128);
+        forget_upper_halves();
+        return;
     }
     if (bytes > 64) {
         move16(out + 32, in + 32);

@@ -82,9 +82,7 @@ static int list_participant(void* user, const ks_participant* participant) {
                                          participant->is_alive != 0 ? Py_True : Py_False, "is_self",
                                          participant->is_self != 0 ? Py_True : Py_False, "sessions",
                                          participant->sessions, "label", label, "counters", counters);
-    const int failed = item == NULL || PyList_Append(user, item) != 0;
-    Py_XDECREF(item);
-    return failed;
+    return append(user, item) ? 0 : 1;
 }
 
 PyObject* store_participants(PyObject* object, PyObject* unused) {

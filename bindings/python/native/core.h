@@ -17,7 +17,14 @@
 
 /* ---- The module's state ------------------------------------------------------------------------------ */
 
-#define SPARE_STAMPS 16
+/* Immutable objects that were dropped, for the next ones of their type: a loop makes and drops one in each turn. They
+ * stay of their type, and have one reference: ours. */
+#define SPARES_MAX 16
+
+typedef struct Spares {
+    PyObject* objects[SPARES_MAX];
+    int size;
+} Spares;
 
 typedef struct Core {
     PyTypeObject* stamp_type;
@@ -26,17 +33,28 @@ typedef struct Core {
     PyTypeObject* store_type;
     PyTypeObject* feed_type;
     PyTypeObject* files_type;
-    /* of keystile._errors */
-    PyObject* conflict;
+    PyTypeObject* error_type;
+    PyTypeObject* refused_type;
+    PyTypeObject* conflict_type;
+    /* of keystile._errors, which imports this module and then tells it */
     PyObject* fenced;
     PyObject* held;
     PyObject* foreign_edit;
     PyObject* lagged;
     PyObject* faults; /* dict: status number -> class */
     PyObject* owner;
-    /* Memory of stamps that were dropped, for the next ones: a loop of commits makes and drops one in each turn. */
-    PyObject* spare_stamps[SPARE_STAMPS];
-    int spare_size;
+    Spares stamps;
+    Spares entries;
+    /* Refusals are exceptions with more in them. */
+    newfunc exception_new;
+    initproc exception_init;
+    traverseproc exception_traverse;
+    inquiry exception_clear;
+    PyObject* no_arguments;
+    Spares conflicts;
+    int conflicts_max;
+    PyObject* ending; /* refusals whose last reference went */
+    bool is_ending;
 } Core;
 
 Core* core_of_module(PyObject* module);
@@ -77,6 +95,7 @@ bool read_value(PyObject* object, Value* value_out);
 void drop_value(Value* value);
 
 bool read_stamp(Core* core, PyObject* object, ks_stamp* stamp_out);
+ks_stamp stamp_of(PyObject* object); /* which is one */
 bool read_u64(PyObject* object, const char* what, uint64_t* number_out);
 /* The bytes that _claim() gave, or an object that has them as `_raw`. */
 bool read_grant(PyObject* object, ks_grant* grant_out);
@@ -88,6 +107,9 @@ PyObject* new_stamp(Core* core, ks_stamp stamp);
 PyObject* new_entry(Core* core, PyObject* value_stolen, ks_stamp stamp);
 PyObject* new_answer(Core* core, ks_status status, const ks_receipt* receipt);
 PyObject* new_owner(Core* core, const ks_owner* owner);
+PyObject* owner_or_none(Core* core, bool is_owned, const ks_owner* owner);
+/* item NULL: its exception is set. false: the list is not longer. */
+bool append(PyObject* list, PyObject* item_stolen);
 PyObject* bytes_of(ks_bytes bytes);
 PyObject* text_of(const char* text);
 
@@ -95,6 +117,8 @@ extern PyType_Spec stamp_spec, entry_spec, answer_spec, store_spec, feed_spec, f
 
 /* ---- Refusals and faults: each sets an exception and gives NULL --------------------------------------- */
 
+bool add_refusals(PyObject* module, Core* core);
+PyObject* raise_conflict(Core* core, PyObject* key, ks_stamp stamp);
 /* KS_CONFLICT, KS_FENCED, KS_FOREIGN_EDIT, KS_HELD (and KS_TIMEOUT of a claim). `key` as the caller gave it. */
 PyObject* raise_refusal(Core* core, ks_status status, PyObject* key, const ks_receipt* receipt);
 /* status < 0, or an answer that is one of nobody's. */
@@ -113,15 +137,22 @@ typedef struct Wait {
 
 Wait wait_of(uint64_t timeout_ns);
 uint64_t next_slice(const Wait* wait); /* 0: over */
+/* Until the calls under way have ended, of which *users are left; they are told that somebody closes. In a forked child
+ * they never do. false: a signal's exception is set. */
+bool await_users(const int* users, int pid);
 
 /* ---- Stores ------------------------------------------------------------------------------------------ */
 
-/* Keys that somebody keeps and uses again are resolved once: by the object, not by its bytes. */
+/* Keys that somebody keeps and uses again are resolved once: by the object, not by its bytes. And a value is copied out
+ * once: what has the same stamp is the same value. */
 #define KNOWN_KEYS 64
+#define KEPT_BYTES_MAX 16384 /* of a value: a megabyte of all of a store's */
 
 typedef struct KnownKey {
     PyObject* object; /* owned, so that no other object has its address; NULL: none */
     ks_key key;
+    PyObject* value; /* bytes, as they were at `seen`; NULL: none kept */
+    ks_stamp seen;
 } KnownKey;
 
 typedef struct StoreObject {
@@ -152,6 +183,7 @@ PyObject* open_files(PyObject* module, PyObject* const* args, Py_ssize_t count, 
 PyObject* store_of_files(PyObject* module, PyObject* const* args, Py_ssize_t count, PyObject* kwnames);
 PyObject* open_store(PyObject* module, PyObject* const* args, Py_ssize_t count, PyObject* kwnames);
 PyObject* open_feed(PyObject* module, PyObject* const* args, Py_ssize_t count, PyObject* kwnames);
+PyObject* own_quick_methods(PyObject* module, PyObject* type);
 PyObject* destroy_store(PyObject* module, PyObject* const* args, Py_ssize_t count, PyObject* kwnames);
 
 /* The methods of a store, in the file of their kind. */

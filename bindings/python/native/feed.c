@@ -69,10 +69,7 @@ static PyObject* entry_tuple(Core* core, const ks_feed_entry* entry) {
 static PyObject* commit_tuple(Core* core, const ks_feed_commit* commit) {
     PyObject* const entries = PyList_New(0);
     for (size_t i = 0; entries != NULL && i < commit->size; ++i) {
-        PyObject* const item = entry_tuple(core, &commit->entries[i]);
-        const bool is_kept = item != NULL && PyList_Append(entries, item) == 0;
-        Py_XDECREF(item);
-        if (!is_kept) {
+        if (!append(entries, entry_tuple(core, &commit->entries[i]))) {
             Py_DECREF(entries);
             return NULL;
         }

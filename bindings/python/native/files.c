@@ -2,7 +2,6 @@
 #include "core.h" /* Python.h goes first */
 
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "files.h"
@@ -69,13 +68,7 @@ static PyObject* files_close(PyObject* object, PyObject* unused) {
     (void)unused;
     FilesObject* const self = (FilesObject*)object;
     self->is_closing = true;
-    while (self->users != 0 && self->pid == getpid()) {
-        const struct timespec pause = {0, 1000000};
-        Py_BEGIN_ALLOW_THREADS;
-        nanosleep(&pause, NULL);
-        Py_END_ALLOW_THREADS;
-        if (PyErr_CheckSignals() != 0) return NULL;
-    }
+    if (!await_users(&self->users, self->pid)) return NULL;
     ks_files* const files = self->files;
     self->files = NULL;
     if (self->users != 0)

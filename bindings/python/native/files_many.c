@@ -65,21 +65,14 @@ static PyObject* results_of(Core* core, const Changes* changes) {
     PyObject* const results = PyList_New(0);
     for (size_t i = 0; results != NULL && i < changes->size; ++i) {
         const ks_files_change* const change = &changes->items[i];
-        PyObject* owner = Py_None;
-        Py_INCREF(owner);
-        if (change->status == KS_HELD) {
-            Py_DECREF(owner);
-            owner = new_owner(core, &change->owner);
-        }
+        PyObject* const owner = owner_or_none(core, change->status == KS_HELD, &change->owner);
         PyObject* const stamp = owner != NULL ? new_stamp(core, change->stamp) : NULL;
         PyObject* const item =
             stamp != NULL ? Py_BuildValue("(iNN)", (int)change->status, stamp, owner) : NULL;
-        if (item == NULL || PyList_Append(results, item) != 0) {
-            Py_XDECREF(item);
+        if (!append(results, item)) {
             Py_DECREF(results);
             return NULL;
         }
-        Py_DECREF(item);
     }
     return results;
 }
@@ -159,8 +152,7 @@ FAST(files_gate) {
 
 /* The entries are copied out, without the GIL; then they become Python's. */
 typedef struct Listing {
-    ks_files_entry* items;
-    char** paths; /* each its own memory */
+    ks_files_entry* items; /* each one's path is its own memory */
     size_t size, capacity;
     bool is_full; /* out of memory */
 } Listing;
@@ -169,10 +161,8 @@ static bool has_room(Listing* listing) {
     if (listing->size < listing->capacity) return true;
     const size_t capacity = listing->capacity != 0 ? 2 * listing->capacity : 64;
     ks_files_entry* const items = realloc(listing->items, capacity * sizeof *items);
-    if (items != NULL) listing->items = items;
-    char** const paths = realloc(listing->paths, capacity * sizeof *paths);
-    if (paths != NULL) listing->paths = paths;
-    if (items == NULL || paths == NULL) return false;
+    if (items == NULL) return false;
+    listing->items = items;
     listing->capacity = capacity;
     return true;
 }
@@ -184,7 +174,6 @@ static int list_one(void* user, const ks_files_entry* entry) {
     if (path == NULL) return 1;
     listing->items[listing->size] = *entry;
     listing->items[listing->size].path = path;
-    listing->paths[listing->size] = path;
     ++listing->size;
     return 0;
 }
@@ -194,17 +183,12 @@ static PyObject* entry_tuple(Core* core, const ks_files_entry* entry) {
     static const uint8_t not_hashed[KS_FILES_HASH_SIZE];
     const bool is_hashed = memcmp(entry->hash, not_hashed, sizeof not_hashed) != 0;
     PyObject* hash = Py_None;
-    PyObject* owner = Py_None;
     Py_INCREF(hash);
-    Py_INCREF(owner);
     if (is_hashed) {
         Py_DECREF(hash);
         hash = bytes_of((ks_bytes){entry->hash, sizeof entry->hash});
     }
-    if (entry->is_claimed != 0) {
-        Py_DECREF(owner);
-        owner = new_owner(core, &entry->owner);
-    }
+    PyObject* const owner = owner_or_none(core, entry->is_claimed != 0, &entry->owner);
     PyObject* const path = path_text(entry->path);
     PyObject* const stamp = new_stamp(core, entry->stamp);
     if (hash != NULL && owner != NULL && path != NULL && stamp != NULL) {
@@ -226,7 +210,7 @@ FAST(files_status) {
     Key prefix;
     if (!bind(&signature, args, count, kwnames, given) || !read_u64(given[1], "flags", &flags)) return NULL;
     if (!is_open(files) || !read_path(given[0], &prefix)) return NULL;
-    Listing listing = {NULL, NULL, 0, 0, false};
+    Listing listing = {NULL, 0, 0, false};
     ks_status status;
     CALL_FILES(files, status,
                ks_files_status(files->files, prefix.bytes.data, (uint32_t)flags, list_one, &listing));
@@ -240,12 +224,9 @@ FAST(files_status) {
         items = PyList_New(0);
     }
     for (size_t i = 0; items != NULL && i < listing.size; ++i) {
-        PyObject* const item = entry_tuple(files->core, &listing.items[i]);
-        if (item == NULL || PyList_Append(items, item) != 0) Py_CLEAR(items);
-        Py_XDECREF(item);
+        if (!append(items, entry_tuple(files->core, &listing.items[i]))) Py_CLEAR(items);
     }
-    for (size_t i = 0; i < listing.size; ++i) free(listing.paths[i]);
-    free(listing.paths);
+    for (size_t i = 0; i < listing.size; ++i) free((char*)listing.items[i].path);
     free(listing.items);
     return items;
 }

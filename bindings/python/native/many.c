@@ -57,24 +57,17 @@ static PyObject* results_of(Core* core, const ks_multi* multi) {
             Py_DECREF(results);
             return raise_fault(core, status);
         }
-        PyObject* owner = Py_None;
-        Py_INCREF(owner);
-        if (told.status == KS_HELD) {
-            Py_DECREF(owner);
-            owner = new_owner(core, &told.owner);
-        }
+        PyObject* const owner = owner_or_none(core, told.status == KS_HELD, &told.owner);
         PyObject* const stamp = owner != NULL ? new_stamp(core, told.stamp) : NULL;
         PyObject* const key = stamp != NULL ? bytes_of(told.key) : NULL;
         PyObject* const item = key != NULL
                                    ? Py_BuildValue("(NiONN)", key, (int)told.status,
                                                    told.has_grant != 0 ? Py_True : Py_False, stamp, owner)
                                    : NULL;
-        if (item == NULL || PyList_Append(results, item) != 0) {
-            Py_XDECREF(item);
+        if (!append(results, item)) {
             Py_DECREF(results);
             return NULL;
         }
-        Py_DECREF(item);
     }
     return results;
 }
@@ -135,12 +128,10 @@ static PyObject* entries_of(Core* core, const ks_snapshot* snapshot) {
         PyObject* const entry = new_entry(core, value, at.stamp);
         PyObject* const key = entry != NULL ? bytes_of(at.key) : NULL;
         PyObject* const item = key != NULL ? Py_BuildValue("(NN)", key, entry) : NULL;
-        if (item == NULL || PyList_Append(entries, item) != 0) {
-            Py_XDECREF(item);
+        if (!append(entries, item)) {
             Py_DECREF(entries);
             return NULL;
         }
-        Py_DECREF(item);
     }
     return entries;
 }
@@ -207,20 +198,13 @@ typedef struct Listing {
 
 static int list_one(void* user, const ks_entry* entry) {
     const Listing* const listing = user;
-    PyObject* owner = Py_None;
-    Py_INCREF(owner);
-    if (entry->is_claimed != 0) {
-        Py_DECREF(owner);
-        owner = new_owner(listing->core, &entry->owner);
-    }
+    PyObject* const owner = owner_or_none(listing->core, entry->is_claimed != 0, &entry->owner);
     PyObject* const stamp = owner != NULL ? new_stamp(listing->core, entry->stamp) : NULL;
     PyObject* const key = stamp != NULL ? bytes_of(entry->key) : NULL;
     PyObject* const item = key != NULL ? Py_BuildValue("(NNnON)", key, stamp, (Py_ssize_t)entry->value_size,
                                                        entry->is_deleted != 0 ? Py_True : Py_False, owner)
                                        : NULL;
-    const int failed = item == NULL || PyList_Append(listing->items, item) != 0;
-    Py_XDECREF(item);
-    return failed;
+    return append(listing->items, item) ? 0 : 1;
 }
 
 FAST(store_list) {

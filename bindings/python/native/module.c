@@ -25,23 +25,24 @@ static bool add_type(PyObject* module, PyType_Spec* spec, const char* name, PyTy
     return *type_out != NULL && PyModule_AddObjectRef(module, name, (PyObject*)*type_out) == 0;
 }
 
-static bool take_classes(Core* core) {
-    PyObject* const errors = PyImport_ImportModule("keystile._errors");
-    if (errors == NULL) return false;
+/* What keystile._errors defines, by its names. */
+static PyObject* take_classes(PyObject* module, PyObject* names) {
+    Core* const core = core_of_module(module);
     const struct {
         const char* name;
         PyObject** place;
-    } wanted[] = {{"Conflict", &core->conflict}, {"Fenced", &core->fenced},
-                  {"Held", &core->held},         {"ForeignEdit", &core->foreign_edit},
-                  {"Lagged", &core->lagged},     {"FAULTS", &core->faults},
-                  {"Owner", &core->owner}};
-    bool is_whole = true;
-    for (size_t i = 0; is_whole && i < sizeof wanted / sizeof wanted[0]; ++i) {
-        *wanted[i].place = PyObject_GetAttrString(errors, wanted[i].name);
-        is_whole = *wanted[i].place != NULL;
+    } wanted[] = {{"Fenced", &core->fenced}, {"Held", &core->held},     {"ForeignEdit", &core->foreign_edit},
+                  {"Lagged", &core->lagged}, {"FAULTS", &core->faults}, {"Owner", &core->owner}};
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; ++i) {
+        PyObject* const name = PyUnicode_FromString(wanted[i].name);
+        PyObject* const taken = name != NULL ? PyObject_GetItem(names, name) : NULL;
+        Py_XDECREF(name);
+        if (taken == NULL) return NULL;
+        PyObject* const old = *wanted[i].place;
+        *wanted[i].place = taken;
+        Py_XDECREF(old);
     }
-    Py_DECREF(errors);
-    return is_whole;
+    Py_RETURN_NONE;
 }
 
 static bool add_constants(PyObject* module) {
@@ -75,7 +76,8 @@ static int execute(PyObject* module) {
         PyErr_SetString(PyExc_ImportError, "keystile._core is of another version than its engine");
         return -1;
     }
-    const bool is_whole = take_classes(core) && add_type(module, &stamp_spec, "Stamp", &core->stamp_type) &&
+    const bool is_whole = add_refusals(module, core) &&
+                          add_type(module, &stamp_spec, "Stamp", &core->stamp_type) &&
                           add_type(module, &entry_spec, "Entry", &core->entry_type) &&
                           add_type(module, &answer_spec, "Answer", &core->answer_type) &&
                           add_type(module, &store_spec, "Store", &core->store_type) &&
@@ -93,7 +95,9 @@ static int traverse(PyObject* module, visitproc visit, void* arg) {
     Py_VISIT(core->store_type);
     Py_VISIT(core->feed_type);
     Py_VISIT(core->files_type);
-    Py_VISIT(core->conflict);
+    Py_VISIT(core->error_type);
+    Py_VISIT(core->refused_type);
+    Py_VISIT(core->conflict_type);
     Py_VISIT(core->fenced);
     Py_VISIT(core->held);
     Py_VISIT(core->foreign_edit);
@@ -112,6 +116,8 @@ static PyMethodDef functions[] = {
      "open_files(root, store_url, label) -> Files"},
     {"store_of_files", CALL(store_of_files), METH_FASTCALL | METH_KEYWORDS,
      "store_of_files(cls, files) -> cls"},
+    {"take_classes", take_classes, METH_O, "take_classes(names)"},
+    {"own_quick_methods", own_quick_methods, METH_O, "own_quick_methods(cls)"},
     {"destroy", CALL(destroy_store), METH_FASTCALL | METH_KEYWORDS, "destroy(url, force)"},
     {NULL, NULL, 0, NULL}};
 

@@ -1,24 +1,19 @@
-/* Statuses as exceptions. A refusal carries (key, stamp, owner) and makes its sentence only when somebody reads it:
- * losing a race is the normal case, and costs little more than winning it. */
+/* Statuses as exceptions. */
 #include "core.h" /* Python.h goes first */
 
 #include <time.h>
+#include <unistd.h>
 
 static PyObject* refusal_class(Core* core, ks_status status) {
-    if (status == KS_CONFLICT) return core->conflict;
     if (status == KS_FENCED) return core->fenced;
     if (status == KS_FOREIGN_EDIT) return core->foreign_edit;
     return core->held;
 }
 
 PyObject* raise_refusal(Core* core, ks_status status, PyObject* key, const ks_receipt* receipt) {
-    PyObject* owner = Py_None;
-    Py_INCREF(owner);
-    if (status == KS_HELD || status == KS_TIMEOUT) {
-        Py_DECREF(owner);
-        owner = new_owner(core, &receipt->owner);
-        if (owner == NULL) return NULL;
-    }
+    if (status == KS_CONFLICT) return raise_conflict(core, key, receipt->stamp);
+    PyObject* const owner = owner_or_none(core, status == KS_HELD || status == KS_TIMEOUT, &receipt->owner);
+    if (owner == NULL) return NULL;
     PyObject* const stamp = new_stamp(core, receipt->stamp);
     PyObject* const args = stamp != NULL ? PyTuple_New(3) : NULL;
     if (args == NULL) {
@@ -92,4 +87,15 @@ uint64_t next_slice(const Wait* wait) {
     if (now >= wait->deadline_ns) return 0;
     const uint64_t left = wait->deadline_ns - now;
     return left < SLICE_NS ? left : SLICE_NS;
+}
+
+bool await_users(const int* users, int pid) {
+    const struct timespec pause = {0, 1000000};
+    while (*users != 0 && pid == getpid()) {
+        Py_BEGIN_ALLOW_THREADS;
+        nanosleep(&pause, NULL);
+        Py_END_ALLOW_THREADS;
+        if (PyErr_CheckSignals() != 0) return false;
+    }
+    return true;
 }

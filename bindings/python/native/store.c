@@ -1,7 +1,6 @@
 /* keystile._core.Store: one open store. Its life, and the calls of nanoseconds: get, commit, delete. */
 #include "core.h" /* Python.h goes first */
 
-#include <time.h>
 #include <unistd.h>
 
 /* ---- Life -------------------------------------------------------------------------------------------- */
@@ -90,7 +89,10 @@ PyObject* lend_store(Core* core, PyTypeObject* type, ks_store* store, PyObject* 
 }
 
 static void forget_keys(StoreObject* self) {
-    for (int i = 0; i < KNOWN_KEYS; ++i) Py_CLEAR(self->known[i].object);
+    for (int i = 0; i < KNOWN_KEYS; ++i) {
+        Py_CLEAR(self->known[i].object);
+        Py_CLEAR(self->known[i].value);
+    }
 }
 
 static void close_now(StoreObject* self) {
@@ -106,13 +108,7 @@ static PyObject* store_close(PyObject* object, PyObject* unused) {
     (void)unused;
     StoreObject* const self = (StoreObject*)object;
     self->is_closing = true; /* whoever waits without the GIL sees it after his slice */
-    while (self->users != 0 && self->pid == getpid()) {
-        const struct timespec pause = {0, 1000000};
-        Py_BEGIN_ALLOW_THREADS;
-        nanosleep(&pause, NULL);
-        Py_END_ALLOW_THREADS;
-        if (PyErr_CheckSignals() != 0) return NULL;
-    }
+    if (!await_users(&self->users, self->pid)) return NULL;
     ks_store* const store = self->store;
     if (store == NULL) Py_RETURN_NONE;
     if (self->lender != NULL || self->pid != getpid()) {
@@ -150,8 +146,8 @@ static KnownKey* place_of(StoreObject* self, PyObject* object) {
 }
 
 /* NULL: not known. */
-static const KnownKey* known_key(StoreObject* self, PyObject* object) {
-    const KnownKey* const known = place_of(self, object);
+static KnownKey* known_key(StoreObject* self, PyObject* object) {
+    KnownKey* const known = place_of(self, object);
     return known->object == object ? known : NULL;
 }
 
@@ -163,16 +159,52 @@ static void remember_key(StoreObject* self, ks_session* session, PyObject* objec
     ks_key key;
     if (ks_resolve(session, bytes, &key) != KS_OK) return;
     KnownKey* const known = place_of(self, object);
-    PyObject* const old = known->object;
+    PyObject *const old_object = known->object, *const old_value = known->value;
     Py_INCREF(object);
-    *known = (KnownKey){object, key};
+    *known = (KnownKey){object, key, NULL, {0, 0}};
+    Py_XDECREF(old_object);
+    Py_XDECREF(old_value);
+}
+
+static void keep_value(StoreObject* self, PyObject* object, PyObject* value, ks_stamp seen) {
+    KnownKey* const known = known_key(self, object);
+    if (known == NULL || value == NULL) return;
+    PyObject* const old = known->value;
+    known->value = PyBytes_Size(value) <= KEPT_BYTES_MAX ? value : NULL;
+    known->seen = seen;
+    Py_XINCREF(known->value);
     Py_XDECREF(old);
 }
 
 /* ---- Reading ----------------------------------------------------------------------------------------- */
 
+/* What is read: a key by its bytes, or one that was resolved. A copy, for another thread may take the place. */
+typedef struct Wanted {
+    ks_bytes name;
+    ks_key key;
+    bool is_known;
+} Wanted;
+
+static ks_status read_out(ks_session* session, const Wanted* wanted, char* buffer, size_t capacity,
+                          size_t* size_out, ks_stamp* seen_out) {
+    if (wanted->is_known) return ks_get_k(session, wanted->key, buffer, capacity, size_out, seen_out);
+    return ks_get(session, wanted->name, buffer, capacity, size_out, seen_out);
+}
+
+static PyObject* no_value(Core* core, ks_status status, ks_stamp seen) {
+    if (status != KS_NOT_FOUND) return raise_fault(core, status);
+    Py_INCREF(Py_None);
+    return new_entry(core, Py_None, seen);
+}
+
+static PyObject* entry_of(StoreObject* self, PyObject* name, PyObject* value_stolen, ks_stamp seen) {
+    keep_value(self, name, value_stolen, seen);
+    return new_entry(self->core, value_stolen, seen);
+}
+
 /* The value outgrew the buffer on the stack. The object's own memory is the next buffer: nobody else has it yet. */
-static PyObject* get_large(StoreObject* self, ks_session* session, ks_bytes key, size_t size) {
+static PyObject* get_large(StoreObject* self, ks_session* session, PyObject* name, const Wanted* wanted,
+                           size_t size) {
     for (;;) {
         PyObject* const value = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
         if (value == NULL) return NULL;
@@ -186,60 +218,68 @@ static PyObject* get_large(StoreObject* self, ks_session* session, ks_bytes key,
                 return NULL;
             }
             Py_BEGIN_ALLOW_THREADS;
-            status = ks_get(session, key, buffer, capacity, &size, &seen);
+            status = read_out(session, wanted, buffer, capacity, &size, &seen);
             Py_END_ALLOW_THREADS;
             leave(self);
         } else {
-            status = ks_get(session, key, buffer, capacity, &size, &seen);
+            status = read_out(session, wanted, buffer, capacity, &size, &seen);
         }
         if (status == KS_OK) {
-            if (size == capacity) return new_entry(self->core, value, seen);
+            if (size == capacity) return entry_of(self, name, value, seen);
             PyObject* const shorter =
                 PyBytes_FromStringAndSize(buffer, (Py_ssize_t)size); /* it shrank meanwhile */
             Py_DECREF(value);
-            return new_entry(self->core, shorter, seen);
+            return entry_of(self, name, shorter, seen);
         }
         Py_DECREF(value);
-        if (status == KS_NOT_FOUND) {
-            Py_INCREF(Py_None);
-            return new_entry(self->core, Py_None, seen);
-        }
-        if (status != KS_TOO_SMALL) return raise_fault(self->core, status);
+        if (status != KS_TOO_SMALL) return no_value(self->core, status, seen);
         if (size < 2 * capacity) size = 2 * capacity; /* it grows: the loop ends at KS_VALUE_SIZE_MAX */
         if (size > KS_VALUE_SIZE_MAX) size = KS_VALUE_SIZE_MAX;
     }
 }
 
-static PyObject* get(StoreObject* self, ks_session* session, PyObject* name, ks_bytes key) {
+static PyObject* get(StoreObject* self, ks_session* session, PyObject* name, const Wanted* wanted) {
     char buffer[2048]; /* most values fit */
     size_t size = 0;
     ks_stamp seen = {0, 0};
-    const ks_status status = ks_get(session, key, buffer, sizeof buffer, &size, &seen);
-    if (status == KS_OK) {
-        remember_key(self, session, name, key);
-        return new_entry(self->core, PyBytes_FromStringAndSize(buffer, (Py_ssize_t)size), seen);
-    }
-    if (status == KS_TOO_SMALL) return get_large(self, session, key, size);
-    if (status != KS_NOT_FOUND) return raise_fault(self->core, status);
-    Py_INCREF(Py_None);
-    return new_entry(self->core, Py_None, seen);
+    const ks_status status = read_out(session, wanted, buffer, sizeof buffer, &size, &seen);
+    if (!wanted->is_known && (status == KS_OK || status == KS_TOO_SMALL))
+        remember_key(self, session, name, wanted->name);
+    if (status == KS_OK)
+        return entry_of(self, name, PyBytes_FromStringAndSize(buffer, (Py_ssize_t)size), seen);
+    if (status == KS_TOO_SMALL) return get_large(self, session, name, wanted, size);
+    return no_value(self->core, status, seen);
+}
+
+/* NULL, and no exception: none is kept, or the key has another stamp now, and then a value of that size. */
+static PyObject* kept_entry(StoreObject* self, ks_session* session, const KnownKey* known, size_t* size_out) {
+    *size_out = 0;
+    if (known->value == NULL) return NULL;
+    ks_stamp seen;
+    const ks_status status = ks_get_k(session, known->key, NULL, 0, size_out, &seen);
+    const bool has_value =
+        status == KS_TOO_SMALL || status == KS_OK; /* no byte has room, none of 0 is there */
+    if (!has_value || seen.version != known->seen.version || seen.epoch != known->seen.epoch) return NULL;
+    Py_INCREF(known->value);
+    return new_entry(self->core, known->value, seen);
 }
 
 PyObject* store_get(PyObject* object, PyObject* name) {
     StoreObject* const self = (StoreObject*)object;
-    Key key;
     ks_session* const session = session_of(self);
     if (session == NULL) return NULL;
     const KnownKey* const known = known_key(self, name);
     if (known != NULL) {
-        char buffer[2048];
-        size_t size = 0;
-        ks_stamp seen;
-        if (ks_get_k(session, known->key, buffer, sizeof buffer, &size, &seen) == KS_OK)
-            return new_entry(self->core, PyBytes_FromStringAndSize(buffer, (Py_ssize_t)size), seen);
+        size_t size;
+        PyObject* const kept = kept_entry(self, session, known, &size);
+        if (kept != NULL || PyErr_Occurred() != NULL) return kept;
+        const Wanted wanted = {{NULL, 0}, known->key, true};
+        return size != 0 ? get_large(self, session, name, &wanted, size) : get(self, session, name, &wanted);
     }
+    Key key;
     if (!read_key(name, &key)) return NULL;
-    PyObject* const entry = get(self, session, name, key.bytes);
+    const Wanted wanted = {key.bytes, {0, 0}, false};
+    PyObject* const entry = get(self, session, name, &wanted);
     drop_key(&key);
     return entry;
 }
@@ -251,9 +291,7 @@ PyObject* store_get_many(PyObject* object, PyObject* keys) {
     for (PyObject* key = NULL; entries != NULL && (key = PyIter_Next(iterator)) != NULL;) {
         PyObject* const entry = store_get(object, key);
         Py_DECREF(key);
-        const bool is_kept = entry != NULL && PyList_Append(entries, entry) == 0;
-        Py_XDECREF(entry);
-        if (!is_kept) break;
+        if (!append(entries, entry)) break;
     }
     Py_XDECREF(iterator);
     if (PyErr_Occurred() == NULL) return entries;
@@ -361,12 +399,34 @@ static PyObject* commit(StoreObject* self, PyObject* const* given, bool is_delet
     return told;
 }
 
+/* What loops do: three arguments and no options, a key that was met before, bytes, a commit that waits for nothing.
+ * false, and nothing done: it is another call, or a wrong one. */
+static bool commit_quickly(StoreObject* self, PyObject* const* args, ks_status* status_out,
+                           ks_receipt* receipt_out) {
+    if (self->store == NULL || self->is_closing || self->is_durable) return false;
+    const KnownKey* const known = known_key(self, args[0]);
+    if (known == NULL || !Py_IS_TYPE(args[1], &PyBytes_Type) || !Py_IS_TYPE(args[2], self->core->stamp_type))
+        return false;
+    char* data;
+    Py_ssize_t size;
+    PyBytes_AsStringAndSize(args[1], &data, &size);
+    ks_session* const session = ks_default_session(self->store);
+    if (session == NULL || size >= LARGE_BYTES) return false;
+    *status_out = ks_commit_k(session, known->key, stamp_of(args[2]), (ks_bytes){data, (size_t)size}, NULL,
+                              receipt_out);
+    return true;
+}
+
 #define COMMIT_NAMES {"key", "value", "stamp", "claim", "durable", "release"}
 #define DELETE_NAMES {"key", "stamp", "claim", "durable", "release"}
 
 FAST(store_commit) {
     static const Signature signature = {"commit", 3, 3, COMMIT_NAMES};
     PyObject* given[NAMES_MAX];
+    ks_status status;
+    ks_receipt receipt;
+    if (kwnames == NULL && count == 3 && commit_quickly((StoreObject*)self, args, &status, &receipt))
+        return tell_commit(((StoreObject*)self)->core, status, args[0], &receipt, false);
     if (!bind(&signature, args, count, kwnames, given)) return NULL;
     return commit((StoreObject*)self, given, false, false);
 }
@@ -374,6 +434,10 @@ FAST(store_commit) {
 FAST(store_try_commit) {
     static const Signature signature = {"try_commit", 3, 3, COMMIT_NAMES};
     PyObject* given[NAMES_MAX];
+    ks_status status;
+    ks_receipt receipt;
+    if (kwnames == NULL && count == 3 && commit_quickly((StoreObject*)self, args, &status, &receipt))
+        return tell_commit(((StoreObject*)self)->core, status, args[0], &receipt, true);
     if (!bind(&signature, args, count, kwnames, given)) return NULL;
     return commit((StoreObject*)self, given, false, true);
 }
@@ -396,6 +460,9 @@ FAST(store_try_delete) {
 
 #define CALL(function) ((PyCFunction)(void (*)(void))(function))
 #define FASTCALL (METH_FASTCALL | METH_KEYWORDS)
+
+/* The calls of nanoseconds come first: keystile.Store has its own of these. */
+#define QUICK_METHODS 6
 
 static PyMethodDef methods[] = {
     {"get", store_get, METH_O,
@@ -456,6 +523,22 @@ static PyType_Slot slots[] = {{Py_tp_doc, "An open store: the base of keystile.S
                               {Py_tp_methods, methods},
                               {Py_tp_getset, properties},
                               {0, NULL}};
+
+/* CPython's specialized calls are for methods of exactly the object's type, not of a base: so the subclass that is
+ * used gets its own. */
+PyObject* own_quick_methods(PyObject* module, PyObject* type) {
+    if (!PyType_Check(type) || !PyType_IsSubtype((PyTypeObject*)type, core_of_module(module)->store_type)) {
+        PyErr_SetString(PyExc_TypeError, "own_quick_methods() takes a subclass of Store");
+        return NULL;
+    }
+    for (int i = 0; i < QUICK_METHODS; ++i) {
+        PyObject* const method = PyDescr_NewMethod((PyTypeObject*)type, &methods[i]);
+        const bool is_set = method != NULL && PyObject_SetAttrString(type, methods[i].ml_name, method) == 0;
+        Py_XDECREF(method);
+        if (!is_set) return NULL;
+    }
+    Py_RETURN_NONE;
+}
 
 PyType_Spec store_spec = {"keystile._core.Store", sizeof(StoreObject), 0,
                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,

@@ -27,16 +27,27 @@ static void free_plain(PyObject* self) {
     Py_DECREF(type);
 }
 
+/* At the end of a tp_dealloc: the object's next life begins. */
+static void keep_or_free(Spares* spares, PyObject* self) {
+    if (spares->size == SPARES_MAX) {
+        free_plain(self);
+        return;
+    }
+    Py_SET_REFCNT(self, 1);
+    spares->objects[spares->size++] = self;
+}
+
+static PyObject* take_or_make(Spares* spares, PyTypeObject* type, size_t size) {
+    if (spares->size != 0) return spares->objects[--spares->size];
+    PyObject* const made = PyObject_Malloc(size);
+    return made != NULL ? PyObject_Init(made, type) : PyErr_NoMemory();
+}
+
 /* ---- Stamp ------------------------------------------------------------------------------------------- */
 
 PyObject* new_stamp(Core* core, ks_stamp stamp) {
-    StampObject* self;
-    if (core->spare_size != 0) {
-        self = (StampObject*)PyObject_Init(core->spare_stamps[--core->spare_size], core->stamp_type);
-    } else {
-        self = PyObject_New(StampObject, core->stamp_type);
-        if (self == NULL) return NULL;
-    }
+    StampObject* const self = (StampObject*)take_or_make(&core->stamps, core->stamp_type, sizeof *self);
+    if (self == NULL) return NULL;
     self->core = core;
     self->stamp = stamp;
     return (PyObject*)self;
@@ -48,19 +59,16 @@ bool read_stamp(Core* core, PyObject* object, ks_stamp* stamp_out) {
                      (PyObject*)Py_TYPE(object));
         return false;
     }
-    *stamp_out = ((StampObject*)object)->stamp;
+    *stamp_out = stamp_of(object);
     return true;
 }
 
+ks_stamp stamp_of(PyObject* object) {
+    return ((StampObject*)object)->stamp;
+}
+
 static void stamp_free(PyObject* self) {
-    PyTypeObject* const type = Py_TYPE(self);
-    Core* const core = ((StampObject*)self)->core;
-    if (core->spare_size < SPARE_STAMPS) {
-        core->spare_stamps[core->spare_size++] = self;
-    } else {
-        PyObject_Free(self);
-    }
-    Py_DECREF(type);
+    keep_or_free(&((StampObject*)self)->core->stamps, self);
 }
 
 static PyObject* stamp_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
@@ -152,7 +160,7 @@ PyType_Spec stamp_spec = {"keystile.Stamp", sizeof(StampObject), 0,
 
 PyObject* new_entry(Core* core, PyObject* value_stolen, ks_stamp stamp) {
     if (value_stolen == NULL) return NULL;
-    EntryObject* const self = PyObject_New(EntryObject, core->entry_type);
+    EntryObject* const self = (EntryObject*)take_or_make(&core->entries, core->entry_type, sizeof *self);
     if (self == NULL) {
         Py_DECREF(value_stolen);
         return NULL;
@@ -180,7 +188,7 @@ static PyObject* entry_new(PyTypeObject* type, PyObject* args, PyObject* kwargs)
 
 static void entry_free(PyObject* self) {
     Py_DECREF(((EntryObject*)self)->value);
-    free_plain(self);
+    keep_or_free(&((EntryObject*)self)->core->entries, self);
 }
 
 static PyObject* entry_value(PyObject* self, void* unused) {
@@ -285,8 +293,7 @@ static PyObject* answer_stamp(PyObject* self, void* unused) {
 static PyObject* answer_owner(PyObject* self, void* unused) {
     (void)unused;
     const AnswerObject* const answer = (AnswerObject*)self;
-    if (answer->status != KS_HELD) Py_RETURN_NONE;
-    return new_owner(answer->core, &answer->receipt.owner);
+    return owner_or_none(answer->core, answer->status == KS_HELD, &answer->receipt.owner);
 }
 
 static int answer_bool(PyObject* self) {
@@ -317,6 +324,18 @@ static PyType_Slot answer_slots[] = {{Py_tp_doc, "What try_commit() and try_dele
 PyType_Spec answer_spec = {"keystile.Answer", sizeof(AnswerObject), 0,
                            Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
                            answer_slots};
+
+PyObject* owner_or_none(Core* core, bool is_owned, const ks_owner* owner) {
+    if (is_owned) return new_owner(core, owner);
+    Py_INCREF(Py_None);
+    return Py_None;
+}
+
+bool append(PyObject* list, PyObject* item_stolen) {
+    const bool is_appended = item_stolen != NULL && PyList_Append(list, item_stolen) == 0;
+    Py_XDECREF(item_stolen);
+    return is_appended;
+}
 
 PyObject* new_owner(Core* core, const ks_owner* owner) {
     PyObject* lease = Py_None;

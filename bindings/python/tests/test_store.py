@@ -1,6 +1,7 @@
 """Reading and committing: what wins, what is refused, what the refusal says."""
 
 import pickle
+import sys
 
 import pytest
 
@@ -233,3 +234,48 @@ def test_stats_participants_and_check(store):
     assert one.is_alive
     assert store.reap() == 0
     assert store.check()[:3] == (1, 0, 0)
+
+
+KEPT = 16384  # KEPT_BYTES_MAX of core.h
+
+
+@pytest.mark.parametrize("size", [1, 64, 1024, 2048, 2049, KEPT])
+def test_a_value_that_has_not_changed_is_copied_out_once(store, size):
+    key, value = f"key of {size}", bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    stamp = store.commit(key, value, keystile.NEVER)
+    store.get(key)
+    first, again = store.get(key), store.get(key)
+    assert first == again == keystile.Entry(value, stamp)
+    assert first.value is again.value
+
+
+@pytest.mark.parametrize("size", [0, 1, 1024, 5000, KEPT, KEPT + 1])
+def test_a_value_that_another_opening_changes_is_read_anew(url, store, size):
+    key = f"key of {size}"
+    with keystile.open(url) as other:
+        stamp = keystile.NEVER
+        for turn in range(5):
+            value = b"%d" % turn * size
+            stamp = other.commit(key, value, stamp)
+            for _ in range(3):
+                assert store.get(key) == keystile.Entry(value, stamp)
+        with other.claim(key) as grant:
+            claimed = store.get(key)
+            assert (claimed.value, claimed.stamp.is_claimed) == (value, True)
+            shorter = grant.commit(b"short")
+            assert store.get(key).value == b"short"
+        assert store.get(key).stamp.version == shorter.version
+        gone = other.delete(key, store.get(key).stamp)
+        assert store.get(key) == store.get(key) == keystile.Entry(None, gone)
+        back = other.commit(key, b"back", gone)
+        assert store.get(key) == store.get(key) == keystile.Entry(b"back", back)
+
+
+def test_a_store_that_is_closed_keeps_no_value(url):
+    store = keystile.open(url)
+    store.commit("plan", b"x" * 1000, keystile.NEVER)
+    store.get("plan")
+    value = store.get("plan").value
+    held = sys.getrefcount(value)
+    store.close()
+    assert sys.getrefcount(value) == held - 1

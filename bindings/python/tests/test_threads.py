@@ -32,6 +32,32 @@ def run_threads(count, function):
     assert failures == []
 
 
+def test_a_reader_never_sees_one_commit_s_value_with_another_one_s_stamp(store):
+    key, sizes = "plan", (10, 3000, 100_000)  # in the buffer on the stack, in one of its own, without the GIL
+    stamp = store.commit(key, b"1" * 10, keystile.NEVER)
+    is_over = threading.Event()
+
+    def write():
+        nonlocal stamp
+        try:
+            for turn in range(600):
+                text = b"%d." % (stamp.version + 1)
+                stamp = store.commit(key, text * (sizes[turn // 3 % 3] // len(text)), stamp)
+        finally:
+            is_over.set()
+
+    def read():
+        while not is_over.is_set():
+            value, seen = store.get(key)
+            assert seen.version == 1 or set(value.split(b".")) == {b"%d" % seen.version, b""}
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    run_threads(3, read)
+    writer.join()
+    assert stamp.version == 601
+
+
 def test_threads_share_a_store(store):
     def count():
         for _ in range(200):

@@ -1,7 +1,7 @@
 """The native module: keystile.h for Python."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, TypeVar, final
+from typing import Any, ClassVar, Final, TypeVar, final
 
 from ._aliases import Key, Value
 from ._grants import Claimed
@@ -60,6 +60,39 @@ class Answer:
     @property
     def owner(self) -> Owner | None: ...
     def __bool__(self) -> bool: ...
+
+class KeystileError(Exception):
+    """Whatever this package raises about a store, except TypeError and ValueError of a call's arguments."""
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def errno(self) -> int: ...
+
+class Refused(KeystileError):
+    """Nothing was changed; what stands in the way is in `stamp` and `owner`."""
+
+    _status: ClassVar[str]
+    _says: ClassVar[str]
+    refusals: tuple[tuple[bytes, str, Stamp, Owner | None], ...]
+    """Of a transaction: (key, status, stamp, owner) of each key that stood in the way."""
+    has_run: bool
+    """Of Files.gate(): the effect ran all the same, and a claim was taken by force meanwhile."""
+
+    def __init__(self, key: str | bytes, stamp: Stamp, owner: Owner | None = None) -> None: ...
+    @property
+    def key(self) -> str | bytes: ...
+    @property
+    def stamp(self) -> Stamp: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def owner(self) -> Owner | None: ...
+
+class Conflict(Refused):
+    """The version moved since the stamp was read: read fresh, recompute, commit again."""
 
 _Claim = Claimed | bytes
 
@@ -164,6 +197,8 @@ class Files:
 
 _S = TypeVar("_S", bound=Store)
 
+def take_classes(names: dict[str, Any], /) -> None: ...
+def own_quick_methods(cls: type[Store], /) -> None: ...
 def open(
     cls: type[_S],
     url: str,

@@ -16,12 +16,11 @@ exceptions, and nothing else: a Fenced or a Fault that is tried again is the sam
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any
 
+from . import _core
+from ._core import Conflict, KeystileError, Refused, Stamp
 from ._values import Owner
-
-if TYPE_CHECKING:
-    from ._core import Stamp
 
 __all__ = [
     "ArgumentError",
@@ -59,89 +58,10 @@ __all__ = [
 ]
 
 
-class KeystileError(Exception):
-    """Whatever this package raises about a store, except TypeError and ValueError of a call's arguments."""
-
-    __slots__ = ()  # here and below: nothing but the arguments, so that raising is cheap
-
-    @property
-    def status(self) -> str:
-        """The status' name in keystile.h."""
-        return "KS_UNKNOWN"
-
-    @property
-    def errno(self) -> int:
-        """The system's error behind it, or 0."""
-        return 0
-
-
-class Refused(KeystileError):
-    """Nothing was changed; what stands in the way is in `stamp` and `owner`.
-
-    The arguments are (key, stamp, owner): the sentence is made only when it is read.
-    """
-
-    __slots__ = ()
-
-    _status: ClassVar[str] = "KS_UNKNOWN"
-    _says: ClassVar[str] = "it was refused"
-
-    refusals: tuple[tuple[bytes, str, Stamp, Owner | None], ...] = ()
-    """Of a transaction: (key, status, stamp, owner) of each key that stood in the way."""
-    has_run: bool = False
-    """Of Files.gate(): the effect ran all the same, and a claim was taken by force meanwhile."""
-
-    @property
-    def status(self) -> str:
-        """The status' name in keystile.h."""
-        return self._status
-
-    @property
-    def key(self) -> str | bytes:
-        """The key, as the caller gave it."""
-        key: str | bytes = self.args[0]
-        return key
-
-    @property
-    def stamp(self) -> Stamp:
-        """What the key's stamp is now."""
-        stamp: Stamp = self.args[1]
-        return stamp
-
-    @property
-    def version(self) -> int:
-        """The key's version now."""
-        return self.stamp.version
-
-    @property
-    def epoch(self) -> int:
-        """The key's epoch now."""
-        return self.stamp.epoch
-
-    @property
-    def owner(self) -> Owner | None:
-        """Who holds the key (Held), else None."""
-        owner: Owner | None = self.args[2]
-        return owner
-
-    def __str__(self) -> str:
-        """Key, what happened, where the key is now."""
-        return f"{self.key!r}: {self._says} (now version {self.version}, epoch {self.epoch})"
-
-
-class Conflict(Refused):
-    """The version moved since the stamp was read: read fresh, recompute, commit again."""
-
-    __slots__ = ()
-
-    _status = "KS_CONFLICT"
-    _says = "it was changed since it was read"
-
-
 class Fenced(Refused, RuntimeError):
     """With a claim: it was taken away, for ever. Without: somebody owned the key since the stamp was read."""
 
-    __slots__ = ()
+    __slots__ = ()  # here and below: nothing but the arguments
 
     _status = "KS_FENCED"
     _says = "the claim, or what was read, is from before somebody else's ownership"
@@ -361,3 +281,5 @@ FAULTS: dict[int, type[KeystileError]] = {
     -205: CorruptError,
 }
 """By the number of a ks_status. A test holds it against keystile.h."""
+
+_core.take_classes(globals() | {"Owner": Owner})

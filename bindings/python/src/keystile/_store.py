@@ -405,6 +405,9 @@ class Store(_core.Store):
         return Report(**told, problems=problems)
 
 
+_core.own_quick_methods(Store)
+
+
 def _like(prefix: Key, key: bytes) -> str | bytes:
     return key.decode("utf-8", "surrogateescape") if isinstance(prefix, str) else key
 
