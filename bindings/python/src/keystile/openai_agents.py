@@ -46,9 +46,9 @@ class _Read:
     def __init__(self, stamp: Stamp, outer: _Read | None) -> None:
         while outer is not None and outer.task is not None and outer.task() is None:
             outer = outer.outer  # nobody will ask it again
-        self.stamp = stamp
-        self.task = _this_task()
-        self.outer = outer
+        self.stamp: Stamp = stamp
+        self.task: weakref.ref[Any] | None = _this_task()
+        self.outer: _Read | None = outer
         """What the task knew that started this one."""
 
 
