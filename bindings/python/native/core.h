@@ -3,7 +3,8 @@
  *
  * The GIL stays held in calls that take nanoseconds (giving it back and taking it costs as much as they do). It is
  * released where a call may wait, sync a disk, or copy a lot. Waits are cut into slices, so that signals are seen.
- * No state outside the module's: each object that needs it keeps a pointer to it. */
+ * No state outside the module's, but for a constant of the running Python (refused.c): each object that needs it keeps
+ * a pointer to it. */
 #ifndef KEYSTILE_PYTHON_CORE_H
 #define KEYSTILE_PYTHON_CORE_H
 
