@@ -72,8 +72,7 @@ NoLoc == [goal |-> "none",
           v |-> 0, how |-> "ours", over |-> "before", \* land()
           dv |-> 0, t |-> NoTicket,             \* the late deletion that lands v again; a ticket of this process
           list |-> {}, looks |-> 0, miss |-> "someone", isJudging |-> FALSE, \* explain_missing()
-          ct |-> NoTicket, from |-> "",         \* clear_taken()
-          le |-> 0]                             \* ghost: edits before the last look
+          ct |-> NoTicket, from |-> ""]         \* clear_taken(), put_there()
 
 Init ==
   /\ ver = IF First = None THEN 0 ELSE 1
@@ -119,7 +118,7 @@ Landed(p, l) ==
 
 \* Guard: the mark comes after the last look.
 Conclude(p, l) ==
-  Go(p, [l EXCEPT !.t = IF l.dv # 0 THEN l.t ELSE NoTicket, !.sd = None, !.over = "before", !.le = 0],
+  Go(p, [l EXCEPT !.t = IF l.dv # 0 THEN l.t ELSE NoTicket, !.sd = None, !.over = "before"],
      IF Broken("mark_before_conclude") THEN "raise" ELSE IF Broken("list_after_look") THEN "end_version" ELSE "end_list")
 Concluded(p, l) == IF Broken("mark_before_conclude") THEN Landed(p, l) ELSE Go(p, [l EXCEPT !.list = {}], "raise")
 
@@ -369,7 +368,7 @@ TicketVersion(p) ==
 
 TicketLook(p) ==
   /\ At(p, "ticket_look")
-  /\ LET l == loc[p] IN IF May(l, disk) THEN Go(p, [l EXCEPT !.le = edits], "rename") ELSE Go(p, l, "unticket")
+  /\ LET l == loc[p] IN IF May(l, disk) THEN Go(p, l, "rename") ELSE Go(p, l, "unticket")
   /\ UNCHANGED <<store, disk, tickets, ghosts, late>> /\ Quiet
 
 Untake(l) == [l EXCEPT !.ct = NoTicket]
@@ -381,8 +380,8 @@ Rename(p) ==
      THEN /\ disk' = Content(l.v)
           /\ tickets' = tickets \ {l.ct}
           /\ Accuse(IF l.v < retired THEN {"old lands"} ELSE {})
-          \* Lost by name: after the last look, or by a restore.
-          /\ isLost' = (isLost \/ (disk = Stray /\ (l.le < edits \/ l.over = "anything") /\ ~Broken("no_last_look")))
+          \* Lost by name: it came (or was put back) after the last look, or a restore asks for it.
+          /\ isLost' = (isLost \/ (disk = Stray /\ ~Broken("no_last_look")))
           /\ Conclude(p, Untake(l))
      ELSE Landed(p, Untake(l)) /\ UNCHANGED <<disk, tickets, wrong, isLost>>
   /\ UNCHANGED <<store, retired, isMade, late>> /\ Quiet
