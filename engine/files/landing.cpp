@@ -82,7 +82,7 @@ enum class Missing { kTaken, kSomeone, kLookAgain };
 ks_status explain_missing(ks_files& files, ks_session* session, const FilePath& path, const Stored& stored,
                           Missing* missing_out) {
     // It may have been put back, and its ticket removed, since it was missed. And taken again: as often as there are
-    // deletions that are late, each of which takes once.
+    // deletions that are late, each of which takes once. So this is enough for three that are late at once.
     constexpr int kLooks = 3;
     *missing_out = Missing::kSomeone;
     for (int look = 0; look < kLooks; ++look) {
@@ -112,7 +112,11 @@ ks_status explain_missing(ks_files& files, ks_session* session, const FilePath& 
             return KS_OK;
         }
     }
-    return KS_OK;
+    // And in the end it may be a newer version that is a deletion, and has landed (specs/Files).
+    bool is_still = false;
+    const ks_status s = is_current(session, path, stored, &is_still);
+    if (!is_still) *missing_out = Missing::kLookAgain;
+    return s;
 }
 
 // What a version may land over: what was there before it; that or nothing, where it was taken; whatever is there.
