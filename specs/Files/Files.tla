@@ -95,7 +95,8 @@ Accuse(what) == wrong' = wrong \cup what
 Named == tickets \cup UNION {loc[p].list \cup {loc[p].t, loc[p].ct} : p \in Processes}
 NewTicket(k, v, c) ==
   LET used == {t.n : t \in {o \in Named : o.k = k /\ o.v = v}} IN
-  [k |-> k, v |-> v, c |-> c, n |-> CHOOSE n \in 0..Cardinality(used) : n \notin used /\ \A m \in 0..n : m = n \/ m \in used]
+  [k |-> k, v |-> v, c |-> c,
+   n |-> CHOOSE n \in 0..Cardinality(used) : n \notin used /\ \A m \in 0..n : m = n \/ m \in used]
 
 -----------------------------------------------------------------------------
 (* What a step leads to. Memory that is not needed any more is forgotten.  *)
@@ -119,7 +120,8 @@ Landed(p, l) ==
 \* Guard: the mark comes after the last look.
 Conclude(p, l) ==
   Go(p, [l EXCEPT !.t = IF l.dv # 0 THEN l.t ELSE NoTicket, !.sd = None, !.over = "before"],
-     IF Broken("mark_before_conclude") THEN "raise" ELSE IF Broken("list_after_look") THEN "end_version" ELSE "end_list")
+     IF Broken("mark_before_conclude") THEN "raise"
+     ELSE IF Broken("list_after_look") THEN "end_version" ELSE "end_list")
 Concluded(p, l) == IF Broken("mark_before_conclude") THEN Landed(p, l) ELSE Go(p, [l EXCEPT !.list = {}], "raise")
 
 \* Disk and store agree.
