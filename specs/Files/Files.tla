@@ -185,7 +185,8 @@ OpenMark(p) ==
 
 OpenVersion(p) ==
   /\ At(p, "open_version")
-  /\ IF loc[p].sm >= ver /\ ~loc[p].had THEN End(p) ELSE Look(p, loc[p])
+  \* Guard: a version that is marked may have tickets left by the dead.
+  /\ IF loc[p].sm >= ver /\ (~loc[p].had \/ Broken("open_by_mark")) THEN End(p) ELSE Look(p, loc[p])
   /\ UNCHANGED <<store, disk, tickets, ghosts, late>> /\ Quiet
 
 (* ks_files_restore *)
@@ -475,7 +476,8 @@ EndRemove(p) ==
 (* raise_landed() *)
 RaiseMark(p) ==
   /\ At(p, "raise")
-  /\ mark' = IF loc[p].v > mark THEN loc[p].v ELSE mark
+  \* Guard: a late finisher does not take it back.
+  /\ mark' = IF loc[p].v > mark \/ Broken("mark_goes_back") THEN loc[p].v ELSE mark
   /\ IF Broken("mark_before_conclude") THEN Go(p, loc[p], "end_list") ELSE Landed(p, loc[p])
   /\ UNCHANGED <<ver, hist, disk, tickets, ghosts, late>> /\ Quiet
 
