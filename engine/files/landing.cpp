@@ -86,6 +86,7 @@ ks_status explain_missing(ks_files& files, ks_session* session, const FilePath& 
     constexpr int kLooks = 3;
     *missing_out = Missing::kSomeone;
     for (int look = 0; look < kLooks; ++look) {
+        KEYSTILE_CRASH_POINT("files.missing.before_list");
         std::vector<Ticket> tickets;
         bool is_still = false;
         if (const ks_status s = files.root.list_tickets(&tickets); s != KS_OK) return s;
@@ -105,6 +106,7 @@ ks_status explain_missing(ks_files& files, ks_session* session, const FilePath& 
             if (const ks_status s = clear_taken(files, path, stored, ticket); s != KS_OK) return s;
         }
         if (*missing_out != Missing::kSomeone) return KS_OK;
+        KEYSTILE_CRASH_POINT("files.missing.before_look");
         OnDisk again;
         if (const ks_status s = files.root.look(path, &again); s != KS_OK) return s;
         if (again.look.is_there) {
@@ -115,7 +117,7 @@ ks_status explain_missing(ks_files& files, ks_session* session, const FilePath& 
     // And in the end it may be a newer version that is a deletion, and has landed (specs/Files).
     bool is_still = false;
     const ks_status s = is_current(session, path, stored, &is_still);
-    if (!is_still) *missing_out = Missing::kLookAgain;
+    if (!is_still && KEYSTILE_GUARD("files.missing_still")) *missing_out = Missing::kLookAgain;
     return s;
 }
 

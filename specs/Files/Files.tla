@@ -288,7 +288,7 @@ MissLook(p) ==
   /\ LET l == loc[p] IN
      IF disk # None THEN Explained(p, l, "again")
      ELSE IF l.looks + 1 = Looks
-     THEN IF Broken("missed_without_version") THEN Explained(p, l, "someone")
+     THEN IF Broken("files.missing_still") THEN Explained(p, l, "someone")
                                               ELSE Go(p, [l EXCEPT !.looks = 0], "miss_still") /\ UNCHANGED wrong
      ELSE Go(p, [l EXCEPT !.looks = @ + 1], "miss_list") /\ UNCHANGED wrong
   /\ UNCHANGED <<store, disk, tickets, retired, isMade, isLost, late>> /\ Quiet
