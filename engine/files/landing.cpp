@@ -82,10 +82,11 @@ enum class Missing { kTaken, kSomeone, kLookAgain };
 ks_status explain_missing(ks_files& files, ks_session* session, const FilePath& path, const Stored& stored,
                           Missing* missing_out) {
     // It may have been put back, and its ticket removed, since it was missed. And taken again: as often as there are
-    // deletions that are late, each of which takes once.
+    // deletions that are late, each of which takes once. So this is enough for three that are late at once.
     constexpr int kLooks = 3;
     *missing_out = Missing::kSomeone;
     for (int look = 0; look < kLooks; ++look) {
+        KEYSTILE_CRASH_POINT("files.missing.before_list");
         std::vector<Ticket> tickets;
         bool is_still = false;
         if (const ks_status s = files.root.list_tickets(&tickets); s != KS_OK) return s;
@@ -105,6 +106,7 @@ ks_status explain_missing(ks_files& files, ks_session* session, const FilePath& 
             if (const ks_status s = clear_taken(files, path, stored, ticket); s != KS_OK) return s;
         }
         if (*missing_out != Missing::kSomeone) return KS_OK;
+        KEYSTILE_CRASH_POINT("files.missing.before_look");
         OnDisk again;
         if (const ks_status s = files.root.look(path, &again); s != KS_OK) return s;
         if (again.look.is_there) {
@@ -112,7 +114,11 @@ ks_status explain_missing(ks_files& files, ks_session* session, const FilePath& 
             return KS_OK;
         }
     }
-    return KS_OK;
+    // And in the end it may be a newer version that is a deletion, and has landed (specs/Files).
+    bool is_still = false;
+    const ks_status s = is_current(session, path, stored, &is_still);
+    if (!is_still && KEYSTILE_GUARD("files.missing_still")) *missing_out = Missing::kLookAgain;
+    return s;
 }
 
 // What a version may land over: what was there before it; that or nothing, where it was taken; whatever is there.

@@ -198,6 +198,8 @@ TEST(FilesCrash, EveryPointIsPassed) {
                       (void)act.act(files);
                       for (const char* name : {"f", "g", "h"}) (void)files.put(name, "one");
                   }
+                  std::filesystem::remove(folder.at("f"));  // another program
+                  (void)files.read("f");
                   return 0;
               }),
               0);
@@ -366,6 +368,53 @@ bool taken_again_holds() {
     return told(files) == "three";
 }
 
+// A file is missed each time when a late deletion has just taken it, and is there again, without a ticket, each time
+// when tickets are listed; and in the end the next deletion has landed.
+bool missing_still_holds() {
+    const Folder folder;
+    const Files files(folder);
+    (void)files.put("f", "one");
+    const auto waiting = [&](std::vector<Step> steps, int (*told)(const Got&)) {
+        return std::make_unique<Child>([&folder, steps, told](const Child::Line& line) {
+            const Files own(folder);
+            line.ready();
+            line.await();
+            arm(steps);
+            return told(own.read("f"));
+        });
+    };
+    const Step take{"files.land.before_take", 1, SIGSTOP}, taken{"files.land.after_take", 1, SIGSTOP};
+    const Step list{"files.missing.before_list", 1, SIGSTOP}, look{"files.missing.before_look", 1, SIGSTOP};
+    const auto reader = waiting({{"files.settle.after_look", 1, SIGSTOP}, look, list, look, list, look},
+                                [](const Got& got) { return got.status == KS_NOT_FOUND ? 0 : 1; });
+    std::unique_ptr<Child> late[3];
+    for (int i = 1; i < 3; ++i) late[i] = waiting({take, taken}, [](const Got&) { return 0; });
+    for (Child* child : {reader.get(), late[1].get(), late[2].get()}) EXPECT_TRUE(child->await_ready());
+    late[0] = std::make_unique<Child>([&](const Child::Line&) {
+        return stop_in(folder, remove_it, {"files.land.before_take", "files.land.after_take"});
+    });
+    EXPECT_TRUE(late[0]->await_stop());
+    for (int i = 1; i < 3; ++i) {
+        late[i]->go();
+        EXPECT_TRUE(late[i]->await_stop());
+    }
+    EXPECT_EQ(files.put("f", "two"), KS_OK);
+    for (int i = 0; i < 3; ++i) {
+        late[i]->resume();
+        EXPECT_TRUE(late[i]->await_stop());  // has taken "two"
+        if (i == 0) reader->go();
+        if (i != 0) reader->resume();
+        EXPECT_TRUE(reader->await_stop());  // misses it
+        late[i]->resume();
+        EXPECT_EQ(late[i]->await_end(), 0);  // has landed it again
+        reader->resume();
+        EXPECT_TRUE(reader->await_stop());  // finds no ticket
+    }
+    EXPECT_EQ(files.remove("f"), KS_OK);
+    reader->resume();
+    return reader->await_end() == 0;
+}
+
 struct FilesGuard {
     const char* name;
     bool (*scenario)();
@@ -375,7 +424,8 @@ constexpr FilesGuard kGuards[] = {{"files.retire", retire_holds},
                                   {"files.taken", taken_holds},
                                   {"files.conclude", conclude_holds},
                                   {"files.judge_by_now", judge_by_now_holds},
-                                  {"files.taken_again", taken_again_holds}};
+                                  {"files.taken_again", taken_again_holds},
+                                  {"files.missing_still", missing_still_holds}};
 
 TEST(FilesGuards, HoldAndAreNeeded) {
     for (const FilesGuard& guard : kGuards) {
