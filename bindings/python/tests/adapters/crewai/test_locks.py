@@ -1,8 +1,8 @@
 """CrewAI's locks as claims, through CrewAI's own lock()."""
 
+import contextlib
 import multiprocessing
 import os
-import signal
 import threading
 import time
 
@@ -68,9 +68,9 @@ def test_what_is_no_lease(store, lease):
 
 
 def test_a_lease_is_renewed_while_the_block_runs(store, use):
-    use(KeystileLockBackend(store, lease=1))
+    use(KeystileLockBackend(store, lease=2))
     with lock("x"):
-        end = time.monotonic() + 1.5
+        end = time.monotonic() + 2.5
         while time.monotonic() < end:
             assert not is_free(store, "crewai/locks/x")
             time.sleep(0.01)
@@ -89,7 +89,7 @@ def test_who_lost_the_lock_is_told_at_the_end_of_its_block(store, use):
 
 
 def test_who_lost_the_lock_is_told_also_if_a_renewal_was_refused_first(store, use):
-    use(KeystileLockBackend(store, lease=0.3))
+    use(KeystileLockBackend(store, lease=2))
     with pytest.raises(keystile.Fenced), lock("x"):
         with pytest.raises(keystile.Held) as caught:
             store.claim("crewai/locks/x")
@@ -133,45 +133,48 @@ def test_processes_lose_nothing_under_the_lock(store, url, processes, tmp_path):
     assert file.read_text() == "100"
 
 
+@contextlib.contextmanager
 def holder(processes, url, lease):
     ready, wake, told = processes.Event(), processes.Event(), processes.Queue()
     process = processes.Process(target=hold, args=(url, lease, ready, wake, told), daemon=True)
     process.start()
-    assert ready.wait(60)
-    return process, wake, told
+    try:
+        assert ready.wait(60)
+        yield process, wake, told
+    finally:
+        process.kill()  # it may stand still, if the test has failed
+        process.join()
 
 
 @pytest.mark.parametrize("lease", [None, 60])
 def test_the_lock_of_a_killed_process_is_free(store, url, use, processes, lease):
     use(KeystileLockBackend(store))
-    process, _, _ = holder(processes, url, lease)
-    with pytest.raises(LockException), lock("file", timeout=0):
-        pass
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
-    with lock("file", timeout=5):
-        pass
+    with holder(processes, url, lease) as (process, _, _):
+        with pytest.raises(LockException), lock("file", timeout=0):
+            pass
+        process.kill()
+        process.join()
+        with lock("file", timeout=5):
+            pass
 
 
 def test_a_process_that_stands_still_keeps_its_lock(store, url, use, processes):
     use(KeystileLockBackend(store))
-    process, wake, told = holder(processes, url, None)
-    freeze(process)
-    with pytest.raises(LockException), lock("file", timeout=0.3):
-        pass
-    thaw(process)
-    wake.set()
-    assert told.get(timeout=60) == "released"
-    process.join()
+    with holder(processes, url, None) as (process, wake, told):
+        freeze(process)
+        with pytest.raises(LockException), lock("file", timeout=0.3):
+            pass
+        thaw(process)
+        wake.set()
+        assert told.get(timeout=60) == "released"
 
 
 def test_a_process_that_stands_still_for_longer_than_its_lease_loses_it(store, url, use, processes):
     use(KeystileLockBackend(store))
-    process, wake, told = holder(processes, url, 0.3)
-    freeze(process)
-    with lock("file", timeout=60):
-        pass
-    thaw(process)
-    wake.set()
-    assert told.get(timeout=60) == "Fenced"
-    process.join()
+    with holder(processes, url, 0.3) as (process, wake, told):
+        freeze(process)
+        with lock("file", timeout=60):
+            pass
+        thaw(process)
+        wake.set()
+        assert told.get(timeout=60) == "Fenced"
