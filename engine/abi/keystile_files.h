@@ -79,7 +79,7 @@ KS_API ks_status ks_files_parse(ks_bytes value, ks_bytes* data_out, uint32_t* mo
 
 /* ---- Reading ----------------------------------------------------------------------------------------- */
 
-/* Content and stamp, as committed last; and the file on disk has exactly that.
+/* Content and stamp, as committed last; and the file on disk has exactly that (or cannot be brought to it: a full disk).
  * KS_OK · KS_TOO_SMALL (nothing in buf, *size_out and *seen_out are set) · KS_NOT_FOUND (no such file; *size_out 0,
  * *seen_out creates it) · KS_FOREIGN_EDIT (*size_out 0; *seen_out is the store's stamp: what adopt or restore act on).
  * A file that was never written through here is adopted: committed as it is (not waiting for the disk), unless
@@ -89,8 +89,9 @@ KS_API ks_status ks_files_parse(ks_bytes value, ks_bytes* data_out, uint32_t* mo
 KS_API ks_status ks_files_read(ks_files* files, const char* path, void* buf, size_t capacity,
                                size_t* size_out, ks_stamp* seen_out);
 
-#define KS_FILES_CLEAN 0u     /* the store's content is on disk */
-#define KS_FILES_EDITED 1u    /* someone wrote it without us: KS_FOREIGN_EDIT */
+#define KS_FILES_CLEAN 0u /* the store's content is on disk */
+#define KS_FILES_EDITED \
+    1u /* someone wrote it without us (or made it unreadable, or a link): KS_FOREIGN_EDIT */
 #define KS_FILES_MISSING 2u   /* someone removed it without us: KS_FOREIGN_EDIT */
 #define KS_FILES_UNTRACKED 3u /* never written or read through here; or deleted, and there again */
 #define KS_FILES_PENDING 4u   /* committed, on its way to the disk */
@@ -155,7 +156,7 @@ typedef struct ks_files_change {
  * KS_FENCED, KS_CONFLICT, KS_HELD, KS_FOREIGN_EDIT: none; the worst of them, and each change's status says its own.
  * Who reads through here sees all or none. Other programs may see a mixture for the moment of the renames, of which
  * nothing stays if the process dies. *lsn_out: the commit's place in the store's history. Faults as ks_files_write;
- * after one the changes' stamps tell: {0,0}: nothing was changed; else all is committed, and the one of which the
+ * after one the changes' stamps tell: {0,0}: nothing was changed; else all is committed, and those of which the
  * status is a fault could not be put on disk yet. */
 KS_API ks_status ks_files_publish(ks_files* files, ks_files_change* changes, size_t count, uint64_t* lsn_out);
 

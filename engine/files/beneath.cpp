@@ -227,16 +227,51 @@ ks_status Root::make_folder(const FilePath& path, File* folder_out) const {
     return folder_out->is_open() ? KS_OK : system_fault("opening", folder);
 }
 
+bool Root::is_no_file(const FilePath& path) const {
+    File folder;
+    struct stat info;
+    const std::string leaf(path.leaf());
+    return open_folder(path, &folder) == KS_OK &&
+           ::fstatat(folder.fd(), leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(info.st_mode);
+}
+
+namespace {
+
+// The kernel's answer to a rename from or to `leaf`, as far as it can be known before: access, the sticky bit, and what
+// chattr has forbidden. errno says why not.
+bool may_replace(int folder, const char* leaf) noexcept {
+    if (::faccessat(folder, ".", W_OK | X_OK, AT_EACCESS) != 0) return false;
+    constexpr std::uint64_t kFixed = STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND;
+    struct statx above, file;
+    if (::statx(folder, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &above) != 0) return false;
+    if (::statx(folder, leaf, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &file) != 0) return errno == ENOENT;
+    const uid_t self = ::geteuid();
+    const bool is_anothers =
+        (above.stx_mode & S_ISVTX) != 0 && self != 0 && self != above.stx_uid && self != file.stx_uid;
+    if (!is_anothers && ((above.stx_attributes | file.stx_attributes) & kFixed) == 0) return true;
+    errno = EPERM;
+    return false;
+}
+
+}  // namespace
+
 ks_status Root::check_place(const FilePath& path) const {
+    struct stat tickets;
+    if (::fstat(tickets_.fd(), &tickets) != 0 || tickets.st_nlink == 0) {
+        errno = ENOENT;
+        return system_fault("looking for the folder 'files' in", kOwnFolder);
+    }
     std::string folder(path.folder());
+    std::string leaf(path.leaf());
     for (;;) {
         const File at(open_beneath(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY));
         if (at.is_open()) {
-            if (::faccessat(at.fd(), ".", W_OK | X_OK, AT_EACCESS) == 0) return KS_OK;
-            return system_fault("writing in the folder of", path.text);
+            if (may_replace(at.fd(), leaf.c_str())) return KS_OK;
+            return system_fault("replacing", path.text);
         }
         if (errno != ENOENT || folder.empty()) return system_fault("opening the folder of", path.text);
         const std::size_t slash = folder.rfind('/');
+        leaf = folder.substr(slash == std::string::npos ? 0 : slash + 1);
         folder.resize(slash == std::string::npos ? 0 : slash);
     }
 }
@@ -275,15 +310,29 @@ ks_status Root::take(const FilePath& path, std::uint64_t version, const File& fo
     return errno == ENOENT ? KS_NOT_FOUND : system_fault("removing", path.text);
 }
 
-ks_status Root::put_back(const Ticket& ticket, const File& folder, const FilePath& path) const {
+ks_status Root::put_back(const Ticket& ticket, const FilePath& path) const {
     const std::string leaf(path.leaf());
-    if (::renameat2(tickets_.fd(), ticket.name.c_str(), folder.fd(), leaf.c_str(), RENAME_NOREPLACE) == 0)
+    File folder;
+    const ks_status s = open_folder(path, &folder);
+    if (s == KS_OK &&
+        ::renameat2(tickets_.fd(), ticket.name.c_str(), folder.fd(), leaf.c_str(), RENAME_NOREPLACE) == 0)
         return KS_OK;
-    return errno == ENOENT || errno == EEXIST ? KS_OK : system_fault("putting back", path.text);
+    if (s == KS_OK && errno != EEXIST)
+        return errno == ENOENT ? KS_OK : system_fault("putting back", path.text);
+    const std::string lost = "lost-" + ticket.name;
+    if (::renameat(tickets_.fd(), ticket.name.c_str(), tickets_.fd(), lost.c_str()) == 0) return KS_OK;
+    return errno == ENOENT ? KS_OK : system_fault("keeping", lost);
 }
 
 ks_status Root::look_at(const Ticket& ticket, OnDisk* disk_out) const {
     *disk_out = {};
+    struct stat info;
+    if (::fstatat(tickets_.fd(), ticket.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT ? KS_OK : system_fault("looking at", ticket.name);
+    if (!S_ISREG(info.st_mode)) {
+        disk_out->look = kNoFile;
+        return KS_OK;
+    }
     const File file(open_at(tickets_.fd(), ticket.name.c_str(), O_RDONLY));
     if (!file.is_open()) return errno == ENOENT ? KS_OK : system_fault("opening", ticket.name);
     return read_whole(file, ticket.name, disk_out);

@@ -18,7 +18,7 @@ namespace keystile::engine::files {
 
 // What lies at a path.
 struct OnDisk {
-    Look look;  // of a file too large for us: there, hash zero
+    Look look;  // of a file too large for us, and of what is no file: there, hash zero
     std::uint64_t size = 0;
     std::uint32_t mode = 0;  // permission bits
     std::vector<char> data;
@@ -40,10 +40,12 @@ public:
     const std::string& path() const noexcept { return path_; }  // absolute, without links
     std::uint32_t new_mode() const noexcept { return new_mode_; }
 
-    // What is there now, whole (unless it is being written). KS_OK, also if nothing is. Throws.
+    // What is there now, whole (unless it is being written). KS_OK, also if nothing is; KS_E_PATH: no file. Throws.
     ks_status look(const FilePath& path, OnDisk* disk_out) const;
-    // A file of the path may be made and renamed there: the folder, or the first one above it that exists, is a folder
-    // that we may write.
+    // In the path's place, in a folder beneath the root, lies a folder, a link or whatever else is no file.
+    bool is_no_file(const FilePath& path) const;
+    // A file of the path may be renamed to its place and away from it: the folder, or the first one above it that
+    // exists, is a folder that we may write, and what is there may be replaced. And there is a place for tickets.
     ks_status check_place(const FilePath& path) const;
     // The folder of a file. KS_NOT_FOUND: there is none.
     ks_status open_folder(const FilePath& path, File* folder_out) const;
@@ -58,10 +60,10 @@ public:
     ks_status land(const Ticket& ticket, const File& folder, const FilePath& path) const;
     // The opposite: from its place into a ticket "-d". KS_NOT_FOUND: nothing was there.
     ks_status take(const FilePath& path, std::uint64_t version, const File& folder, Ticket* ticket_out) const;
-    // Back to its place, unless something is there.
-    ks_status put_back(const Ticket& ticket, const File& folder, const FilePath& path) const;
-    ks_status look_at(const Ticket& ticket, OnDisk* disk_out) const;
-    void remove(const Ticket& ticket) const noexcept;  // gone is gone
+    // Back to its place. Where something is there, or no folder any more, it is kept among the tickets as "lost-...".
+    ks_status put_back(const Ticket& ticket, const FilePath& path) const;
+    ks_status look_at(const Ticket& ticket, OnDisk* disk_out) const;  // KS_OK, also of what is no file
+    void remove(const Ticket& ticket) const noexcept;                 // gone is gone
     ks_status list_tickets(std::vector<Ticket>* tickets_out) const;
 
     using Visit = bool (*)(void* user, const std::string& path);  // false: stop

@@ -29,6 +29,9 @@ struct Look {
     friend bool operator==(const Look&, const Look&) = default;
 };
 
+// A folder, a link, or what else no file can be read from. (No content has this hash.)
+inline constexpr Look kNoFile{true, {}};
+
 struct Stored {
     ks_stamp stamp{};
     bool is_known = false;  // false: nothing was ever committed; the rest is empty

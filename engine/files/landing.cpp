@@ -40,12 +40,7 @@ bool is_of_ours(const Look& taken, const Stored& now) noexcept {
 ks_status clear_taken(ks_files& files, const FilePath& path, const Stored& now, const Ticket& taken) {
     OnDisk disk;
     if (const ks_status s = files.root.look_at(taken, &disk); s != KS_OK) return s;
-    if (disk.look.is_there && !is_of_ours(disk.look, now)) {
-        File folder;
-        ks_status s = files.root.open_folder(path, &folder);
-        if (s == KS_OK) s = files.root.put_back(taken, folder, path);
-        if (s < 0) return s;
-    }
+    if (disk.look.is_there && !is_of_ours(disk.look, now)) return files.root.put_back(taken, path);
     files.root.remove(taken);
     return KS_OK;
 }
@@ -229,7 +224,11 @@ ks_status land(ks_files& files, ks_session* session, const FilePath& path, const
     KEYSTILE_CRASH_POINT("files.land.before_retire");
     if (const ks_status s = retire(files, path, stored.version()); s != KS_OK) return s;
     OnDisk disk;
-    if (const ks_status s = files.root.look(path, &disk); s != KS_OK) return s;
+    const ks_status looked = files.root.look(path, &disk);
+    if (looked != KS_OK) {
+        if (how != Landing::kForced || !files.root.is_no_file(path)) return looked;
+        disk.look = kNoFile;  // a link is replaced, a folder is not
+    }
     if (disk.look == stored.content) {
         if (how != Landing::kAdopted) {
             if (const ks_status s = sync_place(files, path); s != KS_OK) return s;
@@ -303,7 +302,14 @@ ks_status settle(ks_files& files, ks_session* session, const FilePath& path, Nee
         std::uint64_t landed = 0;
         if (const ks_status s = load_landed(session, path, &landed); s != KS_OK) return s;
         if (const ks_status s = load(session, path, &scene.stored); s != KS_OK) return s;
-        if (const ks_status s = files.root.look(path, &scene.disk); s != KS_OK) return s;
+        if (const ks_status s = files.root.look(path, &scene.disk); s != KS_OK) {
+            // Where our file was, that is an edit.
+            const bool is_edit =
+                s == KS_E_PATH && scene.stored.content.is_there && files.root.is_no_file(path);
+            if (!is_edit) return s;
+            scene.disk = {};
+            scene.disk.look = kNoFile;
+        }
         KEYSTILE_CRASH_POINT("files.settle.after_look");
         Verdict verdict = Verdict::kStands;
         if (const ks_status s = judge(files, session, path, need, landed, scene, &verdict); s != KS_OK)
@@ -322,8 +328,12 @@ ks_status settle(ks_files& files, ks_session* session, const FilePath& path, Nee
             }
             continue;
         }
-        if (const ks_status s = land(files, session, path, scene.stored, Landing::kOurs); s != KS_OK)
-            return s;
+        const ks_status s = land(files, session, path, scene.stored, Landing::kOurs);
+        if (s < 0 && s != KS_E_CORRUPT && need == Need::kRead) {  // the disk is full, say: the store has it
+            scene.standing = scene.stored.content.is_there ? Standing::kClean : Standing::kNothing;
+            return KS_OK;
+        }
+        if (s != KS_OK) return s;
     }
     return KS_BUSY;
 }

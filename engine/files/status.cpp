@@ -33,8 +33,8 @@ int collect(void* user, const ks_entry* entry) noexcept {
     try {
         FilePath path;
         const std::string_view key(static_cast<const char*>(entry->key.data), entry->key.size);
-        collector.status = path_of_key(key, &path);
-        if (collector.status == KS_OK && is_below(path.text, collector.prefix))
+        // A key of another form is nobody's file.
+        if (path_of_key(key, &path) == KS_OK && is_below(path.text, collector.prefix))
             collector.paths->insert_or_assign(path.text, Listed{entry->is_claimed != 0, entry->owner});
     } catch (const std::bad_alloc&) {
         collector.status = fault(KS_E_MEMORY, "listing files: out of memory");
@@ -62,9 +62,9 @@ ks_status describe(const ks_files& files, ks_session* session, const FilePath& p
         if (const ks_status s = load_landed(session, path, &landed); s != KS_OK) return s;
         if (const ks_status s = load(session, path, &stored); s != KS_OK) return s;
         const ks_status seen = files.root.look(path, &disk);
-        if (seen == KS_E_PATH) {  // a folder or a link where the file was
+        if (seen == KS_E_PATH || seen == KS_E_PERMISSION) {  // no file, or none that we may read
             disk = {};
-            disk.look.is_there = true;
+            disk.look = kNoFile;
         } else if (seen != KS_OK) {
             return seen;
         }
@@ -129,7 +129,10 @@ ks_status ks_files_status(ks_files* files, const char* prefix, uint32_t flags, k
             FilePath path;
             if (const ks_status s = parse_path(text.c_str(), &path); s != KS_OK) return s;
             ks_files_entry entry;
-            if (const ks_status s = describe(*files, session, path, &entry); s != KS_OK) return s;
+            const ks_status described = describe(*files, session, path, &entry);
+            if (described == KS_E_CORRUPT)
+                continue;  // a value that no file's is; whoever reads the path is told
+            if (described != KS_OK) return described;
             entry.is_claimed = listed.is_claimed ? 1 : 0;
             entry.owner = listed.owner;
             const bool is_unasked = entry.state == KS_FILES_DELETED || entry.state == KS_FILES_UNTRACKED;

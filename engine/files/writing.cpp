@@ -28,8 +28,9 @@ ks_status prepare(ks_files& files, ks_session* session, Edit& edit) {
     edit.stamp = edit.scene.stored.stamp;
     const bool is_seen = edit.stamp.version == edit.seen.version;
     if (is_seen && is_foreign(edit.scene)) edit.status = KS_FOREIGN_EDIT;
-    const bool is_writing = (edit.flags & (KS_FILES_EXPECT | KS_FILES_REMOVE)) == 0;
-    if (is_writing && is_seen && edit.status == KS_OK) return files.root.check_place(edit.path);
+    const bool is_nothing = (edit.flags & KS_FILES_REMOVE) != 0 && edit.scene.standing == Standing::kNothing;
+    const bool is_change = (edit.flags & KS_FILES_EXPECT) == 0 && !is_nothing;
+    if (is_change && is_seen && edit.status == KS_OK) return files.root.check_place(edit.path);
     return KS_OK;
 }
 
@@ -101,7 +102,9 @@ ks_status commit_all(ks_multi* multi, const ks_files& files, std::vector<Edit>& 
     return status;
 }
 
+// All that can be put on disk is; the last fault.
 ks_status land_all(ks_files& files, ks_session* session, std::vector<Edit>& edits) {
+    ks_status last = KS_OK;
     // Deletions first: a file may go where a folder comes.
     for (const bool is_there : {false, true}) {
         for (Edit& edit : edits) {
@@ -109,10 +112,10 @@ ks_status land_all(ks_files& files, ks_session* session, std::vector<Edit>& edit
             edit.next.stamp = edit.stamp;
             KEYSTILE_CRASH_POINT("files.publish.before_land");
             const ks_status s = land(files, session, edit.path, edit.next, Landing::kOurs);
-            if (s != KS_OK) return edit.status = s;
+            if (s != KS_OK) last = edit.status = s;
         }
     }
-    return KS_OK;
+    return last;
 }
 
 }  // namespace
@@ -174,6 +177,10 @@ ks_status adopt(ks_files& files, ks_session* session, const FilePath& path, cons
         if (disk.size > KS_FILES_SIZE_MAX) {
             return fault(KS_E_VALUE_SIZE, "'%.200s': a file has at most %u bytes, not %llu",
                          path.text.c_str(), KS_FILES_SIZE_MAX, static_cast<unsigned long long>(disk.size));
+        }
+        if (disk.look == kNoFile) {
+            return fault(KS_E_PATH, "'%.200s': there is no file in its place, but something else",
+                         path.text.c_str());
         }
         if (is_durable) {
             if (const ks_status s = files.root.sync_file(path); s != KS_OK) return s;

@@ -502,6 +502,75 @@ TEST(FilesCrash, AnEditThatALateDeletionTookIsPutBack) {
     }
 }
 
+// What took the file's place may be no file at all.
+TEST(FilesCrash, AFolderThatALateDeletionTookIsPutBack) {
+    const Folder folder;
+    const Files files(folder);
+    ASSERT_EQ(files.put("f", "one"), KS_OK);
+    Child late([&](const Child::Line&) { return stop_in(folder, remove_it, {"files.land.before_take"}); });
+    ASSERT_TRUE(late.await_stop());
+    std::filesystem::remove(folder.at("f"));
+    std::filesystem::create_directory(folder.at("f"));
+    folder.poke("f/in", "data");
+    late.resume();
+    EXPECT_EQ(late.await_end(), 0);
+    EXPECT_EQ(folder.peek("f/in"), "data");
+    EXPECT_THAT(folder.tickets(), IsEmpty());
+    std::filesystem::remove_all(folder.at("f"));
+    EXPECT_EQ(files.put("f", "two"), KS_OK) << ks_last_error();
+}
+
+// It can't go back where something is, or where there is no folder any more: then it is kept aside.
+TEST(FilesCrash, AnEditThatCannotGoBackIsKept) {
+    for (const bool is_occupied : {true, false}) {
+        const Folder folder;
+        const Files files(folder);
+        ASSERT_EQ(files.put("d/f", "one"), KS_OK);
+        Child late([&](const Child::Line&) {
+            return stop_in(folder, [](const Files& own) { return own.remove("d/f"); },
+                           {"files.land.before_take", "files.land.after_take"});
+        });
+        ASSERT_TRUE(late.await_stop());
+        folder.poke("d/f", "edited");
+        late.resume();
+        ASSERT_TRUE(late.await_stop());
+        if (is_occupied) {
+            folder.poke("d/f", "edited again");
+        } else {
+            std::filesystem::remove(folder.at("d"));
+        }
+        late.resume();
+        EXPECT_EQ(late.await_end(), 0);
+        EXPECT_EQ(folder.peek("d/f"), is_occupied ? "edited again" : "(none)");
+        const std::vector<std::string> kept = folder.tickets();
+        ASSERT_EQ(kept.size(), 1u);
+        EXPECT_TRUE(kept[0].starts_with("lost-")) << kept[0];
+        EXPECT_EQ(folder.peek(".keystile/files/" + kept[0]), "edited");
+        const Files opened(folder);
+        EXPECT_EQ(folder.tickets(), kept);
+    }
+}
+
+// Where a version cannot be put on disk, who reads it through here has it from the store.
+TEST(FilesCrash, WhatCannotLandIsReadFromTheStore) {
+    const Folder folder;
+    const Files files(folder);
+    ASSERT_EQ(files.put("f", "one"), KS_OK);
+    EXPECT_EQ(run_in_child([&] {
+                  const Files own(folder);
+                  arm({{"files.write.after_commit", 1, SIGKILL}});
+                  return own.put("f", "two") == KS_OK ? 0 : 1;
+              }),
+              128 + SIGKILL);
+    std::filesystem::remove_all(folder.at(".keystile/files"));
+    EXPECT_EQ(files.read("f").data, "two");
+    EXPECT_EQ(folder.peek("f"), "one");
+    EXPECT_THAT(files.status(), ::testing::ElementsAre("f:pending"));
+    EXPECT_EQ(files.put("f", "three"), KS_E_SYSTEM);
+    const Files again(folder);
+    EXPECT_EQ(folder.peek("f"), "two");
+}
+
 // Another program's edit between a commit and its landing stays.
 TEST(FilesCrash, AnEditBeforeTheLandingIsNotOverwritten) {
     for (const char* point :

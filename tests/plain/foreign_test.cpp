@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include "plain/plain_support.hpp"
+#include "support/child.hpp"
 
 namespace keystile::testing {
 namespace {
@@ -179,6 +180,40 @@ TEST(FilesStatus, SaysWhatStandsWhere) {
     EXPECT_EQ(seen, 1);
     EXPECT_EQ(ks_files_status(files.get(), "../x", 0, judge, &seen), KS_E_PATH);
     EXPECT_EQ(ks_files_status(files.get(), "", 8, judge, &seen), KS_E_ARGUMENT);
+}
+
+// Who may write the store may write anything; it spoils that path alone.
+TEST(FilesForeign, KeysThatAreNoFilesSpoilNoOther) {
+    const Folder folder;
+    const Files files(folder);
+    ASSERT_EQ(files.put("f", "one"), KS_OK);
+    ks_session* const session = ks_default_session(ks_files_store(files.get()));
+    for (const char* key : {"files/notours", "files/a//b", "files/src/"}) {
+        ASSERT_EQ(ks_commit(session, bytes_in(key), {}, bytes_in("hello"), nullptr, nullptr), KS_OK);
+    }
+    ks_grant grant{};
+    ASSERT_EQ(ks_claim(session, bytes_in("files/claimed/"), nullptr, &grant, nullptr), KS_OK);
+    EXPECT_THAT(files.status(KS_FILES_ALL), ElementsAre("f:clean"));
+    EXPECT_EQ(files.read("notours").status, KS_E_CORRUPT);
+    const Files again(folder);
+    EXPECT_EQ(again.put("f", "two"), KS_OK);
+    EXPECT_EQ(again.read("f").data, "two");
+}
+
+TEST(FilesForeign, AFileThatMayNotBeReadIsListed) {
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can make another's file";
+    const Folder folder;
+    folder.poke("secret", "root's");
+    ASSERT_EQ(::chmod(folder.at("secret").c_str(), 0600), 0);
+    ASSERT_EQ(::chmod(folder.path().c_str(), 0777), 0);
+    EXPECT_EQ(run_in_child([&] {
+                  if (::setresuid(65534, 65534, 65534) != 0) return 1;
+                  const Files files(folder);
+                  if (files.put("f", "one") != KS_OK) return 2;
+                  const std::vector<std::string> listed = files.status(KS_FILES_ALL);
+                  return listed == std::vector<std::string>{"f:clean", "secret:untracked"} ? 0 : 3;
+              }),
+              0);
 }
 
 }  // namespace

@@ -10,6 +10,8 @@
 namespace keystile::testing {
 namespace {
 
+using ::testing::ElementsAre;
+
 TEST(FilesPath, WhatLeavesTheRootIsRefused) {
     const Folder folder;
     const Folder outside;
@@ -58,20 +60,33 @@ TEST(FilesPath, WhatLeavesTheRootIsRefused) {
     EXPECT_EQ(files.read("never").stamp.version, 0u);
 }
 
-TEST(FilesPath, AFolderWhereAFileWasIsRefused) {
+// What is no file, in our file's place, is an edit; a link can be restored over, a folder has to go first.
+TEST(FilesPath, WhatIsNoFileWhereAFileWasIsAnEdit) {
     const Folder folder;
     const Files files(folder);
-    ASSERT_EQ(files.put("f", "one"), KS_OK);
-    const ks_stamp seen = files.stamp("f");
-    std::filesystem::remove(folder.at("f"));
-    std::filesystem::create_directory(folder.at("f"));
-    EXPECT_EQ(files.read("f").status, KS_E_PATH);
-    EXPECT_EQ(files.write("f", "two", seen), KS_E_PATH);
-    EXPECT_EQ(files.restore("f"), KS_E_PATH);
-    EXPECT_THAT(files.status(), ::testing::ElementsAre("f:edited"));
-    std::filesystem::remove(folder.at("f"));
-    EXPECT_EQ(files.restore("f"), KS_OK);
-    EXPECT_EQ(folder.peek("f"), "one");
+    for (const bool is_link : {false, true}) {
+        ASSERT_EQ(files.put("f", "one"), KS_OK);
+        const ks_stamp seen = files.stamp("f");
+        std::filesystem::remove(folder.at("f"));
+        if (is_link) {
+            std::filesystem::create_symlink("elsewhere", folder.at("f"));
+        } else {
+            std::filesystem::create_directory(folder.at("f"));
+        }
+        EXPECT_EQ(files.read("f").status, KS_FOREIGN_EDIT);
+        EXPECT_EQ(files.write("f", "two", seen), KS_FOREIGN_EDIT);
+        EXPECT_EQ(files.remove("f"), KS_FOREIGN_EDIT);
+        EXPECT_EQ(files.adopt("f"), KS_E_PATH);
+        EXPECT_THAT(files.status(), ElementsAre("f:edited"));
+        EXPECT_EQ(files.restore("f"), is_link ? KS_OK : KS_E_PATH) << ks_last_error();
+        if (!is_link) std::filesystem::remove(folder.at("f"));
+        EXPECT_EQ(files.restore("f"), KS_OK);
+        EXPECT_EQ(folder.peek("f"), "one");
+        EXPECT_EQ(files.read("f").data, "one");
+    }
+    std::filesystem::create_directory(folder.at("d"));
+    EXPECT_EQ(files.read("d").status, KS_E_PATH);  // where no file of ours was
+    EXPECT_EQ(files.write("d", "x", {}), KS_E_PATH);
 }
 
 // A link is swapped in for the folder and out again, all the time: a write lands in the folder, or is refused.

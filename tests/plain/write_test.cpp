@@ -102,16 +102,82 @@ TEST(FilesWrite, ModesAreKept) {
     EXPECT_EQ(info.st_mode & 07777u, 0666u & ~mask);
 }
 
+// A process of a user who may not write everywhere; it owns the folder, but not what the caller made before.
+int run_as_nobody(const Folder& folder, const std::function<int()>& run) {
+    EXPECT_EQ(::chmod(folder.path().c_str(), 0777), 0);
+    return run_in_child([&] {
+        constexpr uid_t kNobody = 65534;
+        if (::geteuid() == 0 && ::setresuid(kNobody, kNobody, kNobody) != 0) return 100;
+        return run();
+    });
+}
+
 TEST(FilesWrite, AFolderThatMayNotBeWrittenIsToldBefore) {
-    if (::geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
+    const Folder folder;
+    EXPECT_EQ(run_as_nobody(folder,
+                            [&] {
+                                const Files files(folder);
+                                const ks_stamp never{};
+                                if (files.put("ro/f", "one") != KS_OK) return 1;
+                                const ks_stamp seen = files.stamp("ro/f");
+                                if (::chmod(folder.at("ro").c_str(), 0555) != 0) return 2;
+                                ks_receipt receipt{};
+                                if (files.write("ro/g", "x", never, nullptr, &receipt) != KS_E_PERMISSION)
+                                    return 3;
+                                if (receipt.stamp.version != 0 || files.read("ro/g").stamp.version != 0)
+                                    return 4;
+                                // A removal too: else it is committed, and takes place when nobody expects it any more.
+                                if (ks_files_remove(files.get(), "ro/f", seen, nullptr, &receipt) !=
+                                    KS_E_PERMISSION)
+                                    return 5;
+                                if (receipt.stamp.version != 0 || files.stamp("ro/f").version != seen.version)
+                                    return 6;
+                                ks_files_change changes[2]{};
+                                changes[0].path = "h";
+                                changes[0].data = bytes_in("new");
+                                changes[1].path = "ro/f";
+                                changes[1].flags = KS_FILES_REMOVE;
+                                changes[1].seen = seen;
+                                if (ks_files_publish(files.get(), changes, 2, nullptr) != KS_E_PERMISSION)
+                                    return 7;
+                                if (folder.peek("h") != "(none)") return 8;
+                                (void)::chmod(folder.at("ro").c_str(), 0755);
+                                return 0;
+                            }),
+              0);
+}
+
+TEST(FilesWrite, AnothersFileInAStickyFolderIsToldBefore) {
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can make another's file";
+    const Folder folder;
+    std::filesystem::create_directory(folder.at("tmp"));
+    ASSERT_EQ(::chmod(folder.at("tmp").c_str(), 01777), 0);
+    folder.poke("tmp/f", "root's");
+    EXPECT_EQ(run_as_nobody(folder,
+                            [&] {
+                                const Files files(folder);
+                                const Got got = files.read("tmp/f");
+                                ks_receipt receipt{};
+                                const ks_status s = files.write("tmp/f", "x", got.stamp, nullptr, &receipt);
+                                if (s != KS_E_PERMISSION || receipt.stamp.version != 0) return 1;
+                                return files.write("tmp/g", "x", {}) == KS_OK ? 0 : 2;
+                            }),
+              0);
+    EXPECT_EQ(folder.peek("tmp/f"), "root's");
+}
+
+TEST(FilesWrite, WithoutThePlaceForTicketsNothingIsCommitted) {
     const Folder folder;
     const Files files(folder);
-    std::filesystem::create_directory(folder.at("ro"));
-    ASSERT_EQ(::chmod(folder.at("ro").c_str(), 0555), 0);
+    ASSERT_EQ(files.put("f", "one"), KS_OK);
+    const ks_stamp seen = files.stamp("f");
+    std::filesystem::remove_all(folder.at(".keystile/files"));
     ks_receipt receipt{};
-    EXPECT_EQ(files.write("ro/f", "x", {}, nullptr, &receipt), KS_E_PERMISSION);
+    EXPECT_EQ(files.write("f", "two", seen, nullptr, &receipt), KS_E_SYSTEM);
     EXPECT_EQ(receipt.stamp.version, 0u);
-    EXPECT_EQ(files.read("ro/f").stamp.version, 0u);
+    EXPECT_EQ(files.read("f").data, "one");
+    const Files again(folder);
+    EXPECT_EQ(again.put("f", "two"), KS_OK);
 }
 
 TEST(FilesRename, TakesContentAndMode) {
