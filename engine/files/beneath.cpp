@@ -189,6 +189,10 @@ ks_status Root::open_tickets() {
     if (!own.is_open()) return system_fault("opening", kOwnFolder);
     if (::mkdirat(own.fd(), kTicketFolder, 0700) != 0 && errno != EEXIST)
         return system_fault("making a folder in", kOwnFolder);
+    // git would add the journal, and `git stash -u` take it away under those who write to it. No matter if it fails.
+    const File ignore(
+        ::openat(own.fd(), ".gitignore", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
+    if (ignore.is_open()) (void)write_whole(ignore, "*\n", ".gitignore");
     tickets_ = File(open_at(own.fd(), kTicketFolder, O_RDONLY | O_DIRECTORY));
     return tickets_.is_open() ? KS_OK : system_fault("opening a folder in", kOwnFolder);
 }

@@ -169,6 +169,7 @@ TEST(FilesWrite, AnothersFileInAStickyFolderIsToldBefore) {
 TEST(FilesWrite, WithoutThePlaceForTicketsNothingIsCommitted) {
     const Folder folder;
     const Files files(folder);
+    EXPECT_EQ(folder.peek(".keystile/.gitignore"), "*\n");  // `git stash -u` would take it away
     ASSERT_EQ(files.put("f", "one"), KS_OK);
     const ks_stamp seen = files.stamp("f");
     std::filesystem::remove_all(folder.at(".keystile/files"));
