@@ -79,7 +79,7 @@ KS_API ks_status ks_files_parse(ks_bytes value, ks_bytes* data_out, uint32_t* mo
 
 /* ---- Reading ----------------------------------------------------------------------------------------- */
 
-/* Content and stamp, as committed last; and the file on disk has exactly that, or cannot be brought to it (a full disk).
+/* Content and stamp, as committed last; and the file on disk has just that, or cannot be brought to it (a full disk).
  * KS_OK · KS_TOO_SMALL (nothing in buf, *size_out and *seen_out are set) · KS_NOT_FOUND (no such file; *size_out 0,
  * *seen_out creates it) · KS_FOREIGN_EDIT (*size_out 0; *seen_out is the store's stamp: what adopt or restore act on).
  * A file that was never written through here is adopted: committed as it is (not waiting for the disk), unless
