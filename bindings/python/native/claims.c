@@ -82,8 +82,8 @@ FAST(store_renew) {
     ks_grant grant;
     if (!bind(&signature, args, count, kwnames, given) || !read_u64(given[2], "lease", &lease_ns))
         return NULL;
-    ks_session* const session = session_of(store);
-    if (session == NULL || !read_grant(given[1], &grant)) return NULL;
+    ks_session* const session = read_grant(given[1], &grant) ? session_of(store) : NULL;
+    if (session == NULL) return NULL;
     ks_receipt receipt;
     return tell(store, ks_renew(session, &grant, lease_ns, &receipt), given[0], &receipt);
 }
@@ -94,8 +94,8 @@ FAST(store_release) {
     PyObject* given[NAMES_MAX];
     ks_grant grant;
     if (!bind(&signature, args, count, kwnames, given)) return NULL;
-    ks_session* const session = session_of(store);
-    if (session == NULL || !read_grant(given[1], &grant)) return NULL;
+    ks_session* const session = read_grant(given[1], &grant) ? session_of(store) : NULL;
+    if (session == NULL) return NULL;
     ks_receipt receipt;
     return tell(store, ks_release(session, &grant, &receipt), given[0], &receipt);
 }

@@ -301,8 +301,10 @@ PyObject* store_get_many(PyObject* object, PyObject* keys) {
 
 /* ---- Committing -------------------------------------------------------------------------------------- */
 
+/* All of it is copies: without the GIL, another thread may take a known key's place. */
 typedef struct Commit {
-    const KnownKey* known; /* NULL: by its bytes */
+    ks_key known;
+    bool is_known; /* else by its bytes */
     Key key;
     Value value;
     ks_stamp seen;
@@ -335,9 +337,8 @@ static bool read_options(const StoreObject* self, PyObject* claim, PyObject* dur
 
 static ks_status commit_once(ks_session* session, const Commit* commit, ks_receipt* receipt_out) {
     const ks_commit_options* const options = commit->has_options ? &commit->options : NULL;
-    if (commit->known != NULL && !commit->is_deletion) {
-        return ks_commit_k(session, commit->known->key, commit->seen, commit->value.bytes, options,
-                           receipt_out);
+    if (commit->is_known) {
+        return ks_commit_k(session, commit->known, commit->seen, commit->value.bytes, options, receipt_out);
     }
     if (!commit->is_deletion)
         return ks_commit(session, commit->key.bytes, commit->seen, commit->value.bytes, options, receipt_out);
@@ -379,20 +380,23 @@ static PyObject* commit(StoreObject* self, PyObject* const* given, bool is_delet
     commit.is_deletion = is_deletion;
     commit.value.bytes = (ks_bytes){NULL, 0};
     commit.value.has_buffer = false;
-    ks_session* const session = session_of(self);
-    if (session == NULL || !read_stamp(self->core, rest[0], &commit.seen)) return NULL;
+    if (!read_stamp(self->core, rest[0], &commit.seen)) return NULL;
     const bool has_options = rest[1] != NULL || rest[2] != NULL || rest[3] != NULL;
     if (has_options && !read_options(self, rest[1], rest[2], rest[3], &commit)) return NULL;
-    commit.known = is_deletion ? NULL : known_key(self, given[0]);
+    if (!is_deletion && !read_value(given[1], &commit.value)) return NULL;
+    /* From here on no Python code runs, until do_commit() gives the GIL away: nobody closes the store. */
+    const KnownKey* const known = is_deletion ? NULL : known_key(self, given[0]);
+    commit.is_known = known != NULL;
+    if (known != NULL) commit.known = known->key;
     commit.key.owned = NULL;
-    if (commit.known == NULL && !read_key(given[0], &commit.key)) return NULL;
-    if (!is_deletion && !read_value(given[1], &commit.value)) {
-        drop_key(&commit.key);
+    ks_session* const session = session_of(self);
+    if (session == NULL || (known == NULL && !read_key(given[0], &commit.key))) {
+        drop_value(&commit.value);
         return NULL;
     }
     ks_receipt receipt;
     const ks_status status = do_commit(self, session, &commit, &receipt);
-    if (status == KS_OK && commit.known == NULL) remember_key(self, session, given[0], commit.key.bytes);
+    if (status == KS_OK && !commit.is_known) remember_key(self, session, given[0], commit.key.bytes);
     PyObject* const told = tell_commit(self->core, status, given[0], &receipt, is_trying);
     drop_value(&commit.value);
     drop_key(&commit.key);
