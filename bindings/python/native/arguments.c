@@ -77,7 +77,7 @@ bool read_key(PyObject* object, Key* key_out) {
 }
 
 void drop_key(Key* key) {
-    Py_XDECREF(key->owned);
+    Py_CLEAR(key->owned);
 }
 
 bool read_value(PyObject* object, Value* value_out) {
@@ -138,6 +138,11 @@ bool read_grant(PyObject* object, ks_grant* grant_out) {
             PyErr_Format(PyExc_TypeError, "a claim is what store.claim() gave, not %R",
                          (PyObject*)Py_TYPE(object));
             return false;
+        }
+        if (raw == Py_None) { /* its claim is over: it says why */
+            Py_DECREF(raw);
+            raw = PyObject_CallMethod(object, "_live", NULL);
+            if (raw == NULL) return false;
         }
     }
     const bool is_grant = PyBytes_Check(raw) && (size_t)PyBytes_Size(raw) == sizeof *grant_out;
