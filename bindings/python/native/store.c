@@ -49,12 +49,12 @@ PyObject* open_store(PyObject* module, PyObject* const* args, Py_ssize_t count, 
                                .expected_keys = numbers[2],
                                .max_bytes = numbers[3],
                                .flush_interval_ns = numbers[4]};
-    const char* const url = PyUnicode_AsUTF8AndSize(given[1], NULL);
-    if (url == NULL) return NULL;
-    if (given[6] != NULL && given[6] != Py_None) {
-        options.label = PyUnicode_AsUTF8AndSize(given[6], NULL);
-        if (options.label == NULL) return NULL;
-    }
+    if (numbers[1] >= UINT32_MAX) /* that one is "no change" to the system */
+        return raise_told(core, KS_E_ARGUMENT, "group is a group's id, 0 to 2^32 - 2");
+    const char* url;
+    if (!read_text(core, given[1], "a store's URL", KS_E_URL, &url)) return NULL;
+    const bool has_label = given[6] != NULL && given[6] != Py_None;
+    if (has_label && !read_text(core, given[6], "label", KS_E_ARGUMENT, &options.label)) return NULL;
     PyTypeObject* const type = (PyTypeObject*)given[0];
     const allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     StoreObject* const self = (StoreObject*)allocate(type, 0);

@@ -125,14 +125,25 @@ def test_str_and_bytes_name_the_same_key(store):
         (lambda s: keystile.open("file:relative"), keystile.UrlError, ""),
         (lambda s: keystile.destroy(s.url), keystile.InUseError, ""),
         (lambda s: keystile.destroy("shm:py.no.such"), keystile.NoStoreError, ""),
+        (lambda s: keystile.open(s.url + "\0x", must_exist=True), keystile.UrlError, "zero byte"),
+        (lambda s: keystile.shared(s.url + "\0x", must_exist=True), keystile.UrlError, "zero byte"),
+        (lambda s: keystile.destroy(s.url + "\0x", force=True), keystile.UrlError, "zero byte"),
+        (lambda s: keystile.Feed("file:/nowhere\0x"), keystile.UrlError, "zero byte"),
+        (lambda s: keystile.open(s.url, label="a\0b"), keystile.ArgumentError, "label has no zero byte"),
+        (lambda s: keystile.open(s.url, label=5), TypeError, "label is str"),
+        (lambda s: keystile.open(s.url, group=2**32 + 5), keystile.ArgumentError, "group"),
+        (lambda s: keystile.open(s.url, group=2**32 - 1), keystile.ArgumentError, "group"),
+        (lambda s: keystile.open(s.url, group=-1), ValueError, "group"),
+        (lambda s: s.grant("k", "token\0x"), keystile.GrantError, "zero byte"),
         (lambda s: keystile.Store(), TypeError, ""),
-        (lambda s: s.reclaim("nothing", 1), keystile.NotFound, ""),
+        (lambda s: s.reclaim("nothing", 1), keystile.NotFound, "'nothing'"),
     ],
 )
 def test_mistakes_are_told_and_lose_nothing(store, call, error, says):
     with pytest.raises(error) as caught:
         call(store)
     assert says in str(caught.value)
+    assert not store.closed
     assert store.check().problems == []
     assert all(listed.deleted or listed.size == 0 for listed in store.list(all=True))
 
