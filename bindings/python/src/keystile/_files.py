@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from types import TracebackType
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
@@ -23,6 +23,9 @@ __all__ = ["FileGrant", "FileStatus", "Files"]
 
 T = TypeVar("T")
 Path: TypeAlias = "str | os.PathLike[str]"
+P = TypeVar("P", bound=Path)  # one for each mapping: a mapping's keys are all of one kind
+Q = TypeVar("Q", bound=Path)
+R = TypeVar("R", bound=Path)
 
 _EXPECT, _REMOVE, _ALL = 1, 2, 1
 _STATES: Final = ("clean", "edited", "missing", "untracked", "pending", "deleted")
@@ -170,28 +173,34 @@ class Files:
 
     def publish(
         self,
-        changes: Mapping[str, Value | Edit],
-        stamps: Mapping[str, Stamp] | None = None,
+        changes: Mapping[P, Value | Edit],
+        stamps: Mapping[Q, Stamp] | None = None,
         *,
-        claims: Mapping[str, FileGrant] | None = None,
+        claims: Mapping[R, FileGrant] | None = None,
     ) -> None:
         """Write many files, all or none: {path: content, or DELETE, or KEEP to only compare}.
 
-        stamps: what each path was read with; one without a stamp must be new. The exception's `refusals` name every
-        path in the way. read() the new stamps.
+        stamps: what each path was read with; one without a stamp must be new. A path may be spelled in another way
+        there; one that is not among the changes is a ValueError. The exception's `refusals` name every path in the
+        way. read() the new stamps.
         """
         names = [_path(path) for path in changes]
-        listed = [_change(name, value, stamps, claims) for name, value in zip(names, changes.values(), strict=True)]
+        keys = [self.key(name) for name in names]
+        seen, held = self._by_key(stamps, keys, "stamps"), self._by_key(claims, keys, "claims")
+        listed = [
+            _change(name, value, seen.get(key, NEVER), held.get(key))
+            for name, key, value in zip(names, keys, changes.values(), strict=True)
+        ]
         status, results = self._files.publish(listed)
         if status != 0:
             _refuse(status, names, results)
 
     def gate(
         self,
-        stamps: Mapping[str, Stamp],
+        stamps: Mapping[P, Stamp],
         effect: Callable[[], T],
         *,
-        claims: Mapping[str, FileGrant] | None = None,
+        claims: Mapping[Q, FileGrant] | None = None,
     ) -> T:
         """Run an effect only if the files it was decided on are what they were, and let nobody change them meanwhile.
 
@@ -199,15 +208,27 @@ class Files:
         Fenced with `has_run` set: it ran, and a claim was taken by force meanwhile. Read the files again afterwards.
         """
         names = [_path(path) for path in stamps]
+        keys = [self.key(name) for name in names]
+        held = self._by_key(claims, keys, "claims")
         listed = [
-            (name, 0, None, stamp, claims.get(name) if claims else None)
-            for name, stamp in zip(names, stamps.values(), strict=True)
+            (name, 0, None, stamp, held.get(key)) for name, key, stamp in zip(names, keys, stamps.values(), strict=True)
         ]
         status, results, returned, has_run = self._files.gate(listed, effect)
         if status != 0:
             _refuse(status, names, results, has_run)
         value: T = returned
         return value
+
+    def _by_key(self, named: Mapping[P, T] | None, keys: Collection[str], what: str) -> dict[str, T]:
+        """By the one spelling of each path, which is one of `keys`: what is left out by mistake is told."""
+        found: dict[str, T] = {}
+        for path, one in (named or {}).items():
+            key = self.key(path)
+            if key not in keys or key in found:
+                why = "another spelling of it is there too" if key in found else "that path is not to be changed"
+                raise ValueError(f"{what} of {_path(path)!r}: {why}")
+            found[key] = one
+        return found
 
     def status(self, prefix: Path = "", *, all: bool = False) -> FileStatuses:
         """Every file at or below `prefix`, sorted; all: untracked and deleted ones too. Changes nothing."""
@@ -254,10 +275,10 @@ class Files:
 
     async def apublish(
         self,
-        changes: Mapping[str, Value | Edit],
-        stamps: Mapping[str, Stamp] | None = None,
+        changes: Mapping[P, Value | Edit],
+        stamps: Mapping[Q, Stamp] | None = None,
         *,
-        claims: Mapping[str, FileGrant] | None = None,
+        claims: Mapping[R, FileGrant] | None = None,
     ) -> None:
         """publish() for asyncio."""
         await in_thread(lambda: self.publish(changes, stamps, claims=claims))
@@ -346,22 +367,19 @@ class FileGrant(Claimed):
 
 
 def _path(path: Path) -> str:
-    name = os.fspath(path)
-    if not isinstance(name, str):
-        raise TypeError(f"a path is str, not {type(name)!r}")
-    return name
+    if isinstance(path, (str, os.PathLike)):
+        name = os.fspath(path)
+        if isinstance(name, str):
+            return name
+    raise TypeError(f"a path is str, or an os.PathLike of str (os.fsdecode() makes one of bytes), not {type(path)!r}")
 
 
 def _change(
-    name: str,
-    value: Value | Edit,
-    stamps: Mapping[str, Stamp] | None,
-    claims: Mapping[str, FileGrant] | None,
+    name: str, value: Value | Edit, stamp: Stamp, claim: FileGrant | None
 ) -> tuple[str, int, bytes | None, Stamp, FileGrant | None]:
     flags = _EXPECT if value is KEEP else _REMOVE if value is DELETE else 0
     data = None if isinstance(value, Edit) else value_bytes(value)
-    stamp = stamps.get(name, NEVER) if stamps else NEVER
-    return name, flags, data, stamp, claims.get(name) if claims else None
+    return name, flags, data, stamp, claim
 
 
 def _refuse(
