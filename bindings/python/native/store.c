@@ -470,12 +470,13 @@ FAST(store_try_delete) {
 
 static PyMethodDef methods[] = {
     {"get", store_get, METH_O,
-     "get(key, /)\n--\n\nA key's value and stamp; the value is None if it has none."},
+     "get($self, key, /)\n--\n\nA key's value and stamp; the value is None if it has none."},
     {"get_many", store_get_many, METH_O,
-     "get_many(keys, /)\n--\n\nThe entries of these keys, in their order; each by itself (snapshot() is a "
+     "get_many($self, keys, /)\n--\n\nThe entries of these keys, in their order; each by itself (snapshot() "
+     "is a "
      "cut)."},
     {"commit", CALL(store_commit), FASTCALL,
-     "commit(key, value, stamp, *, claim=None, durable=None, release=False)\n--\n\n"
+     "commit($self, key, value, stamp, *, claim=None, durable=None, release=False)\n--\n\n"
      "Commit a value that was computed from what `stamp` names. Returns the new stamp.\n\n"
      "Raises Conflict (read fresh, recompute, commit again), Held (somebody's live claim), Fenced (with a "
      "claim: it\n"
@@ -485,14 +486,14 @@ static PyMethodDef methods[] = {
      "same\n"
      "step."},
     {"try_commit", CALL(store_try_commit), FASTCALL,
-     "try_commit(key, value, stamp, *, claim=None, durable=None, release=False)\n--\n\n"
+     "try_commit($self, key, value, stamp, *, claim=None, durable=None, release=False)\n--\n\n"
      "As commit(), but a refusal is an answer and no exception: `if answer := store.try_commit(...)`."},
     {"delete", CALL(store_delete), FASTCALL,
-     "delete(key, stamp, *, claim=None, durable=None, release=False)\n--\n\n"
+     "delete($self, key, stamp, *, claim=None, durable=None, release=False)\n--\n\n"
      "Take the value away: a commit of \"no value\". Its stamp is returned; deleting what is not there "
      "changes nothing."},
     {"try_delete", CALL(store_try_delete), FASTCALL,
-     "try_delete(key, stamp, *, claim=None, durable=None, release=False)\n--\n\nAs delete(), and as "
+     "try_delete($self, key, stamp, *, claim=None, durable=None, release=False)\n--\n\nAs delete(), and as "
      "try_commit()."},
     {"_commit_many", CALL(store_commit_many), FASTCALL, "_commit_many(operations, durable)"},
     {"_claim", CALL(store_claim), FASTCALL, "_claim(key, lease_ns, wait_ns, detached) -> (grant, stamp)"},
@@ -514,7 +515,8 @@ static PyMethodDef methods[] = {
     {"_reap", store_reap, METH_NOARGS, "_reap() -> int"},
     {"_check", store_check, METH_NOARGS, "_check() -> (dict, [problem])"},
     {"close", store_close, METH_NOARGS,
-     "close()\n--\n\nClose. Waits for the calls of other threads that are under way; those that wait are "
+     "close($self, /)\n--\n\nClose. Waits for the calls of other threads that are under way; those that wait "
+     "are "
      "told. Claims "
      "made\nhere are then claims of a dead owner. Closing again does nothing."},
     {NULL, NULL, 0, NULL}};

@@ -216,6 +216,10 @@ static PyObject* entry_item(PyObject* self, Py_ssize_t index) {
     return NULL;
 }
 
+static PyObject* entry_iterate(PyObject* self) {
+    return PySeqIter_New(self);
+}
+
 static PyObject* entry_repr(PyObject* self) {
     const EntryObject* const entry = (EntryObject*)self;
     return PyUnicode_FromFormat("Entry(value=%R, stamp=Stamp(version=%llu, epoch=%llu))", entry->value,
@@ -256,6 +260,7 @@ static PyType_Slot entry_slots[] = {{Py_tp_doc,
                                     {Py_tp_richcompare, entry_compare},
                                     {Py_tp_getset, entry_properties},
                                     {Py_tp_methods, entry_methods},
+                                    {Py_tp_iter, entry_iterate},
                                     {Py_sq_length, entry_length},
                                     {Py_sq_item, entry_item},
                                     {0, NULL}};

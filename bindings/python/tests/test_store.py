@@ -1,5 +1,6 @@
 """Reading and committing: what wins, what is refused, what the refusal says."""
 
+import inspect
 import pickle
 import sys
 
@@ -205,6 +206,12 @@ def test_stamps_compare_hash_print_and_pickle():
         a.version = 9
     with pytest.raises(TypeError):
         a < b
+
+
+def test_calls_tell_their_arguments(store):
+    assert list(inspect.signature(store.get).parameters) == ["key"]
+    assert list(inspect.signature(keystile.Store.try_delete).parameters)[:3] == ["self", "key", "stamp"]
+    assert inspect.signature(store.commit).bind("k", b"", keystile.NEVER, durable=True)
 
 
 def test_get_many_and_list(store):
