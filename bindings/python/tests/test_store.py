@@ -44,6 +44,25 @@ def test_try_commit_answers(store):
     assert (lost.status, lost.stamp, lost.owner) == ("KS_CONFLICT", won.stamp, None)
 
 
+def test_answers_pickle(store):
+    free = store.try_commit("free", b"v", keystile.NEVER)
+    store.claim("mine").keep()
+    store.claim("leased", lease=3600, detached=True)
+    held = [store.try_commit(key, b"v", store.get(key).stamp) for key in ("mine", "leased")]
+    for answer in (free, store.try_commit("free", b"w", keystile.NEVER), store.try_delete("none", free.stamp), *held):
+        again = pickle.loads(pickle.dumps(answer))
+        assert (again.ok, again.status, again.stamp) == (answer.ok, answer.status, answer.stamp)
+        assert (again.owner, repr(again)) == (answer.owner, repr(answer))
+    assert [answer.owner.lease_left is None for answer in held] == [True, False]
+    owner = held[1].owner
+    for wrong in (("KS_FAULT", free.stamp), ("KS_HELD", free.stamp), ("KS_OK", None), ()):
+        with pytest.raises((TypeError, ValueError)):
+            keystile.Answer(*wrong)
+    for lease in (-1, float("nan"), 1e11, "1"):
+        with pytest.raises((TypeError, ValueError)):
+            keystile.Answer("KS_HELD", free.stamp, owner._replace(lease_left=lease))
+
+
 def test_deletion_keeps_the_version_growing(store):
     created = store.commit("plan", b"first", keystile.NEVER)
     deleted = store.delete("plan", created)

@@ -53,6 +53,7 @@ class Entry:
 class Answer:
     """What try_commit() and try_delete() were told."""
 
+    def __new__(cls, status: str, stamp: Stamp, owner: Owner | None = None) -> Answer: ...
     @property
     def ok(self) -> bool: ...
     @property
