@@ -69,7 +69,7 @@ FAST(store_claim) {
 }
 
 static PyObject* tell(const StoreObject* self, ks_status status, PyObject* key, const ks_receipt* receipt) {
-    if (status == KS_NOT_FOUND) return raise_not_found(self->core, key);
+    if (status == KS_NOT_FOUND) return raise_not_found(self->core, "key", key);
     if (status < 0) return raise_fault(self->core, status);
     if (status != KS_OK) return raise_refusal(self->core, status, key, receipt);
     return new_stamp(self->core, receipt->stamp);
@@ -139,7 +139,7 @@ FAST(store_parse) {
     ks_grant grant = {0};
     const ks_status status = ks_grant_parse(session, key.bytes, token, &grant);
     drop_key(&key);
-    if (status == KS_NOT_FOUND) return raise_not_found(store->core, given[0]);
+    if (status == KS_NOT_FOUND) return raise_not_found(store->core, "key", given[0]);
     return status == KS_OK ? grant_bytes(&grant) : raise_fault(store->core, status);
 }
 

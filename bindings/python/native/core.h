@@ -132,7 +132,7 @@ PyObject* raise_committed_fault(Core* core, ks_status status, ks_stamp stamp);
 /* A fault that the library did not see. */
 PyObject* raise_told(Core* core, ks_status status, const char* message);
 PyObject* raise_closed(Core* core, const char* what);
-PyObject* raise_not_found(Core* core, PyObject* key);
+PyObject* raise_not_found(Core* core, const char* what, PyObject* name);
 
 /* ---- Waiting ----------------------------------------------------------------------------------------- */
 

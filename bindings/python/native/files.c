@@ -226,7 +226,7 @@ static FAST(files_rename) {
                ks_files_rename(files->files, write.path.bytes.data, write.seen, write.to.bytes.data,
                                write.to_seen, &receipt));
     drop_write(&write);
-    if (status == KS_NOT_FOUND) return raise_not_found(files->core, given[0]);
+    if (status == KS_NOT_FOUND) return raise_not_found(files->core, "file", given[0]);
     return tell(files, status, given[0], &receipt);
 }
 
@@ -252,7 +252,7 @@ static PyObject* files_restore(PyObject* object, PyObject* name) {
     ks_status status;
     CALL_FILES(self, status, ks_files_restore(self->files, path.bytes.data, &receipt));
     drop_key(&path);
-    if (status == KS_NOT_FOUND) return raise_not_found(self->core, name);
+    if (status == KS_NOT_FOUND) return raise_not_found(self->core, "file", name);
     return tell(self, status, name, &receipt);
 }
 
@@ -335,7 +335,7 @@ static FAST(files_grant) {
     ks_grant grant = {0};
     const ks_status status = ks_files_grant(files->files, path.bytes.data, token, &grant);
     drop_key(&path);
-    if (status == KS_NOT_FOUND) return raise_not_found(files->core, given[0]);
+    if (status == KS_NOT_FOUND) return raise_not_found(files->core, "file", given[0]);
     return status == KS_OK ? grant_bytes(&grant) : raise_fault(files->core, status);
 }
 

@@ -222,8 +222,8 @@ FAST(store_list) {
     if (session == NULL || !read_key(given[0], &prefix)) return NULL;
     Listing listing = {store->core, PyList_New(0)};
     ks_status status = KS_OK;
-    if (listing.items != NULL &&
-        enter(store)) { /* an Owner is made by Python code: others may run, and close */
+    /* An Owner is made by Python code: other threads run meanwhile, and one may close the store. */
+    if (listing.items != NULL && enter(store)) {
         status = ks_list(session, prefix.bytes, (uint32_t)flags, list_one, &listing);
         leave(store);
     }

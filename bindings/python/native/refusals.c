@@ -77,8 +77,8 @@ PyObject* raise_closed(Core* core, const char* what) {
     return raise_told(core, KS_E_HANDLE, what);
 }
 
-PyObject* raise_not_found(Core* core, PyObject* key) {
-    return raise_text(core, KS_NOT_FOUND, PyUnicode_FromFormat("%R: there is no such key", key));
+PyObject* raise_not_found(Core* core, const char* what, PyObject* name) {
+    return raise_text(core, KS_NOT_FOUND, PyUnicode_FromFormat("%R: there is no such %s", name, what));
 }
 
 static uint64_t now_ns(void) {

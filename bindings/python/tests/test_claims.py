@@ -130,6 +130,7 @@ def write_with(store, grant):
         lambda: grant.commit(b"late"),
         lambda: grant.renew(1),
         lambda: store.transact(put),
+        lambda: store.transact(lambda tx: grant.commit(b"late")),
         lambda: store.transaction().release(grant),
     )
 

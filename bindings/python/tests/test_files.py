@@ -158,6 +158,18 @@ def test_mistakes_are_told(files):
     assert not grant.is_over
 
 
+def test_what_an_update_s_function_raises_goes_to_its_caller(files):
+    calls = []
+
+    def mine(old):
+        calls.append(old)
+        raise keystile.Conflict("another", keystile.NEVER)
+
+    with pytest.raises(keystile.Conflict):
+        files.update("a", mine, timeout=0.2)
+    assert calls == [None]
+
+
 def test_a_path_may_be_spelled_in_many_ways(files, root):
     path, dotted = pathlib.PurePath("d/a"), "./d//a"
     files.publish({path: b"1"})

@@ -189,6 +189,16 @@ def test_a_closed_store_says_so(store):
             call()
 
 
+def test_an_argument_that_closes_the_store_is_told(store):
+    class Closing:
+        def __bool__(self):
+            store.close()
+            return True
+
+    with pytest.raises(keystile.ClosedError):
+        store.commit("k", b"v", keystile.NEVER, durable=Closing())
+
+
 def test_a_read_only_store_refuses_to_write(store, url):
     stamp = store.commit("k", b"v", keystile.NEVER)
     with keystile.open(url, read_only=True) as reader:

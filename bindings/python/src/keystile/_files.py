@@ -138,8 +138,9 @@ class Files:
         name, deadline, attempt = _path(path), Deadline(timeout), 0
         while True:
             seen = self.read(name)
+            value = function(seen.value)
             try:
-                return self._edit(name, seen, function(seen.value))
+                return self._edit(name, seen, value)
             except (Conflict, Held, Fenced) as refusal:
                 if deadline.is_over:
                     raise

@@ -122,6 +122,10 @@ class Transaction:
                     grant._stamp = self._stamps[key_bytes(grant.key)]
         return {key: self._stamps[key_bytes(key)] for _, key, _, _ in self._operations}
 
+    def _is_final(self, refusal: Refused) -> bool:
+        """Trying again cannot help: a claim was lost, that it wrote under, or that its function used by itself."""
+        return self.has_lost_a_claim or (isinstance(refusal, Fenced) and self._stamps is None)
+
     def _refuse(self, status: int, results: list[tuple[bytes, int, bool, Stamp, Owner | None]]) -> None:
         names = {1: "KS_CONFLICT", 2: "KS_FENCED", 3: "KS_HELD"}
         moved = [told for told in results if told[1] != 0]
