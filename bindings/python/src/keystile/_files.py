@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import threading
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from types import TracebackType
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
@@ -12,7 +13,7 @@ from . import _core
 from ._aliases import Value
 from ._core import Entry, Stamp
 from ._edits import DELETE, KEEP, Edit
-from ._errors import Busy, Conflict, Fenced, ForeignEdit, Held, Refused
+from ._errors import ArgumentError, Busy, Conflict, Fenced, ForeignEdit, Held, Refused
 from ._grants import Claimed, Claiming, lease_of
 from ._store import NEVER, Store, default_label
 from ._transactions import value_bytes
@@ -67,6 +68,7 @@ class Files:
         self._url, self._label = store, label
         self._files = _core.open_files(self._root, store, default_label() if label is None else label)
         self._lent: Store | None = None
+        self._gating: list[tuple[int, int]] = []  # in whose threads an effect runs
 
     @property
     def root(self) -> str:
@@ -87,7 +89,9 @@ class Files:
         return self._files.key(_path(path))
 
     def close(self) -> None:
-        """Close the files and their store."""
+        """Close the files and their store. Waits for the calls of other threads that are under way."""
+        if _this_thread() in self._gating:
+            raise ArgumentError("close() in the effect of a gate would wait for itself", "KS_E_ARGUMENT")
         if self._lent is not None:
             self._lent.close()
         self._files.close()
@@ -214,7 +218,12 @@ class Files:
         listed = [
             (name, 0, None, stamp, held.get(key)) for name, key, stamp in zip(names, keys, stamps.values(), strict=True)
         ]
-        status, results, returned, has_run = self._files.gate(listed, effect)
+        thread = _this_thread()
+        self._gating.append(thread)
+        try:
+            status, results, returned, has_run = self._files.gate(listed, effect)
+        finally:
+            self._gating.remove(thread)
         if status != 0:
             _refuse(status, names, results, has_run)
         value: T = returned
@@ -365,6 +374,10 @@ class FileGrant(Claimed):
         with self._fenced_is_over():
             self._stamp = self._files.remove(self.key, self._stamp if stamp is None else stamp, claim=self)
         return self._stamp
+
+
+def _this_thread() -> tuple[int, int]:
+    return os.getpid(), threading.get_ident()
 
 
 def _path(path: Path) -> str:
