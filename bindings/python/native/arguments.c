@@ -76,8 +76,23 @@ bool read_key(PyObject* object, Key* key_out) {
     return false;
 }
 
+bool read_text(Core* core, PyObject* object, const char* what, ks_status status, const char** text_out) {
+    if (!PyUnicode_Check(object)) {
+        PyErr_Format(PyExc_TypeError, "%s is str, not %R", what, (PyObject*)Py_TYPE(object));
+        return false;
+    }
+    Py_ssize_t size = 0;
+    *text_out = PyUnicode_AsUTF8AndSize(object, &size);
+    if (*text_out == NULL) return false;
+    if (strlen(*text_out) == (size_t)size) return true;
+    char message[64];
+    PyOS_snprintf(message, sizeof message, "%s has no zero byte", what);
+    raise_told(core, status, message);
+    return false;
+}
+
 void drop_key(Key* key) {
-    Py_XDECREF(key->owned);
+    Py_CLEAR(key->owned);
 }
 
 bool read_value(PyObject* object, Value* value_out) {
@@ -138,6 +153,11 @@ bool read_grant(PyObject* object, ks_grant* grant_out) {
             PyErr_Format(PyExc_TypeError, "a claim is what store.claim() gave, not %R",
                          (PyObject*)Py_TYPE(object));
             return false;
+        }
+        if (raw == Py_None) { /* its claim is over: it says why */
+            Py_DECREF(raw);
+            raw = PyObject_CallMethod(object, "_live", NULL);
+            if (raw == NULL) return false;
         }
     }
     const bool is_grant = PyBytes_Check(raw) && (size_t)PyBytes_Size(raw) == sizeof *grant_out;

@@ -69,7 +69,8 @@ FAST(store_claim) {
 }
 
 static PyObject* tell(const StoreObject* self, ks_status status, PyObject* key, const ks_receipt* receipt) {
-    if (status < 0 || status == KS_NOT_FOUND) return raise_fault(self->core, status);
+    if (status == KS_NOT_FOUND) return raise_not_found(self->core, "key", key);
+    if (status < 0) return raise_fault(self->core, status);
     if (status != KS_OK) return raise_refusal(self->core, status, key, receipt);
     return new_stamp(self->core, receipt->stamp);
 }
@@ -82,8 +83,8 @@ FAST(store_renew) {
     ks_grant grant;
     if (!bind(&signature, args, count, kwnames, given) || !read_u64(given[2], "lease", &lease_ns))
         return NULL;
-    ks_session* const session = session_of(store);
-    if (session == NULL || !read_grant(given[1], &grant)) return NULL;
+    ks_session* const session = read_grant(given[1], &grant) ? session_of(store) : NULL;
+    if (session == NULL) return NULL;
     ks_receipt receipt;
     return tell(store, ks_renew(session, &grant, lease_ns, &receipt), given[0], &receipt);
 }
@@ -94,8 +95,8 @@ FAST(store_release) {
     PyObject* given[NAMES_MAX];
     ks_grant grant;
     if (!bind(&signature, args, count, kwnames, given)) return NULL;
-    ks_session* const session = session_of(store);
-    if (session == NULL || !read_grant(given[1], &grant)) return NULL;
+    ks_session* const session = read_grant(given[1], &grant) ? session_of(store) : NULL;
+    if (session == NULL) return NULL;
     ks_receipt receipt;
     return tell(store, ks_release(session, &grant, &receipt), given[0], &receipt);
 }
@@ -130,13 +131,15 @@ FAST(store_parse) {
     StoreObject* const store = (StoreObject*)self;
     PyObject* given[NAMES_MAX];
     if (!bind(&signature, args, count, kwnames, given)) return NULL;
-    const char* const token = PyUnicode_AsUTF8AndSize(given[1], NULL);
-    ks_session* const session = token != NULL ? session_of(store) : NULL;
+    const char* token;
+    if (!read_text(store->core, given[1], "a token", KS_E_GRANT, &token)) return NULL;
+    ks_session* const session = session_of(store);
     Key key;
     if (session == NULL || !read_key(given[0], &key)) return NULL;
     ks_grant grant = {0};
     const ks_status status = ks_grant_parse(session, key.bytes, token, &grant);
     drop_key(&key);
+    if (status == KS_NOT_FOUND) return raise_not_found(store->core, "key", given[0]);
     return status == KS_OK ? grant_bytes(&grant) : raise_fault(store->core, status);
 }
 

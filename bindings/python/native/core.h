@@ -85,6 +85,9 @@ typedef struct Key {
 bool read_key(PyObject* object, Key* key_out);
 void drop_key(Key* key);
 
+/* A text for the library, which ends where a zero byte is: one inside of it is a fault of this status. Borrowed. */
+bool read_text(Core* core, PyObject* object, const char* what, ks_status status, const char** text_out);
+
 /* A value: anything with a contiguous buffer. */
 typedef struct Value {
     ks_bytes bytes;
@@ -126,7 +129,10 @@ PyObject* raise_refusal(Core* core, ks_status status, PyObject* key, const ks_re
 PyObject* raise_fault(Core* core, ks_status status);
 /* The same of a call that may have committed: then its stamp is one, and goes with the exception. */
 PyObject* raise_committed_fault(Core* core, ks_status status, ks_stamp stamp);
+/* A fault that the library did not see. */
+PyObject* raise_told(Core* core, ks_status status, const char* message);
 PyObject* raise_closed(Core* core, const char* what);
+PyObject* raise_not_found(Core* core, const char* what, PyObject* name);
 
 /* ---- Waiting ----------------------------------------------------------------------------------------- */
 

@@ -28,8 +28,8 @@ PyObject* open_feed(PyObject* module, PyObject* const* args, Py_ssize_t count, P
     uint64_t from_lsn, oldest = 0;
     if (!bind(&signature, args, count, kwnames, given) || !read_u64(given[1], "from_lsn", &from_lsn))
         return NULL;
-    const char* const url = PyUnicode_AsUTF8AndSize(given[0], NULL);
-    if (url == NULL) return NULL;
+    const char* url;
+    if (!read_text(core, given[0], "a store's URL", KS_E_URL, &url)) return NULL;
     ks_feed* feed = NULL;
     ks_status status;
     Py_BEGIN_ALLOW_THREADS;

@@ -43,9 +43,10 @@ PyObject* open_files(PyObject* module, PyObject* const* args, Py_ssize_t count, 
     Key root;
     if (!bind(&signature, args, count, kwnames, given) || !read_path(given[0], &root)) return NULL;
     ks_files_options options = {.struct_size = sizeof options};
-    if (given[1] != Py_None) options.store_url = PyUnicode_AsUTF8AndSize(given[1], NULL);
-    if (given[2] != Py_None) options.label = PyUnicode_AsUTF8AndSize(given[2], NULL);
-    FilesObject* const self = PyErr_Occurred() == NULL ? PyObject_New(FilesObject, core->files_type) : NULL;
+    const bool is_read =
+        (given[1] == Py_None || read_text(core, given[1], "a store's URL", KS_E_URL, &options.store_url)) &&
+        (given[2] == Py_None || read_text(core, given[2], "label", KS_E_ARGUMENT, &options.label));
+    FilesObject* const self = is_read ? PyObject_New(FilesObject, core->files_type) : NULL;
     if (self == NULL) {
         drop_key(&root);
         return NULL;
@@ -225,7 +226,7 @@ static FAST(files_rename) {
                ks_files_rename(files->files, write.path.bytes.data, write.seen, write.to.bytes.data,
                                write.to_seen, &receipt));
     drop_write(&write);
-    if (status == KS_NOT_FOUND) return raise_fault(files->core, status);
+    if (status == KS_NOT_FOUND) return raise_not_found(files->core, "file", given[0]);
     return tell(files, status, given[0], &receipt);
 }
 
@@ -251,7 +252,7 @@ static PyObject* files_restore(PyObject* object, PyObject* name) {
     ks_status status;
     CALL_FILES(self, status, ks_files_restore(self->files, path.bytes.data, &receipt));
     drop_key(&path);
-    if (status == KS_NOT_FOUND) return raise_fault(self->core, status);
+    if (status == KS_NOT_FOUND) return raise_not_found(self->core, "file", name);
     return tell(self, status, name, &receipt);
 }
 
@@ -328,11 +329,13 @@ static FAST(files_grant) {
     PyObject* given[NAMES_MAX];
     Key path;
     if (!bind(&signature, args, count, kwnames, given)) return NULL;
-    const char* const token = PyUnicode_AsUTF8AndSize(given[1], NULL);
-    if (token == NULL || !is_open(files) || !read_path(given[0], &path)) return NULL;
+    const char* token;
+    if (!read_text(files->core, given[1], "a token", KS_E_GRANT, &token)) return NULL;
+    if (!is_open(files) || !read_path(given[0], &path)) return NULL;
     ks_grant grant = {0};
     const ks_status status = ks_files_grant(files->files, path.bytes.data, token, &grant);
     drop_key(&path);
+    if (status == KS_NOT_FOUND) return raise_not_found(files->core, "file", given[0]);
     return status == KS_OK ? grant_bytes(&grant) : raise_fault(files->core, status);
 }
 

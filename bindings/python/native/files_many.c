@@ -122,6 +122,11 @@ FAST(files_gate) {
     PyObject* given[NAMES_MAX];
     Changes changes;
     if (!bind(&signature, args, count, kwnames, given) || !is_open(files)) return NULL;
+    if (PyCallable_Check(given[1]) == 0) {
+        PyErr_Format(PyExc_TypeError, "an effect is what can be called, not %R",
+                     (PyObject*)Py_TYPE(given[1]));
+        return NULL;
+    }
     if (!read_changes(files->core, given[0], &changes)) return NULL;
     Effect effect = {NULL, given[1], NULL, false};
     int result = -1;

@@ -80,21 +80,24 @@ FAST(store_commit_many) {
     int is_durable = store->is_durable ? 1 : 0;
     if (given[1] != Py_None) is_durable = PyObject_IsTrue(given[1]);
     ks_session* const session = is_durable >= 0 ? session_of(store) : NULL;
-    if (session == NULL) return NULL;
+    if (session == NULL || !enter(store))
+        return NULL; /* until the end: what is asked of Python may run others */
     ks_multi* multi = NULL;
     ks_status status = ks_multi_begin(session, &multi);
-    if (status != KS_OK) return raise_fault(store->core, status);
+    if (status != KS_OK) {
+        leave(store);
+        return raise_fault(store->core, status);
+    }
     const uint32_t flags = is_durable != 0 ? KS_COMMIT_DURABLE : KS_COMMIT_RELAXED;
     const Py_ssize_t size = PyList_Size(given[0]);
     PyObject* results = NULL;
     bool is_whole = size >= 0;
     for (Py_ssize_t i = 0; is_whole && i < size; ++i)
         is_whole = add_operation(store->core, multi, PyList_GetItem(given[0], i), flags);
-    if (is_whole && enter(store)) {
+    if (is_whole) {
         Py_BEGIN_ALLOW_THREADS;
         status = ks_multi_commit(multi);
         Py_END_ALLOW_THREADS;
-        leave(store);
         if (status < 0) {
             raise_fault(store->core, status);
         } else {
@@ -102,6 +105,7 @@ FAST(store_commit_many) {
         }
     }
     ks_multi_end(multi);
+    leave(store);
     return results != NULL ? Py_BuildValue("(iN)", (int)status, results) : NULL;
 }
 
@@ -218,7 +222,11 @@ FAST(store_list) {
     if (session == NULL || !read_key(given[0], &prefix)) return NULL;
     Listing listing = {store->core, PyList_New(0)};
     ks_status status = KS_OK;
-    if (listing.items != NULL) status = ks_list(session, prefix.bytes, (uint32_t)flags, list_one, &listing);
+    /* An Owner is made by Python code: other threads run meanwhile, and one may close the store. */
+    if (listing.items != NULL && enter(store)) {
+        status = ks_list(session, prefix.bytes, (uint32_t)flags, list_one, &listing);
+        leave(store);
+    }
     drop_key(&prefix);
     if (listing.items != NULL && status == KS_OK && PyErr_Occurred() == NULL) return listing.items;
     Py_XDECREF(listing.items);

@@ -9,8 +9,9 @@ PyObject* destroy_store(PyObject* module, PyObject* const* args, Py_ssize_t coun
     static const Signature signature = {"destroy", 2, 2, {"url", "force"}};
     PyObject* given[NAMES_MAX];
     if (!bind(&signature, args, count, kwnames, given)) return NULL;
-    const char* const url = PyUnicode_AsUTF8AndSize(given[0], NULL);
-    const int is_forced = url != NULL ? PyObject_IsTrue(given[1]) : -1;
+    const char* url;
+    if (!read_text(core_of_module(module), given[0], "a store's URL", KS_E_URL, &url)) return NULL;
+    const int is_forced = PyObject_IsTrue(given[1]);
     if (is_forced < 0) return NULL;
     ks_status status;
     Py_BEGIN_ALLOW_THREADS;

@@ -56,16 +56,29 @@ PyObject* raise_committed_fault(Core* core, ks_status status, ks_stamp stamp) {
     return NULL;
 }
 
-PyObject* raise_closed(Core* core, const char* what) {
-    PyObject* const number = PyLong_FromLong(KS_E_HANDLE);
-    if (number == NULL) return NULL;
-    PyObject* const type = PyDict_GetItemWithError(core->faults, number);
-    Py_DECREF(number);
-    PyObject* const args = type != NULL ? Py_BuildValue("(ssi)", what, "KS_E_HANDLE", 0) : NULL;
-    if (args == NULL) return NULL;
-    PyErr_SetObject(type, args);
-    Py_DECREF(args);
+/* message: stolen, NULL: its exception is set. */
+static PyObject* raise_text(Core* core, ks_status status, PyObject* message_stolen) {
+    PyObject* const number = message_stolen != NULL ? PyLong_FromLong(status) : NULL;
+    PyObject* const type = number != NULL ? PyDict_GetItemWithError(core->faults, number) : NULL;
+    PyObject* const args =
+        type != NULL ? Py_BuildValue("(Osi)", message_stolen, ks_status_name(status), 0) : NULL;
+    if (args != NULL) PyErr_SetObject(type, args);
+    Py_XDECREF(args);
+    Py_XDECREF(number);
+    Py_XDECREF(message_stolen);
     return NULL;
+}
+
+PyObject* raise_told(Core* core, ks_status status, const char* message) {
+    return raise_text(core, status, text_of(message));
+}
+
+PyObject* raise_closed(Core* core, const char* what) {
+    return raise_told(core, KS_E_HANDLE, what);
+}
+
+PyObject* raise_not_found(Core* core, const char* what, PyObject* name) {
+    return raise_text(core, KS_NOT_FOUND, PyUnicode_FromFormat("%R: there is no such %s", name, what));
 }
 
 static uint64_t now_ns(void) {

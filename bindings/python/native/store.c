@@ -49,12 +49,12 @@ PyObject* open_store(PyObject* module, PyObject* const* args, Py_ssize_t count, 
                                .expected_keys = numbers[2],
                                .max_bytes = numbers[3],
                                .flush_interval_ns = numbers[4]};
-    const char* const url = PyUnicode_AsUTF8AndSize(given[1], NULL);
-    if (url == NULL) return NULL;
-    if (given[6] != NULL && given[6] != Py_None) {
-        options.label = PyUnicode_AsUTF8AndSize(given[6], NULL);
-        if (options.label == NULL) return NULL;
-    }
+    if (numbers[1] >= UINT32_MAX) /* that one is "no change" to the system */
+        return raise_told(core, KS_E_ARGUMENT, "group is a group's id, 0 to 2^32 - 2");
+    const char* url;
+    if (!read_text(core, given[1], "a store's URL", KS_E_URL, &url)) return NULL;
+    const bool has_label = given[6] != NULL && given[6] != Py_None;
+    if (has_label && !read_text(core, given[6], "label", KS_E_ARGUMENT, &options.label)) return NULL;
     PyTypeObject* const type = (PyTypeObject*)given[0];
     const allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     StoreObject* const self = (StoreObject*)allocate(type, 0);
@@ -301,8 +301,10 @@ PyObject* store_get_many(PyObject* object, PyObject* keys) {
 
 /* ---- Committing -------------------------------------------------------------------------------------- */
 
+/* All of it is copies: without the GIL, another thread may take a known key's place. */
 typedef struct Commit {
-    const KnownKey* known; /* NULL: by its bytes */
+    ks_key known;
+    bool is_known; /* else by its bytes */
     Key key;
     Value value;
     ks_stamp seen;
@@ -335,9 +337,8 @@ static bool read_options(const StoreObject* self, PyObject* claim, PyObject* dur
 
 static ks_status commit_once(ks_session* session, const Commit* commit, ks_receipt* receipt_out) {
     const ks_commit_options* const options = commit->has_options ? &commit->options : NULL;
-    if (commit->known != NULL && !commit->is_deletion) {
-        return ks_commit_k(session, commit->known->key, commit->seen, commit->value.bytes, options,
-                           receipt_out);
+    if (commit->is_known) {
+        return ks_commit_k(session, commit->known, commit->seen, commit->value.bytes, options, receipt_out);
     }
     if (!commit->is_deletion)
         return ks_commit(session, commit->key.bytes, commit->seen, commit->value.bytes, options, receipt_out);
@@ -379,20 +380,23 @@ static PyObject* commit(StoreObject* self, PyObject* const* given, bool is_delet
     commit.is_deletion = is_deletion;
     commit.value.bytes = (ks_bytes){NULL, 0};
     commit.value.has_buffer = false;
-    ks_session* const session = session_of(self);
-    if (session == NULL || !read_stamp(self->core, rest[0], &commit.seen)) return NULL;
+    if (!read_stamp(self->core, rest[0], &commit.seen)) return NULL;
     const bool has_options = rest[1] != NULL || rest[2] != NULL || rest[3] != NULL;
     if (has_options && !read_options(self, rest[1], rest[2], rest[3], &commit)) return NULL;
-    commit.known = is_deletion ? NULL : known_key(self, given[0]);
+    if (!is_deletion && !read_value(given[1], &commit.value)) return NULL;
+    /* From here on no Python code runs, until do_commit() gives the GIL away: nobody closes the store. */
+    const KnownKey* const known = is_deletion ? NULL : known_key(self, given[0]);
+    commit.is_known = known != NULL;
+    if (known != NULL) commit.known = known->key;
     commit.key.owned = NULL;
-    if (commit.known == NULL && !read_key(given[0], &commit.key)) return NULL;
-    if (!is_deletion && !read_value(given[1], &commit.value)) {
-        drop_key(&commit.key);
+    ks_session* const session = session_of(self);
+    if (session == NULL || (known == NULL && !read_key(given[0], &commit.key))) {
+        drop_value(&commit.value);
         return NULL;
     }
     ks_receipt receipt;
     const ks_status status = do_commit(self, session, &commit, &receipt);
-    if (status == KS_OK && commit.known == NULL) remember_key(self, session, given[0], commit.key.bytes);
+    if (status == KS_OK && !commit.is_known) remember_key(self, session, given[0], commit.key.bytes);
     PyObject* const told = tell_commit(self->core, status, given[0], &receipt, is_trying);
     drop_value(&commit.value);
     drop_key(&commit.key);
@@ -466,12 +470,13 @@ FAST(store_try_delete) {
 
 static PyMethodDef methods[] = {
     {"get", store_get, METH_O,
-     "get(key, /)\n--\n\nA key's value and stamp; the value is None if it has none."},
+     "get($self, key, /)\n--\n\nA key's value and stamp; the value is None if it has none."},
     {"get_many", store_get_many, METH_O,
-     "get_many(keys, /)\n--\n\nThe entries of these keys, in their order; each by itself (snapshot() is a "
+     "get_many($self, keys, /)\n--\n\nThe entries of these keys, in their order; each by itself (snapshot() "
+     "is a "
      "cut)."},
     {"commit", CALL(store_commit), FASTCALL,
-     "commit(key, value, stamp, *, claim=None, durable=None, release=False)\n--\n\n"
+     "commit($self, key, value, stamp, *, claim=None, durable=None, release=False)\n--\n\n"
      "Commit a value that was computed from what `stamp` names. Returns the new stamp.\n\n"
      "Raises Conflict (read fresh, recompute, commit again), Held (somebody's live claim), Fenced (with a "
      "claim: it\n"
@@ -481,14 +486,14 @@ static PyMethodDef methods[] = {
      "same\n"
      "step."},
     {"try_commit", CALL(store_try_commit), FASTCALL,
-     "try_commit(key, value, stamp, *, claim=None, durable=None, release=False)\n--\n\n"
+     "try_commit($self, key, value, stamp, *, claim=None, durable=None, release=False)\n--\n\n"
      "As commit(), but a refusal is an answer and no exception: `if answer := store.try_commit(...)`."},
     {"delete", CALL(store_delete), FASTCALL,
-     "delete(key, stamp, *, claim=None, durable=None, release=False)\n--\n\n"
+     "delete($self, key, stamp, *, claim=None, durable=None, release=False)\n--\n\n"
      "Take the value away: a commit of \"no value\". Its stamp is returned; deleting what is not there "
      "changes nothing."},
     {"try_delete", CALL(store_try_delete), FASTCALL,
-     "try_delete(key, stamp, *, claim=None, durable=None, release=False)\n--\n\nAs delete(), and as "
+     "try_delete($self, key, stamp, *, claim=None, durable=None, release=False)\n--\n\nAs delete(), and as "
      "try_commit()."},
     {"_commit_many", CALL(store_commit_many), FASTCALL, "_commit_many(operations, durable)"},
     {"_claim", CALL(store_claim), FASTCALL, "_claim(key, lease_ns, wait_ns, detached) -> (grant, stamp)"},
@@ -510,7 +515,8 @@ static PyMethodDef methods[] = {
     {"_reap", store_reap, METH_NOARGS, "_reap() -> int"},
     {"_check", store_check, METH_NOARGS, "_check() -> (dict, [problem])"},
     {"close", store_close, METH_NOARGS,
-     "close()\n--\n\nClose. Waits for the calls of other threads that are under way; those that wait are "
+     "close($self, /)\n--\n\nClose. Waits for the calls of other threads that are under way; those that wait "
+     "are "
      "told. Claims "
      "made\nhere are then claims of a dead owner. Closing again does nothing."},
     {NULL, NULL, 0, NULL}};

@@ -1,5 +1,7 @@
 /* Stamp, Entry, Answer: immutable, small, made at every call. */
-#include "core.h"
+#include "core.h" /* Python.h goes first */
+
+#include <string.h>
 
 typedef struct StampObject {
     PyObject head;
@@ -216,6 +218,10 @@ static PyObject* entry_item(PyObject* self, Py_ssize_t index) {
     return NULL;
 }
 
+static PyObject* entry_iterate(PyObject* self) {
+    return PySeqIter_New(self);
+}
+
 static PyObject* entry_repr(PyObject* self) {
     const EntryObject* const entry = (EntryObject*)self;
     return PyUnicode_FromFormat("Entry(value=%R, stamp=Stamp(version=%llu, epoch=%llu))", entry->value,
@@ -256,6 +262,7 @@ static PyType_Slot entry_slots[] = {{Py_tp_doc,
                                     {Py_tp_richcompare, entry_compare},
                                     {Py_tp_getset, entry_properties},
                                     {Py_tp_methods, entry_methods},
+                                    {Py_tp_iter, entry_iterate},
                                     {Py_sq_length, entry_length},
                                     {Py_sq_item, entry_item},
                                     {0, NULL}};
@@ -272,6 +279,55 @@ PyObject* new_answer(Core* core, ks_status status, const ks_receipt* receipt) {
     self->status = status;
     self->core = core;
     return (PyObject*)self;
+}
+
+/* An Owner, as new_owner() made it. */
+static bool read_owner(PyObject* given, ks_owner* owner_out) {
+    const char* label = NULL;
+    unsigned long long epoch = 0;
+    PyObject* lease = NULL;
+    int pid = 0, is_detached = 0;
+    if (!PyTuple_Check(given)) {
+        PyErr_Format(PyExc_TypeError, "who holds a claim is a keystile.Owner, not %R",
+                     (PyObject*)Py_TYPE(given));
+        return false;
+    }
+    if (!PyArg_ParseTuple(given, "siKOp:Owner", &label, &pid, &epoch, &lease, &is_detached)) return false;
+    const double seconds = lease != Py_None ? PyFloat_AsDouble(lease) : 0;
+    if (PyErr_Occurred() != NULL) return false;
+    if (!(seconds >= 0 && seconds < 1e10)) {
+        PyErr_SetString(PyExc_ValueError, "an owner's lease_left is a number of seconds, or None");
+        return false;
+    }
+    *owner_out = (ks_owner){.lease_left_ns = lease != Py_None ? (uint64_t)(seconds * 1e9 + 0.5) : KS_FOREVER,
+                            .epoch = epoch,
+                            .pid = pid,
+                            .detached = (uint32_t)is_detached};
+    PyOS_snprintf(owner_out->label, sizeof owner_out->label, "%s", label);
+    return true;
+}
+
+static bool read_status(const char* name, ks_status* status_out) {
+    static const ks_status answers[] = {KS_OK, KS_CONFLICT, KS_FENCED, KS_HELD, KS_NOT_FOUND};
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; ++i) {
+        *status_out = answers[i];
+        if (strcmp(name, ks_status_name(answers[i])) == 0) return true;
+    }
+    PyErr_Format(PyExc_ValueError, "no answer's status: '%s'", name);
+    return false;
+}
+
+static PyObject* answer_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+    static char* names[] = {"status", "stamp", "owner", NULL};
+    const char* name = NULL;
+    PyObject *stamp = NULL, *owner = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sO|O:Answer", names, &name, &stamp, &owner)) return NULL;
+    Core* const core = PyType_GetModuleState(type);
+    ks_receipt receipt = {0};
+    ks_status status;
+    if (core == NULL || !read_stamp(core, stamp, &receipt.stamp) || !read_status(name, &status)) return NULL;
+    if (status == KS_HELD && !read_owner(owner, &receipt.owner)) return NULL;
+    return new_answer(core, status, &receipt);
 }
 
 static PyObject* answer_ok(PyObject* self, void* unused) {
@@ -307,6 +363,12 @@ static PyObject* answer_repr(PyObject* self) {
                                 (unsigned long long)stamp.version, (unsigned long long)stamp.epoch);
 }
 
+static PyObject* answer_reduce(PyObject* self, PyObject* unused) {
+    (void)unused;
+    return Py_BuildValue("(O(NNN))", (PyObject*)Py_TYPE(self), answer_status(self, NULL),
+                         answer_stamp(self, NULL), answer_owner(self, NULL));
+}
+
 static PyGetSetDef answer_properties[] = {
     {"ok", answer_ok, NULL, "It is committed; `if answer:` says the same.", NULL},
     {"status", answer_status, NULL, "KS_OK, KS_CONFLICT, KS_FENCED, KS_HELD or KS_NOT_FOUND.", NULL},
@@ -314,7 +376,14 @@ static PyGetSetDef answer_properties[] = {
     {"owner", answer_owner, NULL, "Who holds the claim (KS_HELD), else None.", NULL},
     {NULL, NULL, NULL, NULL, NULL}};
 
-static PyType_Slot answer_slots[] = {{Py_tp_doc, "What try_commit() and try_delete() were told."},
+static PyMethodDef answer_methods[] = {{"__reduce__", answer_reduce, METH_NOARGS, "For pickle."},
+                                       {NULL, NULL, 0, NULL}};
+
+static PyType_Slot answer_slots[] = {{Py_tp_doc,
+                                      "Answer(status, stamp, owner=None)\n--\n\nWhat try_commit() and "
+                                      "try_delete() were told."},
+                                     {Py_tp_new, answer_new},
+                                     {Py_tp_methods, answer_methods},
                                      {Py_tp_dealloc, free_plain},
                                      {Py_tp_repr, answer_repr},
                                      {Py_tp_getset, answer_properties},
@@ -322,8 +391,7 @@ static PyType_Slot answer_slots[] = {{Py_tp_doc, "What try_commit() and try_dele
                                      {0, NULL}};
 
 PyType_Spec answer_spec = {"keystile.Answer", sizeof(AnswerObject), 0,
-                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-                           answer_slots};
+                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, answer_slots};
 
 PyObject* owner_or_none(Core* core, bool is_owned, const ks_owner* owner) {
     if (is_owned) return new_owner(core, owner);

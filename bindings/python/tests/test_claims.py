@@ -1,6 +1,8 @@
 """Claims: who holds one keeps others out, who lost one cannot write."""
 
+import copy
 import gc
+import pickle
 import time
 
 import pytest
@@ -103,6 +105,60 @@ def test_a_grant_that_is_forgotten_is_given_back(store):
     del kept
     with pytest.raises(keystile.Held):
         store.claim("plan")
+
+
+@pytest.mark.parametrize("twice", [copy.copy, copy.deepcopy, pickle.dumps, lambda grant: grant.__reduce_ex__(2)])
+def test_a_grant_is_not_copied(store, tmp_path, twice):
+    with keystile.Files(tmp_path) as files:
+        for grant in (store.claim("plan"), files.claim("plan")):
+            with pytest.raises(TypeError, match="token"):
+                twice(grant)
+            gc.collect()
+            grant.renew(60)  # nobody gave it back
+    keystile.destroy(f"file:{tmp_path}/.keystile", force=True)
+
+
+def write_with(store, grant):
+    stamp = store.get("plan").stamp
+
+    def put(tx):
+        tx.put("plan", b"late", claim=grant)
+
+    return (
+        lambda: store.commit("plan", b"late", stamp, claim=grant),
+        lambda: store.try_delete("plan", stamp, claim=grant),
+        lambda: grant.commit(b"late"),
+        lambda: grant.renew(1),
+        lambda: store.transact(put),
+        lambda: store.transact(lambda tx: grant.commit(b"late")),
+        lambda: store.transaction().release(grant),
+    )
+
+
+def test_a_claim_that_is_known_to_be_lost_is_fenced_in_every_call(store):
+    grant = store.claim("plan")
+    begun = store.transaction()
+    begun.put("plan", b"late", claim=grant)
+    store.reclaim("plan", grant.epoch, live=True)
+    with pytest.raises(keystile.Fenced):
+        grant.renew(1)
+    for call in (*write_with(store, grant), begun.commit):
+        with pytest.raises(keystile.Fenced):
+            call()
+    assert begun.has_lost_a_claim
+    assert store.get("plan").value is None
+
+
+@pytest.mark.parametrize("end", [keystile._grants.Claimed.release, keystile._grants.Claimed.keep])
+def test_a_claim_that_was_given_back_is_told_so(store, end):
+    grant = store.claim("plan")
+    begun = store.transaction()
+    begun.put("plan", b"late", claim=grant)
+    end(grant)
+    for call in (*write_with(store, grant), begun.commit):
+        with pytest.raises(keystile.GrantError, match="given back"):
+            call()
+    assert store.get("plan").value is None
 
 
 def test_a_grant_commits_from_what_it_read(store):

@@ -121,10 +121,25 @@ def test_paths_never_leave_the_root(files, root, path):
 
 
 def test_mistakes_are_told(files):
-    for call, error in (
-        (lambda: files.read(b"bytes"), TypeError),
-        (lambda: files.read(3), TypeError),
-        (lambda: files.read("a\0b"), ValueError),
+    url, grant = files.store.url, files.claim("b")
+    for call, error, *says in (
+        (lambda: files.read(b"bytes"), TypeError, "os.fsdecode"),
+        (lambda: keystile.Files(b"/tmp"), TypeError, "os.fsdecode"),
+        (lambda: files.read(3), TypeError, "a path is str"),
+        (lambda: files.read("a\0b"), ValueError, "zero byte"),
+        (lambda: files.rename("a", keystile.NEVER, "\udcff\0b"), ValueError, "zero byte"),
+        (lambda: keystile.Files(files.root, store=url + "\0x"), keystile.UrlError, "zero byte"),
+        (lambda: keystile.Files(files.root, label="a\0b"), keystile.ArgumentError, "label"),
+        (lambda: keystile.Files(files.root, label=5), TypeError, "label is str"),
+        (lambda: files.grant("a", "token\0x"), keystile.GrantError, "zero byte"),
+        (lambda: files.restore("none"), keystile.NotFound, "'none'"),
+        (lambda: files.rename("none", keystile.NEVER, "a"), keystile.NotFound, "'none'"),
+        (lambda: files.gate({"a": keystile.NEVER}, 5), TypeError, "called"),
+        (lambda: files.gate({"a": keystile.NEVER, "./a": keystile.NEVER}, list), keystile.ArgumentError),
+        (lambda: files.gate({"a": keystile.NEVER}, list, claims={"b": grant}), ValueError, "'b'"),
+        (lambda: files.publish({"a": b""}, {"b": keystile.NEVER}), ValueError, "stamps of 'b'"),
+        (lambda: files.publish({"a": b""}, claims={"b": grant}), ValueError, "claims of 'b'"),
+        (lambda: files.publish({"a": b""}, {"a": keystile.NEVER, "./a": keystile.NEVER}), ValueError, "spelling"),
         (lambda: files.write("a", "text", keystile.NEVER), TypeError),
         (lambda: files.write("a", b"x", None), TypeError),
         (lambda: files.write("a", b"x", keystile.NEVER, claim="c"), TypeError),
@@ -136,9 +151,38 @@ def test_mistakes_are_told(files):
         (lambda: files.grant("a", "no token"), (keystile.GrantError, keystile.NotFound)),
         (lambda: keystile.Files("/no/such/folder"), keystile.PathError),
     ):
-        with pytest.raises(error):
+        with pytest.raises(error) as caught:
             call()
+        assert all(what in str(caught.value) for what in says)
     assert files.status() == []
+    assert not grant.is_over
+
+
+def test_what_an_update_s_function_raises_goes_to_its_caller(files):
+    calls = []
+
+    def mine(old):
+        calls.append(old)
+        raise keystile.Conflict("another", keystile.NEVER)
+
+    with pytest.raises(keystile.Conflict):
+        files.update("a", mine, timeout=0.2)
+    assert calls == [None]
+
+
+def test_a_path_may_be_spelled_in_many_ways(files, root):
+    path, dotted = pathlib.PurePath("d/a"), "./d//a"
+    files.publish({path: b"1"})
+    stamp = files.read(path).stamp
+    files.publish({"d/a": b"2"}, {dotted: stamp})
+    files.publish({dotted: b"3"}, {path: files.read(path).stamp})
+    with files.claim("d/a") as grant:
+        files.publish({path: b"4"}, {"d/a": grant.read().stamp}, claims={dotted: grant})
+        assert files.gate({dotted: grant.read().stamp}, lambda: "ran", claims={path: grant}) == "ran"
+    with pytest.raises(keystile.Conflict) as caught:
+        files.publish({dotted: b"late"}, {path: stamp})
+    assert caught.value.key == dotted
+    assert (root / path).read_bytes() == b"4"
 
 
 def test_publish_is_all_or_none(files, root):
@@ -199,6 +243,15 @@ def test_a_gate_runs_its_effect_only_if_all_still_holds(files):
     with pytest.raises(ZeroDivisionError):
         files.gate({"plan": files.read("plan").stamp}, lambda: 1 / 0)
     files.update("plan", lambda old: b"free again")
+
+
+def test_an_effect_does_not_wait_for_itself(files):
+    stamp = files.write("plan", b"go", keystile.NEVER)
+    for _ in range(2):
+        with pytest.raises(keystile.ArgumentError, match="wait for itself"):
+            files.gate({"plan": stamp}, files.close)
+        stamp = files.read("plan").stamp
+    assert files.store.get(files.key("plan")).stamp == stamp
 
 
 def test_status_names_every_file(files, root):

@@ -1,5 +1,6 @@
 """Reading and committing: what wins, what is refused, what the refusal says."""
 
+import inspect
 import pickle
 import sys
 
@@ -41,6 +42,25 @@ def test_try_commit_answers(store):
     lost = store.try_commit("plan", b"yours", stamp)
     assert not lost
     assert (lost.status, lost.stamp, lost.owner) == ("KS_CONFLICT", won.stamp, None)
+
+
+def test_answers_pickle(store):
+    free = store.try_commit("free", b"v", keystile.NEVER)
+    store.claim("mine").keep()
+    store.claim("leased", lease=3600, detached=True)
+    held = [store.try_commit(key, b"v", store.get(key).stamp) for key in ("mine", "leased")]
+    for answer in (free, store.try_commit("free", b"w", keystile.NEVER), store.try_delete("none", free.stamp), *held):
+        again = pickle.loads(pickle.dumps(answer))
+        assert (again.ok, again.status, again.stamp) == (answer.ok, answer.status, answer.stamp)
+        assert (again.owner, repr(again)) == (answer.owner, repr(answer))
+    assert [answer.owner.lease_left is None for answer in held] == [True, False]
+    owner = held[1].owner
+    for wrong in (("KS_FAULT", free.stamp), ("KS_HELD", free.stamp), ("KS_OK", None), ()):
+        with pytest.raises((TypeError, ValueError)):
+            keystile.Answer(*wrong)
+    for lease in (-1, float("nan"), 1e11, "1"):
+        with pytest.raises((TypeError, ValueError)):
+            keystile.Answer("KS_HELD", free.stamp, owner._replace(lease_left=lease))
 
 
 def test_deletion_keeps_the_version_growing(store):
@@ -109,6 +129,10 @@ def test_str_and_bytes_name_the_same_key(store):
         (lambda s: s.grant("k", "no token"), keystile.GrantError, "token"),
         (lambda s: s.update("k", lambda old: None), TypeError, "DELETE"),
         (lambda s: s.update("k", lambda old: "text"), TypeError, "encode"),
+        (lambda s: s.update("k", lambda old: 5), TypeError, "a value is bytes"),
+        (lambda s: s.transaction().put("k", 5), TypeError, "a value is bytes"),
+        (lambda s: s.transaction().put("k", b"", claim="x"), TypeError, "claim"),
+        (lambda s: s.transaction().release("x"), TypeError, "claim"),
         (lambda s: s.snapshot("k"), TypeError, "list of keys"),
         (lambda s: s.watch("k", timeout=-1), ValueError, "timeout"),
         (lambda s: s.feed(), keystile.UrlError, "file:"),
@@ -121,14 +145,25 @@ def test_str_and_bytes_name_the_same_key(store):
         (lambda s: keystile.open("file:relative"), keystile.UrlError, ""),
         (lambda s: keystile.destroy(s.url), keystile.InUseError, ""),
         (lambda s: keystile.destroy("shm:py.no.such"), keystile.NoStoreError, ""),
+        (lambda s: keystile.open(s.url + "\0x", must_exist=True), keystile.UrlError, "zero byte"),
+        (lambda s: keystile.shared(s.url + "\0x", must_exist=True), keystile.UrlError, "zero byte"),
+        (lambda s: keystile.destroy(s.url + "\0x", force=True), keystile.UrlError, "zero byte"),
+        (lambda s: keystile.Feed("file:/nowhere\0x"), keystile.UrlError, "zero byte"),
+        (lambda s: keystile.open(s.url, label="a\0b"), keystile.ArgumentError, "label has no zero byte"),
+        (lambda s: keystile.open(s.url, label=5), TypeError, "label is str"),
+        (lambda s: keystile.open(s.url, group=2**32 + 5), keystile.ArgumentError, "group"),
+        (lambda s: keystile.open(s.url, group=2**32 - 1), keystile.ArgumentError, "group"),
+        (lambda s: keystile.open(s.url, group=-1), ValueError, "group"),
+        (lambda s: s.grant("k", "token\0x"), keystile.GrantError, "zero byte"),
         (lambda s: keystile.Store(), TypeError, ""),
-        (lambda s: s.reclaim("nothing", 1), keystile.NotFound, ""),
+        (lambda s: s.reclaim("nothing", 1), keystile.NotFound, "'nothing'"),
     ],
 )
 def test_mistakes_are_told_and_lose_nothing(store, call, error, says):
     with pytest.raises(error) as caught:
         call(store)
     assert says in str(caught.value)
+    assert not store.closed
     assert store.check().problems == []
     assert all(listed.deleted or listed.size == 0 for listed in store.list(all=True))
 
@@ -152,6 +187,16 @@ def test_a_closed_store_says_so(store):
     ):
         with pytest.raises(keystile.ClosedError):
             call()
+
+
+def test_an_argument_that_closes_the_store_is_told(store):
+    class Closing:
+        def __bool__(self):
+            store.close()
+            return True
+
+    with pytest.raises(keystile.ClosedError):
+        store.commit("k", b"v", keystile.NEVER, durable=Closing())
 
 
 def test_a_read_only_store_refuses_to_write(store, url):
@@ -190,6 +235,12 @@ def test_stamps_compare_hash_print_and_pickle():
         a.version = 9
     with pytest.raises(TypeError):
         a < b
+
+
+def test_calls_tell_their_arguments(store):
+    assert list(inspect.signature(store.get).parameters) == ["key"]
+    assert list(inspect.signature(keystile.Store.try_delete).parameters)[:3] == ["self", "key", "stamp"]
+    assert inspect.signature(store.commit).bind("k", b"", keystile.NEVER, durable=True)
 
 
 def test_get_many_and_list(store):

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Final, TypeVar, final
 
+from typing_extensions import disjoint_base  # of the type checker: nothing is imported at run time
+
 from ._aliases import Key, Value
 from ._grants import Claimed
 from ._values import Owner
@@ -44,13 +46,14 @@ class Entry:
     @property
     def stamp(self) -> Stamp: ...
     def __len__(self) -> int: ...
-    def __getitem__(self, index: int) -> Any: ...
+    def __getitem__(self, index: int, /) -> Any: ...
     def __iter__(self) -> Any: ...
 
 @final
 class Answer:
     """What try_commit() and try_delete() were told."""
 
+    def __new__(cls, status: str, stamp: Stamp, owner: Owner | None = None) -> Answer: ...
     @property
     def ok(self) -> bool: ...
     @property
@@ -69,6 +72,7 @@ class KeystileError(Exception):
     @property
     def errno(self) -> int: ...
 
+@disjoint_base
 class Refused(KeystileError):
     """Nothing was changed; what stands in the way is in `stamp` and `owner`."""
 
@@ -96,6 +100,7 @@ class Conflict(Refused):
 
 _Claim = Claimed | bytes
 
+@disjoint_base
 class Store:
     """An open store: the base of keystile.Store."""
 

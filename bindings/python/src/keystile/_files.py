@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Awaitable, Callable, Mapping
+import threading
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from types import TracebackType
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
@@ -12,7 +13,7 @@ from . import _core
 from ._aliases import Value
 from ._core import Entry, Stamp
 from ._edits import DELETE, KEEP, Edit
-from ._errors import Busy, Conflict, Fenced, ForeignEdit, Held, Refused
+from ._errors import ArgumentError, Busy, Conflict, Fenced, ForeignEdit, Held, Refused
 from ._grants import Claimed, Claiming, lease_of
 from ._store import NEVER, Store, default_label
 from ._transactions import value_bytes
@@ -23,6 +24,9 @@ __all__ = ["FileGrant", "FileStatus", "Files"]
 
 T = TypeVar("T")
 Path: TypeAlias = "str | os.PathLike[str]"
+P = TypeVar("P", bound=Path)  # one for each mapping: a mapping's keys are all of one kind
+Q = TypeVar("Q", bound=Path)
+R = TypeVar("R", bound=Path)
 
 _EXPECT, _REMOVE, _ALL = 1, 2, 1
 _STATES: Final = ("clean", "edited", "missing", "untracked", "pending", "deleted")
@@ -64,6 +68,7 @@ class Files:
         self._url, self._label = store, label
         self._files = _core.open_files(self._root, store, default_label() if label is None else label)
         self._lent: Store | None = None
+        self._gating: list[tuple[int, int]] = []  # in whose threads an effect runs
 
     @property
     def root(self) -> str:
@@ -84,7 +89,9 @@ class Files:
         return self._files.key(_path(path))
 
     def close(self) -> None:
-        """Close the files and their store."""
+        """Close the files and their store. Waits for the calls of other threads that are under way."""
+        if _this_thread() in self._gating:
+            raise ArgumentError("close() in the effect of a gate would wait for itself", "KS_E_ARGUMENT")
         if self._lent is not None:
             self._lent.close()
         self._files.close()
@@ -135,8 +142,9 @@ class Files:
         name, deadline, attempt = _path(path), Deadline(timeout), 0
         while True:
             seen = self.read(name)
+            value = function(seen.value)
             try:
-                return self._edit(name, seen, function(seen.value))
+                return self._edit(name, seen, value)
             except (Conflict, Held, Fenced) as refusal:
                 if deadline.is_over:
                     raise
@@ -170,28 +178,34 @@ class Files:
 
     def publish(
         self,
-        changes: Mapping[str, Value | Edit],
-        stamps: Mapping[str, Stamp] | None = None,
+        changes: Mapping[P, Value | Edit],
+        stamps: Mapping[Q, Stamp] | None = None,
         *,
-        claims: Mapping[str, FileGrant] | None = None,
+        claims: Mapping[R, FileGrant] | None = None,
     ) -> None:
         """Write many files, all or none: {path: content, or DELETE, or KEEP to only compare}.
 
-        stamps: what each path was read with; one without a stamp must be new. The exception's `refusals` name every
-        path in the way. read() the new stamps.
+        stamps: what each path was read with; one without a stamp must be new. A path may be spelled in another way
+        there; one that is not among the changes is a ValueError. The exception's `refusals` name every path in the
+        way. read() the new stamps.
         """
         names = [_path(path) for path in changes]
-        listed = [_change(name, value, stamps, claims) for name, value in zip(names, changes.values(), strict=True)]
+        keys = [self.key(name) for name in names]
+        seen, held = self._by_key(stamps, keys, "stamps"), self._by_key(claims, keys, "claims")
+        listed = [
+            _change(name, value, seen.get(key, NEVER), held.get(key))
+            for name, key, value in zip(names, keys, changes.values(), strict=True)
+        ]
         status, results = self._files.publish(listed)
         if status != 0:
             _refuse(status, names, results)
 
     def gate(
         self,
-        stamps: Mapping[str, Stamp],
+        stamps: Mapping[P, Stamp],
         effect: Callable[[], T],
         *,
-        claims: Mapping[str, FileGrant] | None = None,
+        claims: Mapping[Q, FileGrant] | None = None,
     ) -> T:
         """Run an effect only if the files it was decided on are what they were, and let nobody change them meanwhile.
 
@@ -199,15 +213,32 @@ class Files:
         Fenced with `has_run` set: it ran, and a claim was taken by force meanwhile. Read the files again afterwards.
         """
         names = [_path(path) for path in stamps]
+        keys = [self.key(name) for name in names]
+        held = self._by_key(claims, keys, "claims")
         listed = [
-            (name, 0, None, stamp, claims.get(name) if claims else None)
-            for name, stamp in zip(names, stamps.values(), strict=True)
+            (name, 0, None, stamp, held.get(key)) for name, key, stamp in zip(names, keys, stamps.values(), strict=True)
         ]
-        status, results, returned, has_run = self._files.gate(listed, effect)
+        thread = _this_thread()
+        self._gating.append(thread)
+        try:
+            status, results, returned, has_run = self._files.gate(listed, effect)
+        finally:
+            self._gating.remove(thread)
         if status != 0:
             _refuse(status, names, results, has_run)
         value: T = returned
         return value
+
+    def _by_key(self, named: Mapping[P, T] | None, keys: Collection[str], what: str) -> dict[str, T]:
+        """By the one spelling of each path, which is one of `keys`: what is left out by mistake is told."""
+        found: dict[str, T] = {}
+        for path, one in (named or {}).items():
+            key = self.key(path)
+            if key not in keys or key in found:
+                why = "another spelling of it is there too" if key in found else "that path is not to be changed"
+                raise ValueError(f"{what} of {_path(path)!r}: {why}")
+            found[key] = one
+        return found
 
     def status(self, prefix: Path = "", *, all: bool = False) -> FileStatuses:
         """Every file at or below `prefix`, sorted; all: untracked and deleted ones too. Changes nothing."""
@@ -254,10 +285,10 @@ class Files:
 
     async def apublish(
         self,
-        changes: Mapping[str, Value | Edit],
-        stamps: Mapping[str, Stamp] | None = None,
+        changes: Mapping[P, Value | Edit],
+        stamps: Mapping[Q, Stamp] | None = None,
         *,
-        claims: Mapping[str, FileGrant] | None = None,
+        claims: Mapping[R, FileGrant] | None = None,
     ) -> None:
         """publish() for asyncio."""
         await in_thread(lambda: self.publish(changes, stamps, claims=claims))
@@ -345,23 +376,24 @@ class FileGrant(Claimed):
         return self._stamp
 
 
+def _this_thread() -> tuple[int, int]:
+    return os.getpid(), threading.get_ident()
+
+
 def _path(path: Path) -> str:
-    name = os.fspath(path)
-    if not isinstance(name, str):
-        raise TypeError(f"a path is str, not {type(name)!r}")
-    return name
+    if isinstance(path, (str, os.PathLike)):
+        name = os.fspath(path)
+        if isinstance(name, str):
+            return name
+    raise TypeError(f"a path is str, or an os.PathLike of str (os.fsdecode() makes one of bytes), not {type(path)!r}")
 
 
 def _change(
-    name: str,
-    value: Value | Edit,
-    stamps: Mapping[str, Stamp] | None,
-    claims: Mapping[str, FileGrant] | None,
+    name: str, value: Value | Edit, stamp: Stamp, claim: FileGrant | None
 ) -> tuple[str, int, bytes | None, Stamp, FileGrant | None]:
     flags = _EXPECT if value is KEEP else _REMOVE if value is DELETE else 0
     data = None if isinstance(value, Edit) else value_bytes(value)
-    stamp = stamps.get(name, NEVER) if stamps else NEVER
-    return name, flags, data, stamp, claims.get(name) if claims else None
+    return name, flags, data, stamp, claim
 
 
 def _refuse(

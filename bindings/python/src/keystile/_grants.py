@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Awaitable, Callable, Generator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, Self, TypeVar
 
 from ._aliases import Key, Value
 from ._core import Entry, Stamp
-from ._errors import Fenced, KeystileError
+from ._errors import Fenced, GrantError, KeystileError
 from ._waiting import in_thread, nanoseconds
 
 if TYPE_CHECKING:
@@ -36,10 +36,11 @@ class Claimed:
     and somebody else claimed the key), the block's end raises Fenced, unless another exception is on its way.
 
     It remembers the stamp of its last read or commit and commits from that. It may be used in every thread of the
-    process; of one that is detached, token() is the text with which another process goes on.
+    process; of one that is detached, token() is the text with which another process goes on. It cannot be copied or
+    pickled: the end of a copy would give the claim of all of them back.
     """
 
-    __slots__ = ("_detached", "_holder", "_raw", "_stamp", "epoch", "key")
+    __slots__ = ("_detached", "_holder", "_is_lost", "_raw", "_stamp", "epoch", "key")
 
     key: Any
     """The key, or the path."""
@@ -51,8 +52,12 @@ class Claimed:
         self._raw: bytes | None = raw
         self._stamp = stamp
         self._detached = detached
+        self._is_lost = False
         self.key = key
         self.epoch = stamp.epoch
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a grant is not copied or pickled: pass the token() of a detached one")
 
     def __repr__(self) -> str:
         state = "over" if self._raw is None else "detached" if self._detached else "held"
@@ -92,10 +97,13 @@ class Claimed:
         self._raw = None
 
     def _live(self) -> bytes:
-        """The grant, if the claim was not given back or taken away as far as this object knows."""
-        if self._raw is None:
-            raise Fenced(self.key, self._stamp, None)
-        return self._raw
+        """The grant. Raises Fenced if it is known to be taken away, GrantError if this object let it go."""
+        raw = self._raw
+        if raw is None:
+            if self._is_lost:
+                raise Fenced(self.key, self._stamp, None)
+            raise GrantError(f"the claim of {self.key!r} was given back: claim it again", "KS_E_GRANT")
+        return raw
 
     def _settle(self, is_last: bool) -> Stamp:
         if is_last:
@@ -108,6 +116,7 @@ class Claimed:
         try:
             yield
         except Fenced:
+            self._is_lost = True  # goes first: another thread may ask why there is no grant
             self._raw = None
             raise
 

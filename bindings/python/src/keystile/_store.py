@@ -230,7 +230,8 @@ class Store(_core.Store):
     ) -> T:
         """Call function with a transaction and commit it, until it wins; returns what function returned.
 
-        As update(): function is called once a try. A lost claim that it wrote under is Fenced, at once.
+        As update(): function is called once a try. A lost claim that it wrote under is Fenced, at once; so is every
+        Fenced that function itself raises.
         """
         deadline = Deadline(timeout)
         attempt = 0
@@ -241,7 +242,7 @@ class Store(_core.Store):
                 transaction.commit(durable=durable)
                 return result
             except Refused as refusal:
-                if transaction.has_lost_a_claim or deadline.is_over:
+                if transaction._is_final(refusal) or deadline.is_over:
                     raise
                 attempt += 1
                 self._wait_after(refusal, attempt, deadline)
@@ -268,7 +269,7 @@ class Store(_core.Store):
                     transaction.commit(durable=durable)
                 return result
             except Refused as refusal:
-                if transaction.has_lost_a_claim or deadline.is_over:
+                if transaction._is_final(refusal) or deadline.is_over:
                     raise
                 attempt += 1
                 await self._await_after(refusal, attempt, deadline)

@@ -36,7 +36,10 @@ def value_bytes(value: Value) -> bytes:
         raise TypeError("a value is bytes, not None: deleting is what takes a value away")
     if isinstance(value, str):
         raise TypeError("a value is bytes, not str: encode it, value.encode()")
-    return bytes(memoryview(value))
+    try:
+        return bytes(memoryview(value))
+    except TypeError:
+        raise TypeError(f"a value is bytes or has a buffer, not {type(value)!r}") from None
 
 
 class Transaction:
@@ -93,6 +96,7 @@ class Transaction:
     def release(self, claim: Grant) -> None:
         """Give a claim back in the same step; the key's value stays."""
         self._open()
+        self._check(claim)
         self._operations.append(("release", claim.key, None, claim))
 
     def commit(self, *, durable: bool | None = None) -> dict[Key, Stamp]:
@@ -102,7 +106,11 @@ class Transaction:
         """
         self._open()
         self._stamps = {}
-        status, results = self._store._commit_many(self._operations, durable)
+        try:
+            status, results = self._store._commit_many(self._operations, durable)
+        except Fenced:  # a claim that is over already
+            self.has_lost_a_claim = True
+            raise
         if status != 0:
             self._refuse(status, results)
         self._stamps = {key: stamp for key, _, _, stamp, _ in results}
@@ -113,6 +121,10 @@ class Transaction:
                 else:
                     grant._stamp = self._stamps[key_bytes(grant.key)]
         return {key: self._stamps[key_bytes(key)] for _, key, _, _ in self._operations}
+
+    def _is_final(self, refusal: Refused) -> bool:
+        """Trying again cannot help: a claim was lost, that it wrote under, or that its function used by itself."""
+        return self.has_lost_a_claim or (isinstance(refusal, Fenced) and self._stamps is None)
 
     def _refuse(self, status: int, results: list[tuple[bytes, int, bool, Stamp, Owner | None]]) -> None:
         names = {1: "KS_CONFLICT", 2: "KS_FENCED", 3: "KS_HELD"}
@@ -128,8 +140,20 @@ class Transaction:
         name = key_bytes(key)
         if name in self._written:
             raise ArgumentError(f"{key!r} is written in this transaction already", "KS_E_ARGUMENT")
+        if claim is not None:
+            self._check(claim)
         self._operations.append((kind, key, value, claim))
         self._written[name] = value
+
+    def _check(self, claim: Grant) -> None:
+        """At once, and not at the commit: the claim is known to be over."""
+        if not isinstance(claim, Grant):
+            raise TypeError(f"a claim is what store.claim() gave, not {type(claim)!r}")
+        try:
+            claim._live()
+        except Fenced:
+            self.has_lost_a_claim = True
+            raise
 
     def _expect(self, name: bytes, key: Key, stamp: Stamp) -> None:
         self._operations.append(("expect", key, stamp, None))
