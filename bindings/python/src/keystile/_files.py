@@ -130,13 +130,15 @@ class Files:
         """Read, recompute and write, until it wins. Returns what the file is then.
 
         function gets the content (None: there is no file) and returns the new one, or DELETE, or KEEP; it is called
-        once a try. Who meets a claim waits for its end. A ForeignEdit is raised at once: it is somebody's decision.
+        once a try, and what it raises is raised. Who meets a claim waits for its end. A ForeignEdit is raised at once:
+        it is somebody's decision.
         """
         name, deadline, attempt = _path(path), Deadline(timeout), 0
         while True:
             seen = self.read(name)
+            value = function(seen.value)
             try:
-                return self._edit(name, seen, function(seen.value))
+                return self._edit(name, seen, value)
             except (Conflict, Held, Fenced) as refusal:
                 if deadline.is_over:
                     raise

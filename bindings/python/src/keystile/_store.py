@@ -96,8 +96,8 @@ class Store(_core.Store):
         """Read, recompute and commit, until it wins. Returns what the key is then.
 
         function gets the value (None: there is none) and returns the new one, or DELETE, or KEEP. It is called once a
-        try, so it should have no side effects. Who meets a claim waits for its end; one whose owner died, or whose
-        lease is over, is reclaimed. timeout: seconds; over, the last refusal is raised.
+        try, so it should have no side effects; what it raises is raised. Who meets a claim waits for its end; one whose
+        owner died, or whose lease is over, is reclaimed. timeout: seconds; over, the last refusal is raised.
         """
         deadline = Deadline(timeout)
         attempt = 0
@@ -230,7 +230,8 @@ class Store(_core.Store):
     ) -> T:
         """Call function with a transaction and commit it, until it wins; returns what function returned.
 
-        As update(): function is called once a try. A lost claim that it wrote under is Fenced, at once.
+        As update(): function is called once a try. Only what the commit is told is tried again: what function raises
+        itself is raised, and so is Fenced if it wrote under a lost claim.
         """
         deadline = Deadline(timeout)
         attempt = 0
@@ -241,7 +242,7 @@ class Store(_core.Store):
                 transaction.commit(durable=durable)
                 return result
             except Refused as refusal:
-                if transaction.has_lost_a_claim or deadline.is_over:
+                if not transaction.has_lost_a_race or deadline.is_over:
                     raise
                 attempt += 1
                 self._wait_after(refusal, attempt, deadline)
@@ -268,7 +269,7 @@ class Store(_core.Store):
                     transaction.commit(durable=durable)
                 return result
             except Refused as refusal:
-                if transaction.has_lost_a_claim or deadline.is_over:
+                if not transaction.has_lost_a_race or deadline.is_over:
                     raise
                 attempt += 1
                 await self._await_after(refusal, attempt, deadline)

@@ -56,6 +56,8 @@ class Transaction:
         self._stamps: dict[bytes, Stamp] | None = None
         self.has_lost_a_claim = False
         """commit() raised Fenced for a claim that it wrote under: trying again cannot help."""
+        self.has_lost_a_race = False
+        """It raised what is others' doing (and not a lost claim's): another transaction may win."""
 
     def get(self, key: Key) -> Entry:
         """Read a key: the commit will find it unchanged, or raise Conflict. What was put here is seen."""
@@ -67,6 +69,7 @@ class Transaction:
             if name not in self._expected:
                 self._expect(name, key, entry.stamp)
             elif entry.stamp != self._expected[name]:
+                self.has_lost_a_race = True
                 raise Conflict(key, entry.stamp, None)
         if name in self._written:
             return Entry(self._written[name], entry.stamp)
@@ -119,6 +122,7 @@ class Transaction:
         moved = [told for told in results if told[1] != 0]
         worst = next((told for told in moved if told[1] == status), moved[0])
         self.has_lost_a_claim = any(told[1] == 2 and told[2] for told in moved)
+        self.has_lost_a_race = not self.has_lost_a_claim
         refusal = _REFUSALS[status](worst[0].decode("utf-8", "surrogateescape"), worst[3], worst[4])
         refusal.refusals = tuple((key, names.get(why, str(why)), stamp, owner) for key, why, _, stamp, owner in moved)
         raise refusal
