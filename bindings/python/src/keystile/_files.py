@@ -9,10 +9,11 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from . import _core
-from ._aliases import Value
+from ._aliases import Value, key_bytes
+from ._blocks import enter, entered, is_own, leave
 from ._core import Entry, Stamp
 from ._edits import DELETE, KEEP, Edit
-from ._errors import Busy, Conflict, Fenced, ForeignEdit, Held, Refused
+from ._errors import Busy, ClosedError, Conflict, Fenced, ForeignEdit, Held, Refused, SessionBusyError
 from ._grants import Claimed, Claiming, lease_of
 from ._store import NEVER, Store, default_label
 from ._transactions import value_bytes
@@ -47,6 +48,25 @@ class FileStatus(NamedTuple):
 FileStatuses: TypeAlias = list[FileStatus]
 
 
+class _Gate:
+    """A gate whose effect runs."""
+
+    is_over: Final = False
+
+    def __init__(self, files: Files, paths: list[str]) -> None:
+        self.files = files
+        self._paths = paths
+
+    def _keeps(self, store: Store, key: bytes, epoch: int) -> bool:
+        return store is self.files.store and any(key_bytes(self.files.key(path)) == key for path in self._paths)
+
+    def __enter__(self) -> None:
+        enter(self)
+
+    def __exit__(self, *of_what: object) -> None:
+        leave(self)
+
+
 class Files:
     """The plain files of a folder, the root. Agents edit them, every other tool can read them.
 
@@ -64,6 +84,7 @@ class Files:
         self._url, self._label = store, label
         self._files = _core.open_files(self._root, store, default_label() if label is None else label)
         self._lent: Store | None = None
+        self._is_closed = False
 
     @property
     def root(self) -> str:
@@ -84,7 +105,10 @@ class Files:
         return self._files.key(_path(path))
 
     def close(self) -> None:
-        """Close the files and their store."""
+        """Close the files and their store. In a gate's effect it raises SessionBusyError: it would wait for itself."""
+        if any(isinstance(block, _Gate) and block.files is self for block in entered()):
+            raise SessionBusyError("close() in a gate's effect would wait for its own end", "KS_E_SESSION_BUSY")
+        self._is_closed = True
         if self._lent is not None:
             self._lent.close()
         self._files.close()
@@ -96,6 +120,8 @@ class Files:
         return _reopen, (self._root, self._url, self._label)
 
     def __enter__(self) -> Files:
+        if self._is_closed:
+            raise ClosedError("the files are closed", "KS_E_HANDLE")
         return self
 
     def __exit__(
@@ -140,10 +166,11 @@ class Files:
             try:
                 return self._edit(name, seen, value)
             except (Conflict, Held, Fenced) as refusal:
-                if deadline.is_over:
+                told = self._of_store(name, refusal)
+                if deadline.is_over or is_own(self.store, told):
                     raise
                 attempt += 1
-                self.store._wait_after(self._of_store(name, refusal), attempt, deadline)
+                self.store._wait_after(told, attempt, deadline)
 
     def _edit(self, path: str, seen: Entry, value: Value | Edit) -> Entry:
         if value is KEEP:
@@ -199,13 +226,19 @@ class Files:
 
         Returns what effect() returned, or raises what it raised. Conflict, Held, Fenced, ForeignEdit: it did not run;
         Fenced with `has_run` set: it ran, and a claim was taken by force meanwhile. Read the files again afterwards.
+        The effect itself may read them; what would wait there for the gate's end, update() of them say, raises Held.
         """
         names = [_path(path) for path in stamps]
         listed = [
             (name, 0, None, stamp, claims.get(name) if claims else None)
             for name, stamp in zip(names, stamps.values(), strict=True)
         ]
-        status, results, returned, has_run = self._files.gate(listed, effect)
+
+        def inside() -> T:
+            with _Gate(self, names):
+                return effect()
+
+        status, results, returned, has_run = self._files.gate(listed, inside)
         if status != 0:
             _refuse(status, names, results, has_run)
         value: T = returned
@@ -224,8 +257,15 @@ class Files:
         self, path: Path, *, lease: float | None = None, wait: float | None = 0, detached: bool = False
     ) -> FileGrant:
         """Claim the exclusive right to write a file, which need not be there yet. As Store.claim()."""
-        name = _path(path)
-        raw, stamp = self._files.claim(name, lease_of(lease), nanoseconds(wait, "wait"), detached)
+        name, lease_ns, wait_ns = _path(path), lease_of(lease), nanoseconds(wait, "wait")
+        if wait_ns and entered():
+            try:
+                raw, stamp = self._files.claim(name, lease_ns, 0, detached)
+                return FileGrant(self, name, raw, stamp, detached)
+            except Held as held:
+                if is_own(self.store, self._of_store(name, held)):
+                    raise
+        raw, stamp = self._files.claim(name, lease_ns, wait_ns, detached)
         return FileGrant(self, name, raw, stamp, detached)
 
     def grant(self, path: Path, token: str) -> FileGrant:
@@ -280,10 +320,11 @@ class Files:
             try:
                 return await in_thread(self._edit, name, seen, value)
             except (Conflict, Held, Fenced) as refusal:
-                if deadline.is_over:
+                told = self._of_store(name, refusal)
+                if deadline.is_over or is_own(self.store, told, is_task=True):
                     raise
                 attempt += 1
-                await self.store._await_after(self._of_store(name, refusal), attempt, deadline)
+                await self.store._await_after(told, attempt, deadline)
 
     async def awatch(self, path: Path, stamp: Stamp | None = None, *, timeout: float | None = None) -> Stamp:
         """watch() for asyncio."""
@@ -295,15 +336,15 @@ class Files:
         """claim() for asyncio: `await` it, or `async with` it."""
 
         async def claim() -> FileGrant:
-            deadline = Deadline(wait)
+            name, deadline = _path(path), Deadline(wait)
             while True:
                 try:  # at once, so that a task that is cancelled while it waits is left with no claim
-                    return self.claim(path, lease=lease, detached=detached)
+                    return self.claim(name, lease=lease, detached=detached)
                 except Held as held:
-                    if deadline.is_over:
+                    if deadline.is_over or is_own(self.store, self._of_store(name, held), is_task=True):
                         raise
                     pause = nanoseconds(deadline.slice(SLICE), "wait")
-                    await in_thread(self.store._watch, self.key(path), held.stamp, pause)
+                    await in_thread(self.store._watch, self.key(name), held.stamp, pause)
 
         return Claiming(claim)
 
@@ -327,6 +368,9 @@ class FileGrant(Claimed):
     def __init__(self, files: Files, path: str, raw: bytes, stamp: Stamp, detached: bool) -> None:
         super().__init__(files, path, raw, stamp, detached)
         self._files = files
+
+    def _is_of(self, store: Store, key: bytes) -> bool:
+        return self._files.store is store and key_bytes(self._files.key(self.key)) == key
 
     def read(self) -> Entry:
         """Read the file; the next write starts from what this saw."""

@@ -15,9 +15,10 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from . import _core
 from ._aliases import Key, Value
+from ._blocks import entered, is_own
 from ._core import Entry, Stamp
 from ._edits import DELETE, KEEP, Edit
-from ._errors import Fenced, Held, NotFound, Refused, Timeout
+from ._errors import ClosedError, Fenced, Held, NotFound, Refused, Timeout
 from ._feeds import Feed
 from ._grants import Claiming, Grant, lease_of
 from ._transactions import Transaction, value_bytes
@@ -76,6 +77,8 @@ class Store(_core.Store):
         return _reopen, (self._url, self._options)
 
     def __enter__(self) -> Store:
+        if self.closed:
+            raise ClosedError("the store is closed", "KS_E_HANDLE")
         return self
 
     def __exit__(
@@ -98,6 +101,9 @@ class Store(_core.Store):
         function gets the value (None: there is none) and returns the new one, or DELETE, or KEEP. It is called once a
         try, so it should have no side effects; what it raises is raised. Who meets a claim waits for its end; one whose
         owner died, or whose lease is over, is reclaimed. timeout: seconds; over, the last refusal is raised.
+
+        Inside of `with store.claim(key)` it raises Held at once, for its own thread's claim would not end while it
+        waited (grant.commit() writes under it). A claim held in any other way, by this process too, is waited for.
         """
         deadline = Deadline(timeout)
         attempt = 0
@@ -108,7 +114,8 @@ class Store(_core.Store):
                 return done
             attempt += 1
             refusal = _refusal_of(key, done)
-            _raise_if_over(deadline, refusal)
+            if deadline.is_over or is_own(self, refusal):
+                raise refusal
             self._wait_after(refusal, attempt, deadline)
 
     async def aupdate(
@@ -135,7 +142,8 @@ class Store(_core.Store):
                 return done
             attempt += 1
             refusal = _refusal_of(key, done)
-            _raise_if_over(deadline, refusal)
+            if deadline.is_over or is_own(self, refusal, is_task=True):
+                raise refusal
             await self._await_after(refusal, attempt, deadline)
 
     def _edit(self, key: Key, seen: Entry, value: Edited, durable: bool | None) -> Entry | _core.Answer:
@@ -180,10 +188,19 @@ class Store(_core.Store):
         wait      seconds to wait for somebody else's claim to end; 0: not at all; None: without end.
         detached  the claim belongs to whoever has its token() (needs a lease), and not to this process.
 
-        Raises Held, with the owner. A claim whose owner is dead, or whose lease is over, is taken. It belongs to this
+        Raises Held, with the owner; at once if this thread is in the `with` block of that very claim, for the block
+        would not end while it waited. A claim whose owner is dead, or whose lease is over, is taken. It belongs to this
         open store, not to a thread: every thread may use the grant, and close() makes it one of a dead owner.
         """
-        raw, stamp = self._claim(key, lease_of(lease), nanoseconds(wait, "wait"), detached)
+        lease_ns, wait_ns = lease_of(lease), nanoseconds(wait, "wait")
+        if wait_ns and entered():
+            try:
+                raw, stamp = self._claim(key, lease_ns, 0, detached)
+                return Grant(self, key, raw, stamp, detached)
+            except Held as held:
+                if is_own(self, held):
+                    raise
+        raw, stamp = self._claim(key, lease_ns, wait_ns, detached)
         return Grant(self, key, raw, stamp, detached)
 
     def aclaim(
@@ -197,7 +214,7 @@ class Store(_core.Store):
                 try:  # at once; only the waiting is another thread's, so that nobody is left with a claim by a cancel
                     return self.claim(key, lease=lease, detached=detached)
                 except Held as held:
-                    if deadline.is_over:
+                    if deadline.is_over or is_own(self, held, is_task=True):
                         raise
                     pause = _held_slice(held, deadline)
                     await in_thread(self._watch, key, held.stamp, pause)
@@ -242,7 +259,7 @@ class Store(_core.Store):
                 transaction.commit(durable=durable)
                 return result
             except Refused as refusal:
-                if not transaction.has_lost_a_race or deadline.is_over:
+                if not transaction.has_lost_a_race or deadline.is_over or is_own(self, refusal):
                     raise
                 attempt += 1
                 self._wait_after(refusal, attempt, deadline)
@@ -269,7 +286,7 @@ class Store(_core.Store):
                     transaction.commit(durable=durable)
                 return result
             except Refused as refusal:
-                if not transaction.has_lost_a_race or deadline.is_over:
+                if not transaction.has_lost_a_race or deadline.is_over or is_own(self, refusal, is_task=True):
                     raise
                 attempt += 1
                 await self._await_after(refusal, attempt, deadline)
@@ -418,11 +435,6 @@ def _refusal_of(key: Key, answer: _core.Answer) -> Refused:
 
     kinds: dict[str, type[Refused]] = {"KS_CONFLICT": Conflict, "KS_FENCED": Fenced, "KS_HELD": Held}
     return kinds[answer.status](key, answer.stamp, answer.owner)
-
-
-def _raise_if_over(deadline: Deadline, refusal: Refused) -> None:
-    if deadline.is_over:
-        raise refusal
 
 
 def _held_slice(held: Held, deadline: Deadline) -> int:

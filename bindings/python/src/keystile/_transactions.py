@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from ._aliases import Key, Value
+from ._aliases import Key, Value, key_bytes
 from ._core import Entry, Stamp
 from ._errors import ArgumentError, Conflict, Fenced, Held, Refused
 from ._grants import Grant
@@ -17,15 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["Transaction"]
 
 _REFUSALS: dict[int, type[Refused]] = {1: Conflict, 2: Fenced, 3: Held}
-
-
-def key_bytes(key: Key) -> bytes:
-    """A key's bytes, whichever way it is spelled."""
-    if isinstance(key, str):
-        return key.encode("utf-8", "surrogateescape")
-    if isinstance(key, bytes):
-        return key
-    raise TypeError(f"a key is str or bytes, not {type(key)!r}")
 
 
 def value_bytes(value: Value) -> bytes:
