@@ -96,8 +96,8 @@ class Files:
         """The store behind the files, open as long as they are: key(path) names a file's key in it."""
         if self._lent is None:
             self._lent = _core.store_of_files(Store, self._files)
-            self._lent._url = self._url or f"file:{self._root}/.keystile"
-            self._lent._options = {}
+            url = self._lent._url = self._url or f"file:{self._root}/.keystile"
+            self._lent._options = {"durable": True} if url.startswith("file:") else {}  # as the files opened it
         return self._lent
 
     def key(self, path: Path) -> str:
@@ -228,6 +228,8 @@ class Files:
         Fenced with `has_run` set: it ran, and a claim was taken by force meanwhile. Read the files again afterwards.
         The effect itself may read them; what would wait there for the gate's end, update() of them say, raises Held.
         """
+        if inspect.iscoroutinefunction(effect):
+            raise TypeError("a gate's effect is a plain function: a coroutine would run when the gate is over")
         names = [_path(path) for path in stamps]
         listed = [
             (name, 0, None, stamp, claims.get(name) if claims else None)
@@ -280,19 +282,46 @@ class Files:
         """Wait until the file's stamp is not `stamp` any more. As Store.watch(); foreign edits do not wake."""
         return self.store.watch(self.key(path), stamp, timeout=timeout)
 
-    # ---- asyncio: the same in threads, for each call may wait for the disk ----
+    # ---- asyncio: the same in threads, for each call may wait for the disk. What a thread has begun it brings to its
+    # end: a call that is cancelled may have been done all the same. ----
 
     async def aread(self, path: Path) -> Entry:
         """read() for asyncio."""
         return await in_thread(self.read, path)
 
     async def awrite(self, path: Path, data: Value, stamp: Stamp, *, claim: FileGrant | None = None) -> Stamp:
-        """write() for asyncio."""
+        """write() for asyncio. Cancelled, it may have been written all the same: read again."""
         return await in_thread(lambda: self.write(path, data, stamp, claim=claim))
 
     async def aremove(self, path: Path, stamp: Stamp, *, claim: FileGrant | None = None) -> Stamp:
         """remove() for asyncio."""
         return await in_thread(lambda: self.remove(path, stamp, claim=claim))
+
+    async def arename(self, path: Path, stamp: Stamp, to: Path, to_stamp: Stamp = NEVER) -> Stamp:
+        """rename() for asyncio."""
+        return await in_thread(self.rename, path, stamp, to, to_stamp)
+
+    async def aadopt(self, path: Path, *, claim: FileGrant | None = None) -> Stamp:
+        """adopt() for asyncio."""
+        return await in_thread(lambda: self.adopt(path, claim=claim))
+
+    async def arestore(self, path: Path) -> Stamp:
+        """restore() for asyncio."""
+        return await in_thread(self.restore, path)
+
+    async def astatus(self, prefix: Path = "", *, all: bool = False) -> FileStatuses:
+        """status() for asyncio."""
+        return await in_thread(lambda: self.status(prefix, all=all))
+
+    async def agate(
+        self,
+        stamps: Mapping[str, Stamp],
+        effect: Callable[[], T],
+        *,
+        claims: Mapping[str, FileGrant] | None = None,
+    ) -> T:
+        """gate() for asyncio: the effect, a plain function too, is called in the thread, and runs on if cancelled."""
+        return await in_thread(lambda: self.gate(stamps, effect, claims=claims))
 
     async def apublish(
         self,
@@ -311,7 +340,7 @@ class Files:
         *,
         timeout: float | None = None,
     ) -> Entry:
-        """update() for asyncio; function may be a coroutine function."""
+        """update() for asyncio; function may be a coroutine function. Cancelled, it may be written all the same."""
         name, deadline, attempt = _path(path), Deadline(timeout), 0
         while True:
             seen = await in_thread(self.read, name)
@@ -389,6 +418,18 @@ class FileGrant(Claimed):
         with self._fenced_is_over():
             self._stamp = self._files.remove(self.key, self._stamp if stamp is None else stamp, claim=self)
         return self._stamp
+
+    async def aread(self) -> Entry:
+        """read() for asyncio."""
+        return await in_thread(self.read)
+
+    async def awrite(self, data: Value, stamp: Stamp | None = None) -> Stamp:
+        """write() for asyncio. Cancelled, it may have been written all the same: read again."""
+        return await in_thread(self.write, data, stamp)
+
+    async def aremove(self, stamp: Stamp | None = None) -> Stamp:
+        """remove() for asyncio, as awrite()."""
+        return await in_thread(self.remove, stamp)
 
 
 def _path(path: Path) -> str:

@@ -11,7 +11,7 @@ from ._aliases import Key, Value, key_bytes
 from ._blocks import enter, leave
 from ._core import Entry, Stamp
 from ._errors import Fenced, KeystileError
-from ._waiting import in_thread, nanoseconds
+from ._waiting import nanoseconds
 
 if TYPE_CHECKING:
     from ._store import Store
@@ -187,10 +187,14 @@ class Grant(Claimed):
     async def acommit(
         self, value: Value, stamp: Stamp | None = None, *, durable: bool | None = None, release: bool = False
     ) -> Stamp:
-        """commit() for asyncio: a durable one waits for the disk in a thread."""
-        if not (self._store.is_durable if durable is None else durable):
-            return self.commit(value, stamp, durable=durable, release=release)
-        return await in_thread(lambda: self.commit(value, stamp, durable=True, release=release))
+        """commit() for asyncio: a durable one waits for the disk in a thread. Cancelled, it may be committed."""
+        return await self._store._in_thread_if(
+            durable, lambda: self.commit(value, stamp, durable=durable, release=release)
+        )
+
+    async def adelete(self, stamp: Stamp | None = None, *, durable: bool | None = None, release: bool = False) -> Stamp:
+        """delete() for asyncio, as acommit()."""
+        return await self._store._in_thread_if(durable, lambda: self.delete(stamp, durable=durable, release=release))
 
 
 def lease_of(lease: float | None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import inspect
 import os
 import sys
@@ -16,7 +17,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 from . import _core
 from ._aliases import Key, Value
 from ._blocks import entered, is_own
-from ._core import Entry, Stamp
+from ._core import Answer, Entry, Stamp
 from ._edits import DELETE, KEEP, Edit
 from ._errors import ClosedError, Fenced, Held, NotFound, Refused, Timeout
 from ._feeds import Feed
@@ -126,18 +127,14 @@ class Store(_core.Store):
         durable: bool | None = None,
         timeout: float | None = None,
     ) -> Entry:
-        """update() for asyncio; function may be a coroutine function."""
+        """update() for asyncio; function may be a coroutine function. Cancelled, it may be committed all the same."""
         deadline = Deadline(timeout)
-        is_durable = self.is_durable if durable is None else durable
         attempt = 0
         while True:
             seen = self.get(key)
             edited = function(seen.value)
             value: Edited = await edited if inspect.isawaitable(edited) else edited
-            if is_durable:
-                done = await in_thread(self._edit, key, seen, value, durable)
-            else:
-                done = self._edit(key, seen, value, durable)
+            done = await self._in_thread_if(durable, functools.partial(self._edit, key, seen, value, durable))
             if isinstance(done, Entry):
                 return done
             attempt += 1
@@ -239,7 +236,10 @@ class Store(_core.Store):
     # ---- Many keys ----
 
     def transaction(self) -> Transaction:
-        """Begin a transaction: `with store.transaction() as tx`; the end of the block commits. Or call tx.commit()."""
+        """Begin a transaction: `with store.transaction() as tx`; the end of the block commits. Or call tx.commit().
+
+        For asyncio `async with`, or tx.acommit().
+        """
         return Transaction(self)
 
     def transact(
@@ -271,19 +271,15 @@ class Store(_core.Store):
         durable: bool | None = None,
         timeout: float | None = None,
     ) -> T:
-        """transact() for asyncio; function may be a coroutine function."""
+        """transact() for asyncio; function may be a coroutine function. Cancelled, it may be committed all the same."""
         deadline = Deadline(timeout)
-        is_durable = self.is_durable if durable is None else durable
         attempt = 0
         while True:
             transaction = Transaction(self)
             try:
                 called = function(transaction)
                 result: T = await called if inspect.isawaitable(called) else called
-                if is_durable:
-                    await in_thread(lambda: transaction.commit(durable=True))  # noqa: B023 - awaited here
-                else:
-                    transaction.commit(durable=durable)
+                await transaction.acommit(durable=durable)
                 return result
             except Refused as refusal:
                 if not transaction.has_lost_a_race or deadline.is_over or is_own(self, refusal, is_task=True):
@@ -373,6 +369,12 @@ class Store(_core.Store):
         """checkpoint() for asyncio."""
         await in_thread(self._checkpoint)
 
+    async def _in_thread_if(self, durable: bool | None, function: Callable[[], T]) -> T:
+        """Call what commits: in a thread if that waits for the disk, else here and now."""
+        if self.is_durable if durable is None else durable:
+            return await in_thread(function)
+        return function()
+
     async def acommit(
         self,
         key: Key,
@@ -383,10 +385,29 @@ class Store(_core.Store):
         durable: bool | None = None,
         release: bool = False,
     ) -> Stamp:
-        """commit() for asyncio: a durable one waits for the disk in a thread."""
-        if not (self.is_durable if durable is None else durable):
-            return self.commit(key, value, stamp, claim=claim, durable=durable, release=release)
-        return await in_thread(lambda: self.commit(key, value, stamp, claim=claim, durable=True, release=release))
+        """commit() for asyncio: a durable one waits for the disk in a thread.
+
+        What the thread has begun it brings to its end: if the task is cancelled, or times out, it may be committed all
+        the same. Read the key then: its stamp and value say what became of it.
+        """
+        return await self._in_thread_if(
+            durable, lambda: self.commit(key, value, stamp, claim=claim, durable=durable, release=release)
+        )
+
+    async def atry_commit(
+        self,
+        key: Key,
+        value: Value,
+        stamp: Stamp,
+        *,
+        claim: Grant | None = None,
+        durable: bool | None = None,
+        release: bool = False,
+    ) -> Answer:
+        """try_commit() for asyncio, as acommit()."""
+        return await self._in_thread_if(
+            durable, lambda: self.try_commit(key, value, stamp, claim=claim, durable=durable, release=release)
+        )
 
     async def adelete(
         self,
@@ -397,10 +418,24 @@ class Store(_core.Store):
         durable: bool | None = None,
         release: bool = False,
     ) -> Stamp:
-        """delete() for asyncio."""
-        if not (self.is_durable if durable is None else durable):
-            return self.delete(key, stamp, claim=claim, durable=durable, release=release)
-        return await in_thread(lambda: self.delete(key, stamp, claim=claim, durable=True, release=release))
+        """delete() for asyncio, as acommit()."""
+        return await self._in_thread_if(
+            durable, lambda: self.delete(key, stamp, claim=claim, durable=durable, release=release)
+        )
+
+    async def atry_delete(
+        self,
+        key: Key,
+        stamp: Stamp,
+        *,
+        claim: Grant | None = None,
+        durable: bool | None = None,
+        release: bool = False,
+    ) -> Answer:
+        """try_delete() for asyncio, as acommit()."""
+        return await self._in_thread_if(
+            durable, lambda: self.try_delete(key, stamp, claim=claim, durable=durable, release=release)
+        )
 
     # ---- Looking after it ----
 

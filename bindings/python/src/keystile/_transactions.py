@@ -108,6 +108,10 @@ class Transaction:
                     grant._stamp = self._stamps[key_bytes(grant.key)]
         return {key: self._stamps[key_bytes(key)] for _, key, _, _ in self._operations}
 
+    async def acommit(self, *, durable: bool | None = None) -> dict[Key, Stamp]:
+        """commit() for asyncio: a durable one waits for the disk in a thread. Cancelled, it may be committed."""
+        return await self._store._in_thread_if(durable, lambda: self.commit(durable=durable))
+
     def _refuse(self, status: int, results: list[tuple[bytes, int, bool, Stamp, Owner | None]]) -> None:
         names = {1: "KS_CONFLICT", 2: "KS_FENCED", 3: "KS_HELD"}
         moved = [told for told in results if told[1] != 0]
@@ -142,3 +146,12 @@ class Transaction:
     ) -> None:
         if error is None and self._stamps is None:
             self.commit()
+
+    async def __aenter__(self) -> Transaction:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None and self._stamps is None:
+            await self.acommit()
