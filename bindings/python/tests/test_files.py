@@ -245,15 +245,6 @@ def test_a_gate_runs_its_effect_only_if_all_still_holds(files):
     files.update("plan", lambda old: b"free again")
 
 
-def test_an_effect_does_not_wait_for_itself(files):
-    stamp = files.write("plan", b"go", keystile.NEVER)
-    for _ in range(2):
-        with pytest.raises(keystile.ArgumentError, match="wait for itself"):
-            files.gate({"plan": stamp}, files.close)
-        stamp = files.read("plan").stamp
-    assert files.store.get(files.key("plan")).stamp == stamp
-
-
 def test_status_names_every_file(files, root):
     files.write("a", b"1", keystile.NEVER)
     files.remove("a", files.read("a").stamp)

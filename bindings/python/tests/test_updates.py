@@ -1,5 +1,6 @@
 """Loops that win, transactions, snapshots, watching."""
 
+import asyncio
 import threading
 
 import pytest
@@ -61,6 +62,66 @@ def test_what_update_calls_may_raise(store):
     with pytest.raises(ZeroDivisionError):
         store.update("n", lambda old: 1 / 0)
     assert store.get("n").value is None
+
+
+def meet_a_lost_claim(store):
+    lost = store.claim("a", lease=60)
+    store.reclaim("a", lost.epoch, live=True)
+    lost.commit(b"late")
+
+
+def meet_a_conflict(store):
+    store.commit("b", b"", keystile.Stamp(7, 0))
+
+
+def meet_a_claim(store):
+    with store.claim("b"):
+        store.commit("b", b"", store.get("b").stamp)
+
+
+@pytest.mark.parametrize(
+    ("meet", "refusal"),
+    [
+        (meet_a_lost_claim, keystile.Fenced),
+        (meet_a_conflict, keystile.Conflict),
+        (meet_a_claim, keystile.Held),
+    ],
+)
+def test_what_the_function_raises_is_not_tried_again(store, tmp_path, meet, refusal):
+    tries = []
+
+    def function(given):
+        assert not tries
+        tries.append(given)
+        meet(store)
+
+    with keystile.Files(tmp_path, store=store.url) as files:
+        for loop in (
+            lambda: store.update("c", function),
+            lambda: asyncio.run(store.aupdate("c", function)),
+            lambda: store.transact(function),
+            lambda: asyncio.run(store.atransact(function)),
+            lambda: files.update("c", function),
+            lambda: asyncio.run(files.aupdate("c", function)),
+        ):
+            with pytest.raises(refusal):
+                loop()
+            tries.clear()
+
+
+def test_a_transaction_that_met_a_change_while_it_read_is_tried_again(store):
+    tries = []
+
+    def function(tx):
+        tries.append(store.get("a").stamp)
+        tx.expect("a", tries[-1])
+        if len(tries) == 1:
+            store.update("a", increment)
+        tx.put("b", tx.get("a").value)
+
+    store.transact(function)
+    assert store.get("b").value == b"1"
+    assert len(tries) == 2
 
 
 def test_a_transaction_is_all_or_nothing(store):

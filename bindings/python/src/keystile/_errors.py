@@ -191,7 +191,9 @@ class ReadOnlyError(Fault):
 
 
 class SessionBusyError(Fault):
-    """A signal handler interrupted a call of this thread and made another one."""
+    """Inside of another call: of a signal handler that interrupted one, of a gate's effect that closes the files, of a
+    second thread or task in one feed.
+    """
 
 
 class NotFound(Fault, LookupError):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import inspect
 import os
-import threading
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from types import TracebackType
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from . import _core
-from ._aliases import Value
+from ._aliases import Value, key_bytes
+from ._blocks import enter, entered, is_own, leave
 from ._core import Entry, Stamp
 from ._edits import DELETE, KEEP, Edit
-from ._errors import ArgumentError, Busy, Conflict, Fenced, ForeignEdit, Held, Refused
+from ._errors import Busy, ClosedError, Conflict, Fenced, ForeignEdit, Held, Refused, SessionBusyError
 from ._grants import Claimed, Claiming, lease_of
 from ._store import NEVER, Store, default_label
 from ._transactions import value_bytes
@@ -51,6 +51,25 @@ class FileStatus(NamedTuple):
 FileStatuses: TypeAlias = list[FileStatus]
 
 
+class _Gate:
+    """A gate whose effect runs."""
+
+    is_over: Final = False
+
+    def __init__(self, files: Files, paths: list[str]) -> None:
+        self.files = files
+        self._paths = paths
+
+    def _keeps(self, store: Store, key: bytes, epoch: int) -> bool:
+        return store is self.files.store and any(key_bytes(self.files.key(path)) == key for path in self._paths)
+
+    def __enter__(self) -> None:
+        enter(self)
+
+    def __exit__(self, *of_what: object) -> None:
+        leave(self)
+
+
 class Files:
     """The plain files of a folder, the root. Agents edit them, every other tool can read them.
 
@@ -68,7 +87,7 @@ class Files:
         self._url, self._label = store, label
         self._files = _core.open_files(self._root, store, default_label() if label is None else label)
         self._lent: Store | None = None
-        self._gating: list[tuple[int, int]] = []  # in whose threads an effect runs
+        self._is_closed = False
 
     @property
     def root(self) -> str:
@@ -80,8 +99,8 @@ class Files:
         """The store behind the files, open as long as they are: key(path) names a file's key in it."""
         if self._lent is None:
             self._lent = _core.store_of_files(Store, self._files)
-            self._lent._url = self._url or f"file:{self._root}/.keystile"
-            self._lent._options = {}
+            url = self._lent._url = self._url or f"file:{self._root}/.keystile"
+            self._lent._options = {"durable": True} if url.startswith("file:") else {}  # as the files opened it
         return self._lent
 
     def key(self, path: Path) -> str:
@@ -89,9 +108,10 @@ class Files:
         return self._files.key(_path(path))
 
     def close(self) -> None:
-        """Close the files and their store. Waits for the calls of other threads that are under way."""
-        if _this_thread() in self._gating:
-            raise ArgumentError("close() in the effect of a gate would wait for itself", "KS_E_ARGUMENT")
+        """Close the files and their store. In a gate's effect it raises SessionBusyError: it would wait for itself."""
+        if any(isinstance(block, _Gate) and block.files is self for block in entered()):
+            raise SessionBusyError("close() in a gate's effect would wait for its own end", "KS_E_SESSION_BUSY")
+        self._is_closed = True
         if self._lent is not None:
             self._lent.close()
         self._files.close()
@@ -103,6 +123,8 @@ class Files:
         return _reopen, (self._root, self._url, self._label)
 
     def __enter__(self) -> Files:
+        if self._is_closed:
+            raise ClosedError("the files are closed", "KS_E_HANDLE")
         return self
 
     def __exit__(
@@ -137,7 +159,8 @@ class Files:
         """Read, recompute and write, until it wins. Returns what the file is then.
 
         function gets the content (None: there is no file) and returns the new one, or DELETE, or KEEP; it is called
-        once a try. Who meets a claim waits for its end. A ForeignEdit is raised at once: it is somebody's decision.
+        once a try, and what it raises is raised. Who meets a claim waits for its end. A ForeignEdit is raised at once:
+        it is somebody's decision.
         """
         name, deadline, attempt = _path(path), Deadline(timeout), 0
         while True:
@@ -146,10 +169,11 @@ class Files:
             try:
                 return self._edit(name, seen, value)
             except (Conflict, Held, Fenced) as refusal:
-                if deadline.is_over:
+                told = self._of_store(name, refusal)
+                if deadline.is_over or is_own(self.store, told):
                     raise
                 attempt += 1
-                self.store._wait_after(self._of_store(name, refusal), attempt, deadline)
+                self.store._wait_after(told, attempt, deadline)
 
     def _edit(self, path: str, seen: Entry, value: Value | Edit) -> Entry:
         if value is KEEP:
@@ -211,19 +235,24 @@ class Files:
 
         Returns what effect() returned, or raises what it raised. Conflict, Held, Fenced, ForeignEdit: it did not run;
         Fenced with `has_run` set: it ran, and a claim was taken by force meanwhile. Read the files again afterwards.
+        The effect itself may read them; what would wait there for the gate's end, update() of them say, raises Held.
         """
+        if not callable(effect):
+            raise TypeError(f"a gate's effect is called, and {type(effect)!r} cannot be")
+        if inspect.iscoroutinefunction(effect):
+            raise TypeError("a gate's effect is a plain function: a coroutine would run when the gate is over")
         names = [_path(path) for path in stamps]
         keys = [self.key(name) for name in names]
         held = self._by_key(claims, keys, "claims")
         listed = [
             (name, 0, None, stamp, held.get(key)) for name, key, stamp in zip(names, keys, stamps.values(), strict=True)
         ]
-        thread = _this_thread()
-        self._gating.append(thread)
-        try:
-            status, results, returned, has_run = self._files.gate(listed, effect)
-        finally:
-            self._gating.remove(thread)
+
+        def inside() -> T:
+            with _Gate(self, names):
+                return effect()
+
+        status, results, returned, has_run = self._files.gate(listed, inside)
         if status != 0:
             _refuse(status, names, results, has_run)
         value: T = returned
@@ -253,8 +282,15 @@ class Files:
         self, path: Path, *, lease: float | None = None, wait: float | None = 0, detached: bool = False
     ) -> FileGrant:
         """Claim the exclusive right to write a file, which need not be there yet. As Store.claim()."""
-        name = _path(path)
-        raw, stamp = self._files.claim(name, lease_of(lease), nanoseconds(wait, "wait"), detached)
+        name, lease_ns, wait_ns = _path(path), lease_of(lease), nanoseconds(wait, "wait")
+        if wait_ns and entered():
+            try:
+                raw, stamp = self._files.claim(name, lease_ns, 0, detached)
+                return FileGrant(self, name, raw, stamp, detached)
+            except Held as held:
+                if is_own(self.store, self._of_store(name, held)):
+                    raise
+        raw, stamp = self._files.claim(name, lease_ns, wait_ns, detached)
         return FileGrant(self, name, raw, stamp, detached)
 
     def grant(self, path: Path, token: str) -> FileGrant:
@@ -269,19 +305,46 @@ class Files:
         """Wait until the file's stamp is not `stamp` any more. As Store.watch(); foreign edits do not wake."""
         return self.store.watch(self.key(path), stamp, timeout=timeout)
 
-    # ---- asyncio: the same in threads, for each call may wait for the disk ----
+    # ---- asyncio: the same in threads, for each call may wait for the disk. What a thread has begun it brings to its
+    # end: a call that is cancelled may have been done all the same. ----
 
     async def aread(self, path: Path) -> Entry:
         """read() for asyncio."""
         return await in_thread(self.read, path)
 
     async def awrite(self, path: Path, data: Value, stamp: Stamp, *, claim: FileGrant | None = None) -> Stamp:
-        """write() for asyncio."""
+        """write() for asyncio. Cancelled, it may have been written all the same: read again."""
         return await in_thread(lambda: self.write(path, data, stamp, claim=claim))
 
     async def aremove(self, path: Path, stamp: Stamp, *, claim: FileGrant | None = None) -> Stamp:
         """remove() for asyncio."""
         return await in_thread(lambda: self.remove(path, stamp, claim=claim))
+
+    async def arename(self, path: Path, stamp: Stamp, to: Path, to_stamp: Stamp = NEVER) -> Stamp:
+        """rename() for asyncio."""
+        return await in_thread(self.rename, path, stamp, to, to_stamp)
+
+    async def aadopt(self, path: Path, *, claim: FileGrant | None = None) -> Stamp:
+        """adopt() for asyncio."""
+        return await in_thread(lambda: self.adopt(path, claim=claim))
+
+    async def arestore(self, path: Path) -> Stamp:
+        """restore() for asyncio."""
+        return await in_thread(self.restore, path)
+
+    async def astatus(self, prefix: Path = "", *, all: bool = False) -> FileStatuses:
+        """status() for asyncio."""
+        return await in_thread(lambda: self.status(prefix, all=all))
+
+    async def agate(
+        self,
+        stamps: Mapping[P, Stamp],
+        effect: Callable[[], T],
+        *,
+        claims: Mapping[Q, FileGrant] | None = None,
+    ) -> T:
+        """gate() for asyncio: the effect, a plain function too, is called in the thread, and runs on if cancelled."""
+        return await in_thread(lambda: self.gate(stamps, effect, claims=claims))
 
     async def apublish(
         self,
@@ -300,7 +363,7 @@ class Files:
         *,
         timeout: float | None = None,
     ) -> Entry:
-        """update() for asyncio; function may be a coroutine function."""
+        """update() for asyncio; function may be a coroutine function. Cancelled, it may be written all the same."""
         name, deadline, attempt = _path(path), Deadline(timeout), 0
         while True:
             seen = await in_thread(self.read, name)
@@ -309,10 +372,11 @@ class Files:
             try:
                 return await in_thread(self._edit, name, seen, value)
             except (Conflict, Held, Fenced) as refusal:
-                if deadline.is_over:
+                told = self._of_store(name, refusal)
+                if deadline.is_over or is_own(self.store, told, is_task=True):
                     raise
                 attempt += 1
-                await self.store._await_after(self._of_store(name, refusal), attempt, deadline)
+                await self.store._await_after(told, attempt, deadline)
 
     async def awatch(self, path: Path, stamp: Stamp | None = None, *, timeout: float | None = None) -> Stamp:
         """watch() for asyncio."""
@@ -324,15 +388,15 @@ class Files:
         """claim() for asyncio: `await` it, or `async with` it."""
 
         async def claim() -> FileGrant:
-            deadline = Deadline(wait)
+            name, deadline = _path(path), Deadline(wait)
             while True:
                 try:  # at once, so that a task that is cancelled while it waits is left with no claim
-                    return self.claim(path, lease=lease, detached=detached)
+                    return self.claim(name, lease=lease, detached=detached)
                 except Held as held:
-                    if deadline.is_over:
+                    if deadline.is_over or is_own(self.store, self._of_store(name, held), is_task=True):
                         raise
                     pause = nanoseconds(deadline.slice(SLICE), "wait")
-                    await in_thread(self.store._watch, self.key(path), held.stamp, pause)
+                    await in_thread(self.store._watch, self.key(name), held.stamp, pause)
 
         return Claiming(claim)
 
@@ -357,6 +421,9 @@ class FileGrant(Claimed):
         super().__init__(files, path, raw, stamp, detached)
         self._files = files
 
+    def _is_of(self, store: Store, key: bytes) -> bool:
+        return self._files.store is store and key_bytes(self._files.key(self.key)) == key
+
     def read(self) -> Entry:
         """Read the file; the next write starts from what this saw."""
         entry = self._files.read(self.key)
@@ -375,9 +442,17 @@ class FileGrant(Claimed):
             self._stamp = self._files.remove(self.key, self._stamp if stamp is None else stamp, claim=self)
         return self._stamp
 
+    async def aread(self) -> Entry:
+        """read() for asyncio."""
+        return await in_thread(self.read)
 
-def _this_thread() -> tuple[int, int]:
-    return os.getpid(), threading.get_ident()
+    async def awrite(self, data: Value, stamp: Stamp | None = None) -> Stamp:
+        """write() for asyncio. Cancelled, it may have been written all the same: read again."""
+        return await in_thread(self.write, data, stamp)
+
+    async def aremove(self, stamp: Stamp | None = None) -> Stamp:
+        """remove() for asyncio, as awrite()."""
+        return await in_thread(self.remove, stamp)
 
 
 def _path(path: Path) -> str:

@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, Self, TypeVar
 
-from ._aliases import Key, Value
+from ._aliases import Key, Value, key_bytes
+from ._blocks import enter, leave
 from ._core import Entry, Stamp
 from ._errors import Fenced, GrantError, KeystileError
-from ._waiting import in_thread, nanoseconds
+from ._waiting import nanoseconds
 
 if TYPE_CHECKING:
     from ._store import Store
@@ -120,12 +121,20 @@ class Claimed:
             self._raw = None
             raise
 
+    def _keeps(self, store: Store, key: bytes, epoch: int) -> bool:
+        return not (self.is_over or self._detached) and self.epoch == epoch and self._is_of(store, key)
+
+    def _is_of(self, store: Store, key: bytes) -> bool:
+        raise NotImplementedError
+
     def __enter__(self) -> Self:
+        enter(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        leave(self)
         if error is None:
             self.release()
         else:
@@ -133,7 +142,7 @@ class Claimed:
                 self.release()
 
     async def __aenter__(self) -> Self:
-        return self
+        return self.__enter__()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -155,6 +164,9 @@ class Grant(Claimed):
     def __init__(self, store: Store, key: Key, raw: bytes, stamp: Stamp, detached: bool) -> None:
         super().__init__(store, key, raw, stamp, detached)
         self._store = store
+
+    def _is_of(self, store: Store, key: bytes) -> bool:
+        return self._store is store and key_bytes(self.key) == key
 
     def get(self) -> Entry:
         """Read the key; the next commit starts from what this saw."""
@@ -184,10 +196,14 @@ class Grant(Claimed):
     async def acommit(
         self, value: Value, stamp: Stamp | None = None, *, durable: bool | None = None, release: bool = False
     ) -> Stamp:
-        """commit() for asyncio: a durable one waits for the disk in a thread."""
-        if not (self._store.is_durable if durable is None else durable):
-            return self.commit(value, stamp, durable=durable, release=release)
-        return await in_thread(lambda: self.commit(value, stamp, durable=True, release=release))
+        """commit() for asyncio: a durable one waits for the disk in a thread. Cancelled, it may be committed."""
+        return await self._store._in_thread_if(
+            durable, lambda: self.commit(value, stamp, durable=durable, release=release)
+        )
+
+    async def adelete(self, stamp: Stamp | None = None, *, durable: bool | None = None, release: bool = False) -> Stamp:
+        """delete() for asyncio, as acommit()."""
+        return await self._store._in_thread_if(durable, lambda: self.delete(stamp, durable=durable, release=release))
 
 
 def lease_of(lease: float | None) -> int:
@@ -209,7 +225,7 @@ class Claiming(Generic[C]):
 
     async def __aenter__(self) -> C:
         self._grant = await self._claim()
-        return self._grant
+        return self._grant.__enter__()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

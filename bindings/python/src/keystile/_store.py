@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import inspect
 import os
 import sys
@@ -15,9 +16,10 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from . import _core
 from ._aliases import Key, Value
-from ._core import Entry, Stamp
+from ._blocks import entered, is_own
+from ._core import Answer, Entry, Stamp
 from ._edits import DELETE, KEEP, Edit
-from ._errors import Fenced, Held, NotFound, Refused, Timeout
+from ._errors import ClosedError, Fenced, Held, NotFound, Refused, Timeout
 from ._feeds import Feed
 from ._grants import Claiming, Grant, lease_of
 from ._transactions import Transaction, value_bytes
@@ -76,6 +78,8 @@ class Store(_core.Store):
         return _reopen, (self._url, self._options)
 
     def __enter__(self) -> Store:
+        if self.closed:
+            raise ClosedError("the store is closed", "KS_E_HANDLE")
         return self
 
     def __exit__(
@@ -96,8 +100,11 @@ class Store(_core.Store):
         """Read, recompute and commit, until it wins. Returns what the key is then.
 
         function gets the value (None: there is none) and returns the new one, or DELETE, or KEEP. It is called once a
-        try, so it should have no side effects. Who meets a claim waits for its end; one whose owner died, or whose
-        lease is over, is reclaimed. timeout: seconds; over, the last refusal is raised.
+        try, so it should have no side effects; what it raises is raised. Who meets a claim waits for its end; one whose
+        owner died, or whose lease is over, is reclaimed. timeout: seconds; over, the last refusal is raised.
+
+        Inside of `with store.claim(key)` it raises Held at once, for its own thread's claim would not end while it
+        waited (grant.commit() writes under it). A claim held in any other way, by this process too, is waited for.
         """
         deadline = Deadline(timeout)
         attempt = 0
@@ -108,7 +115,8 @@ class Store(_core.Store):
                 return done
             attempt += 1
             refusal = _refusal_of(key, done)
-            _raise_if_over(deadline, refusal)
+            if deadline.is_over or is_own(self, refusal):
+                raise refusal
             self._wait_after(refusal, attempt, deadline)
 
     async def aupdate(
@@ -119,23 +127,20 @@ class Store(_core.Store):
         durable: bool | None = None,
         timeout: float | None = None,
     ) -> Entry:
-        """update() for asyncio; function may be a coroutine function."""
+        """update() for asyncio; function may be a coroutine function. Cancelled, it may be committed all the same."""
         deadline = Deadline(timeout)
-        is_durable = self.is_durable if durable is None else durable
         attempt = 0
         while True:
             seen = self.get(key)
             edited = function(seen.value)
             value: Edited = await edited if inspect.isawaitable(edited) else edited
-            if is_durable:
-                done = await in_thread(self._edit, key, seen, value, durable)
-            else:
-                done = self._edit(key, seen, value, durable)
+            done = await self._in_thread_if(durable, functools.partial(self._edit, key, seen, value, durable))
             if isinstance(done, Entry):
                 return done
             attempt += 1
             refusal = _refusal_of(key, done)
-            _raise_if_over(deadline, refusal)
+            if deadline.is_over or is_own(self, refusal, is_task=True):
+                raise refusal
             await self._await_after(refusal, attempt, deadline)
 
     def _edit(self, key: Key, seen: Entry, value: Edited, durable: bool | None) -> Entry | _core.Answer:
@@ -180,10 +185,19 @@ class Store(_core.Store):
         wait      seconds to wait for somebody else's claim to end; 0: not at all; None: without end.
         detached  the claim belongs to whoever has its token() (needs a lease), and not to this process.
 
-        Raises Held, with the owner. A claim whose owner is dead, or whose lease is over, is taken. It belongs to this
+        Raises Held, with the owner; at once if this thread is in the `with` block of that very claim, for the block
+        would not end while it waited. A claim whose owner is dead, or whose lease is over, is taken. It belongs to this
         open store, not to a thread: every thread may use the grant, and close() makes it one of a dead owner.
         """
-        raw, stamp = self._claim(key, lease_of(lease), nanoseconds(wait, "wait"), detached)
+        lease_ns, wait_ns = lease_of(lease), nanoseconds(wait, "wait")
+        if wait_ns and entered():
+            try:
+                raw, stamp = self._claim(key, lease_ns, 0, detached)
+                return Grant(self, key, raw, stamp, detached)
+            except Held as held:
+                if is_own(self, held):
+                    raise
+        raw, stamp = self._claim(key, lease_ns, wait_ns, detached)
         return Grant(self, key, raw, stamp, detached)
 
     def aclaim(
@@ -197,7 +211,7 @@ class Store(_core.Store):
                 try:  # at once; only the waiting is another thread's, so that nobody is left with a claim by a cancel
                     return self.claim(key, lease=lease, detached=detached)
                 except Held as held:
-                    if deadline.is_over:
+                    if deadline.is_over or is_own(self, held, is_task=True):
                         raise
                     pause = _held_slice(held, deadline)
                     await in_thread(self._watch, key, held.stamp, pause)
@@ -222,7 +236,10 @@ class Store(_core.Store):
     # ---- Many keys ----
 
     def transaction(self) -> Transaction:
-        """Begin a transaction: `with store.transaction() as tx`; the end of the block commits. Or call tx.commit()."""
+        """Begin a transaction: `with store.transaction() as tx`; the end of the block commits. Or call tx.commit().
+
+        For asyncio `async with`, or tx.acommit().
+        """
         return Transaction(self)
 
     def transact(
@@ -230,8 +247,8 @@ class Store(_core.Store):
     ) -> T:
         """Call function with a transaction and commit it, until it wins; returns what function returned.
 
-        As update(): function is called once a try. A lost claim that it wrote under is Fenced, at once; so is every
-        Fenced that function itself raises.
+        As update(): function is called once a try. Only what the commit is told is tried again: what function raises
+        itself is raised, and so is Fenced if it wrote under a lost claim.
         """
         deadline = Deadline(timeout)
         attempt = 0
@@ -242,7 +259,7 @@ class Store(_core.Store):
                 transaction.commit(durable=durable)
                 return result
             except Refused as refusal:
-                if transaction._is_final(refusal) or deadline.is_over:
+                if not transaction.has_lost_a_race or deadline.is_over or is_own(self, refusal):
                     raise
                 attempt += 1
                 self._wait_after(refusal, attempt, deadline)
@@ -254,22 +271,18 @@ class Store(_core.Store):
         durable: bool | None = None,
         timeout: float | None = None,
     ) -> T:
-        """transact() for asyncio; function may be a coroutine function."""
+        """transact() for asyncio; function may be a coroutine function. Cancelled, it may be committed all the same."""
         deadline = Deadline(timeout)
-        is_durable = self.is_durable if durable is None else durable
         attempt = 0
         while True:
             transaction = Transaction(self)
             try:
                 called = function(transaction)
                 result: T = await called if inspect.isawaitable(called) else called
-                if is_durable:
-                    await in_thread(lambda: transaction.commit(durable=True))  # noqa: B023 - awaited here
-                else:
-                    transaction.commit(durable=durable)
+                await transaction.acommit(durable=durable)
                 return result
             except Refused as refusal:
-                if transaction._is_final(refusal) or deadline.is_over:
+                if not transaction.has_lost_a_race or deadline.is_over or is_own(self, refusal, is_task=True):
                     raise
                 attempt += 1
                 await self._await_after(refusal, attempt, deadline)
@@ -356,6 +369,12 @@ class Store(_core.Store):
         """checkpoint() for asyncio."""
         await in_thread(self._checkpoint)
 
+    async def _in_thread_if(self, durable: bool | None, function: Callable[[], T]) -> T:
+        """Call what commits: in a thread if that waits for the disk, else here and now."""
+        if self.is_durable if durable is None else durable:
+            return await in_thread(function)
+        return function()
+
     async def acommit(
         self,
         key: Key,
@@ -366,10 +385,29 @@ class Store(_core.Store):
         durable: bool | None = None,
         release: bool = False,
     ) -> Stamp:
-        """commit() for asyncio: a durable one waits for the disk in a thread."""
-        if not (self.is_durable if durable is None else durable):
-            return self.commit(key, value, stamp, claim=claim, durable=durable, release=release)
-        return await in_thread(lambda: self.commit(key, value, stamp, claim=claim, durable=True, release=release))
+        """commit() for asyncio: a durable one waits for the disk in a thread.
+
+        What the thread has begun it brings to its end: if the task is cancelled, or times out, it may be committed all
+        the same. Read the key then: its stamp and value say what became of it.
+        """
+        return await self._in_thread_if(
+            durable, lambda: self.commit(key, value, stamp, claim=claim, durable=durable, release=release)
+        )
+
+    async def atry_commit(
+        self,
+        key: Key,
+        value: Value,
+        stamp: Stamp,
+        *,
+        claim: Grant | None = None,
+        durable: bool | None = None,
+        release: bool = False,
+    ) -> Answer:
+        """try_commit() for asyncio, as acommit()."""
+        return await self._in_thread_if(
+            durable, lambda: self.try_commit(key, value, stamp, claim=claim, durable=durable, release=release)
+        )
 
     async def adelete(
         self,
@@ -380,10 +418,24 @@ class Store(_core.Store):
         durable: bool | None = None,
         release: bool = False,
     ) -> Stamp:
-        """delete() for asyncio."""
-        if not (self.is_durable if durable is None else durable):
-            return self.delete(key, stamp, claim=claim, durable=durable, release=release)
-        return await in_thread(lambda: self.delete(key, stamp, claim=claim, durable=True, release=release))
+        """delete() for asyncio, as acommit()."""
+        return await self._in_thread_if(
+            durable, lambda: self.delete(key, stamp, claim=claim, durable=durable, release=release)
+        )
+
+    async def atry_delete(
+        self,
+        key: Key,
+        stamp: Stamp,
+        *,
+        claim: Grant | None = None,
+        durable: bool | None = None,
+        release: bool = False,
+    ) -> Answer:
+        """try_delete() for asyncio, as acommit()."""
+        return await self._in_thread_if(
+            durable, lambda: self.try_delete(key, stamp, claim=claim, durable=durable, release=release)
+        )
 
     # ---- Looking after it ----
 
@@ -418,11 +470,6 @@ def _refusal_of(key: Key, answer: _core.Answer) -> Refused:
 
     kinds: dict[str, type[Refused]] = {"KS_CONFLICT": Conflict, "KS_FENCED": Fenced, "KS_HELD": Held}
     return kinds[answer.status](key, answer.stamp, answer.owner)
-
-
-def _raise_if_over(deadline: Deadline, refusal: Refused) -> None:
-    if deadline.is_over:
-        raise refusal
 
 
 def _held_slice(held: Held, deadline: Deadline) -> int:

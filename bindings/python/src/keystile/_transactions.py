@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from ._aliases import Key, Value
+from ._aliases import Key, Value, key_bytes
 from ._core import Entry, Stamp
 from ._errors import ArgumentError, Conflict, Fenced, Held, Refused
 from ._grants import Grant
@@ -17,15 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["Transaction"]
 
 _REFUSALS: dict[int, type[Refused]] = {1: Conflict, 2: Fenced, 3: Held}
-
-
-def key_bytes(key: Key) -> bytes:
-    """A key's bytes, whichever way it is spelled."""
-    if isinstance(key, str):
-        return key.encode("utf-8", "surrogateescape")
-    if isinstance(key, bytes):
-        return key
-    raise TypeError(f"a key is str or bytes, not {type(key)!r}")
 
 
 def value_bytes(value: Value) -> bytes:
@@ -59,6 +50,8 @@ class Transaction:
         self._stamps: dict[bytes, Stamp] | None = None
         self.has_lost_a_claim = False
         """commit() raised Fenced for a claim that it wrote under: trying again cannot help."""
+        self.has_lost_a_race = False
+        """It raised what is others' doing (and not a lost claim's): another transaction may win."""
 
     def get(self, key: Key) -> Entry:
         """Read a key: the commit will find it unchanged, or raise Conflict. What was put here is seen."""
@@ -70,6 +63,7 @@ class Transaction:
             if name not in self._expected:
                 self._expect(name, key, entry.stamp)
             elif entry.stamp != self._expected[name]:
+                self.has_lost_a_race = True
                 raise Conflict(key, entry.stamp, None)
         if name in self._written:
             return Entry(self._written[name], entry.stamp)
@@ -122,15 +116,16 @@ class Transaction:
                     grant._stamp = self._stamps[key_bytes(grant.key)]
         return {key: self._stamps[key_bytes(key)] for _, key, _, _ in self._operations}
 
-    def _is_final(self, refusal: Refused) -> bool:
-        """Trying again cannot help: a claim was lost, that it wrote under, or that its function used by itself."""
-        return self.has_lost_a_claim or (isinstance(refusal, Fenced) and self._stamps is None)
+    async def acommit(self, *, durable: bool | None = None) -> dict[Key, Stamp]:
+        """commit() for asyncio: a durable one waits for the disk in a thread. Cancelled, it may be committed."""
+        return await self._store._in_thread_if(durable, lambda: self.commit(durable=durable))
 
     def _refuse(self, status: int, results: list[tuple[bytes, int, bool, Stamp, Owner | None]]) -> None:
         names = {1: "KS_CONFLICT", 2: "KS_FENCED", 3: "KS_HELD"}
         moved = [told for told in results if told[1] != 0]
         worst = next((told for told in moved if told[1] == status), moved[0])
         self.has_lost_a_claim = any(told[1] == 2 and told[2] for told in moved)
+        self.has_lost_a_race = not self.has_lost_a_claim
         refusal = _REFUSALS[status](worst[0].decode("utf-8", "surrogateescape"), worst[3], worst[4])
         refusal.refusals = tuple((key, names.get(why, str(why)), stamp, owner) for key, why, _, stamp, owner in moved)
         raise refusal
@@ -171,3 +166,12 @@ class Transaction:
     ) -> None:
         if error is None and self._stamps is None:
             self.commit()
+
+    async def __aenter__(self) -> Transaction:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None and self._stamps is None:
+            await self.acommit()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
 import random
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from ._core import FOREVER
@@ -65,10 +64,15 @@ _threads: ThreadPoolExecutor | None = None
 _threads_pid = 0
 
 
-async def in_thread(function: Callable[..., T], *args: object) -> T:
+def start_in_thread(function: Callable[..., T], *args: object) -> Future[T]:
     """Call it in a thread of the package's own, not of the loop's executor: who waits there keeps nobody out."""
     global _threads, _threads_pid
     if _threads is None or _threads_pid != os.getpid():  # a forked child has none of its parent's threads
         _threads = ThreadPoolExecutor(THREADS_MAX, "keystile")
         _threads_pid = os.getpid()
-    return await asyncio.get_running_loop().run_in_executor(_threads, functools.partial(function, *args))
+    return _threads.submit(function, *args)
+
+
+async def in_thread(function: Callable[..., T], *args: object) -> T:
+    """What it returns, called in a thread. A call that has begun goes on when the task is cancelled."""
+    return await asyncio.wrap_future(start_in_thread(function, *args))
