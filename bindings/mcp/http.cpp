@@ -244,6 +244,9 @@ void serve_http(const std::string& root, const HttpOptions& options) {
     http.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
     http.set_payload_max_length(kMessageSizeMax);
     http.set_tcp_nodelay(true);
+    // What a refused request still had to say would be read as the next one, and a body is what a web page may choose,
+    // Host and all: so a connection is good for one request.
+    http.set_keep_alive_max_count(1);
     add_routes(http, server, doorkeeper);
 
     int port = options.port;

@@ -5,6 +5,7 @@ import base64
 import contextlib
 import http.client
 import json
+import os
 import re
 import signal
 import socket
@@ -177,6 +178,26 @@ class Guards(HttpTest):
                        "http://evil.example:80@localhost", "ftp://localhost"):
             self.assertEqual(self.status_of(server, Origin=origin), 403, origin)
         self.assertEqual(server.send("GET", headers={"Host": "evil.example"})[0], 403)
+
+    def test_the_body_of_a_refused_request_is_no_request(self):
+        server = self.serve_http()
+        call = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+            "_meta": META, "name": "write_file",
+            "arguments": {"path": "pwned", "content": "x", "version": "0", "epoch": "0"}}}).encode()
+        inner = (b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                 b"MCP-Protocol-Version: %s\r\nMcp-Method: tools/call\r\nMcp-Name: write_file\r\n"
+                 b"Content-Length: %d\r\n\r\n" % (NEWEST.encode(), len(call)) + call)
+        for method, path, header in ((b"POST", b"/mcp", b"Origin: http://evil.example"), (b"GET", b"/mcp", b"X: y"),
+                                     (b"HEAD", b"/mcp", b"X: y"), (b"BREW", b"/mcp", b"X: y")):
+            with socket.create_connection(("127.0.0.1", server.port), timeout=120) as connection:
+                connection.sendall(b"%s %s HTTP/1.1\r\nHost: localhost\r\n%s\r\nContent-Length: %d\r\n\r\n" %
+                                   (method, path, header, len(inner)))
+                with contextlib.suppress(ConnectionError):  # it may hang up on us at once
+                    connection.recv(1)  # refused: what comes now was not read with its head
+                    connection.sendall(inner)
+                    while connection.recv(1 << 16):
+                        pass
+            self.assertEqual(os.listdir(self.root), [".keystile"], (method, path, header))
 
     def test_a_token(self):
         with tempfile.NamedTemporaryFile("w") as file:
