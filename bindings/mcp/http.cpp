@@ -228,6 +228,13 @@ void add_routes(httplib::Server& http, const Server& server, const Doorkeeper& d
     http.Options(kPath, refuse);
 }
 
+// A port that was in use a moment ago may be had; one that is in use may not. httplib's own options (SO_REUSEPORT) would
+// let a second server share it, and each client meet either.
+void listen_alone(socket_t socket) {
+    const int yes = 1;
+    setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+}
+
 }  // namespace
 
 void serve_http(const std::string& root, const HttpOptions& options) {
@@ -247,13 +254,16 @@ void serve_http(const std::string& root, const HttpOptions& options) {
     // What a refused request still had to say would be read as the next one, and a body is what a web page may choose,
     // Host and all: so a connection is good for one request.
     http.set_keep_alive_max_count(1);
+    http.set_socket_options(listen_alone);
     add_routes(http, server, doorkeeper);
 
     int port = options.port;
     const bool is_bound =
         port != 0 ? http.bind_to_port(options.host, port) : (port = http.bind_to_any_port(options.host)) > 0;
     if (!is_bound)
-        throw Unusable(fmt::format("--http: cannot listen at {}:{}", cli::escaped(options.host), port));
+        throw Unusable(fmt::format(
+            "--http: cannot listen at {}:{}: it is no address of this machine, or another server has it",
+            cli::escaped(options.host), options.port));
     const bool is_v6 = options.host.find(':') != std::string::npos;
     fmt::print(stderr, "keystile: MCP at http://{}{}{}:{}{}\n", is_v6 ? "[" : "", options.host,
                is_v6 ? "]" : "", port, kPath);

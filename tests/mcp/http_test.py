@@ -223,6 +223,18 @@ class Guards(HttpTest):
                                       capture_output=True, timeout=120)
                 self.assertEqual((done.returncode, done.stdout), (64, b""), arguments)
 
+    def test_a_port_has_one_server(self):
+        server = self.serve_http()
+        second = HttpServer(self.root, address="127.0.0.1:%d" % server.port)
+        self.addCleanup(second.close)
+        self.assertIsNone(second.port, second.said)
+        self.assertIn("another server", second.said)
+        self.assertEqual(second.process.wait(120), 64)
+        server.call("status")  # leaves a connection in TIME_WAIT
+        server.process.kill()
+        server.process.wait()
+        self.assertIsNotNone(self.serve_http(address="127.0.0.1:%d" % server.port).port)  # it can be had now
+
     def test_it_ends_by_a_signal(self):
         server = self.serve_http()
         self.assertEqual(self.status_of(server), 200)
