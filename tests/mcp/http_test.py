@@ -63,6 +63,16 @@ class HttpServer:
         assert status == 200, answer
         return answer["result"]["structuredContent"]
 
+    def wait_for_claim(self, key):
+        """A connection on which a claim was asked for that waits."""
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+            "_meta": META, "name": "claim", "arguments": {"key": key, "wait_seconds": 50}}}).encode()
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=120)
+        connection.sendall(b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                           b"MCP-Protocol-Version: %s\r\nMcp-Method: tools/call\r\nMcp-Name: claim\r\n"
+                           b"Content-Length: %d\r\n\r\n" % (NEWEST.encode(), len(body)) + body)
+        return connection
+
     def legacy(self, message, revision=None, **headers):
         named = {"MCP-Protocol-Version": revision} if revision else {}
         return self.send(body=json.dumps(message).encode(), headers={**named, **headers})
@@ -113,15 +123,25 @@ class Stateless(HttpTest):
         status, _, answer = server.request("tools/list", _meta={})  # the header alone says it
         self.assertEqual((status, answer["error"]["code"]), (400, -32602))
 
+    def test_calls_that_wait_leave_threads_for_who_ends_the_wait(self):
+        server = self.serve_http()
+        token = server.call("claim", key="k", lease_seconds=600)["claim"]
+        waiting = [server.wait_for_claim("k") for _ in range(40)]
+        for connection in waiting:
+            self.addCleanup(connection.close)
+        told = b""
+        while not told.endswith(b"}"):
+            more = waiting[-1].recv(1 << 16)
+            self.assertTrue(more)
+            told += more
+        self.assertIn(b'"status":"held"', told)  # not waited for
+        self.assertNotIn(b"status", waiting[0].recv(1 << 16))
+        self.assertEqual(server.call("release", key="k", claim=token)["status"], "ok")
+
     def test_a_waiting_call_is_answered_and_one_whose_client_hangs_up_is_cancelled(self):
         server = self.serve_http()
         token = server.call("claim", key="k", lease_seconds=600)["claim"]
-        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
-            "_meta": META, "name": "claim", "arguments": {"key": "k", "wait_seconds": 50}}}).encode()
-        connection = socket.create_connection(("127.0.0.1", server.port))
-        connection.sendall(b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-                           b"MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: claim\r\n"
-                           b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        connection = server.wait_for_claim("k")
         self.assertIn(b"200", connection.recv(20))  # it waits
         connection.close()
         # Given up before the next: a claim for nobody would be in its way.
