@@ -222,6 +222,18 @@ class Claims(FilesTest):
             self.assertEqual(server.call("release", claim=item["claim"], **target)["status"], "ok")
         self.assertEqual(server.call("gate", expect=[{"path": "none", **NEVER}], claim=True)["status"], "ok")
 
+    def test_a_gate_does_not_say_ok_of_what_it_did_not_compare(self):
+        server = self.serve()
+        file = stamp(server.call("write_file", path="plan", content="go", **NEVER))
+        stale = stamp(server.call("commit_state", key="z", value="1", **NEVER))
+        server.call("commit_state", key="z", value="2", **stale)
+        self.write("plan", b"theirs")
+        for claim in (False, True):
+            outcome = server.call("gate", expect=[{"path": "plan", **file}, {"key": "z", **stale}], claim=claim)
+            self.assertEqual(outcome["status"], "foreign_edit")
+            self.assertEqual([item["status"] for item in outcome["checked"]], ["foreign_edit", "unchecked"])
+            self.assertNotIn("version", outcome["checked"][1])
+
 
 class FourServers(FilesTest):
     def test_of_hundreds_of_read_edit_write_loops_none_is_lost(self):
