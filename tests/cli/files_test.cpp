@@ -92,6 +92,8 @@ TEST_F(CliFiles, PublishIsAllOrNothing) {
     EXPECT_EQ(refused.exit_code, 10);
     EXPECT_EQ(refused.json()["files"][0]["path"], "d/b");
     EXPECT_EQ(peek("a"), "1");
+    EXPECT_EQ(run({"files", "publish"}, "{\"path\":\"a\\u0000b\",\"value\":\"2\"}\n").exit_code, 64);
+    EXPECT_EQ(peek("a"), "1");
     EXPECT_EQ(run({"files", "publish"}, "{\"path\":\"a\",\"values\":\"1\"}\n").exit_code, 64);
     EXPECT_EQ(run({"files", "publish"}, "{\"path\":\"a\",\"value\":\"1\",\"remove\":true}\n").exit_code, 64);
 }
