@@ -357,26 +357,27 @@ void add_file_tools(std::vector<Tool>& tools) {
                                       {"exists", schema::flag("Is there such a file?")},
                                       {"content", content},
                                       {"encoding", schema::encoding()}}),
-                     schema::reads(), read_file_tool});
-    tools.push_back({"write_file", "Write a file",
-                     "Write a whole file, or create or delete it, if it is still what you read: give the "
-                     "version and epoch of your "
-                     "last read_file. conflict: someone changed it since, and nothing was written: read_file "
-                     "again, make your change "
-                     "in what you read now, write that with its stamp. Never write content made from the old "
-                     "one with the new stamp: "
-                     "that erases the other's work. If no answer arrived (a timeout), read_file first: the "
-                     "write may have happened.",
-                     schema::object({{"path", schema::path()},
-                                     {"content", schema::text("The whole new content, at most 16 MiB.")},
-                                     {"encoding", schema::encoding()},
-                                     {"delete", schema::flag("True deletes the file instead.")},
-                                     {"version", schema::version()},
-                                     {"epoch", schema::epoch()},
-                                     {"claim", schema::claim_token()},
-                                     {"release", schema::flag("True gives the claim back after the write.")}},
-                                    {"path", "version", "epoch"}),
-                     schema::outcome({{"path", path}}), schema::writes(true, false), write_file_tool});
+                     schema::writes(false, true), read_file_tool});  // it may adopt: that is a commit
+    tools.push_back(
+        {"write_file", "Write a file",
+         "Write a whole file, or create or delete it, if it is still what you read: give the "
+         "version and epoch of your "
+         "last read_file. conflict: someone changed it since, and nothing was written: read_file "
+         "again, make your change "
+         "in what you read now, write that with its stamp. Never write content made from the old "
+         "one with the new stamp: "
+         "that erases the other's work. If no answer arrived (a timeout), read_file first: the "
+         "write may have happened.",
+         schema::object({{"path", schema::path()},
+                         {"content", schema::text("The whole new content, at most 16777152 bytes.")},
+                         {"encoding", schema::encoding()},
+                         {"delete", schema::flag("True deletes the file instead.")},
+                         {"version", schema::version()},
+                         {"epoch", schema::epoch()},
+                         {"claim", schema::claim_token()},
+                         {"release", schema::flag("True gives the claim back after the write.")}},
+                        {"path", "version", "epoch"}),
+         schema::outcome({{"path", path}}), schema::writes(true, false), write_file_tool});
     const Json edit = schema::object({{"old_text", schema::text("Exactly as it stands in the file, once.")},
                                       {"new_text", schema::text("What replaces it.")},
                                       {"replace_all", schema::flag("True replaces it wherever it stands.")}},

@@ -82,6 +82,16 @@ class Stateless(RootTest):
         result = server.request("tools/call", name="status")["result"]
         self.assertEqual(result["resultType"], "complete")
 
+    def test_annotations(self):
+        hints = {tool["name"]: tool["annotations"] for tool in self.serve().request("tools/list")["result"]["tools"]}
+
+        def having(hint):
+            return {name for name in TOOLS if hints[name][hint]}
+        self.assertEqual(having("readOnlyHint"), {"list_directory", "get_file_info", "read_state", "list_states",
+                                                  "status"})  # read_file may adopt
+        self.assertEqual(having("destructiveHint"), {"write_file", "edit_file", "commit_state"})
+        self.assertEqual(having("idempotentHint"), having("readOnlyHint") | {"read_file", "renew"})
+
     def test_a_revision_that_is_not_spoken_is_named_with_those_that_are(self):
         for requested in ("1900-01-01", "2025-11-25"):
             error = self.serve().request("tools/list", _meta={**META, REVISION_KEY: requested})["error"]
