@@ -1,5 +1,10 @@
 // read_file, write_file, edit_file, list_directory, get_file_info.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <map>
 #include <string>
 #include <vector>
@@ -222,6 +227,33 @@ Json entry_json(const ks_files_entry& entry) {
     return told;
 }
 
+// 0: the path is a folder; else why not (ENOENT, ENOTDIR: of a link, too). No link is followed, so what is looked at is
+// in the root.
+int errno_of_folder(const Workspace& workspace, std::string_view path) {
+    constexpr int kLook = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    int folder = open(workspace.root().c_str(), kLook);
+    while (folder >= 0 && !path.empty()) {
+        const std::string part(path.substr(0, path.find('/')));
+        path.remove_prefix(std::min(path.size(), part.size() + 1));
+        const int inner = openat(folder, part.c_str(), kLook);
+        const int number = errno;
+        close(folder);
+        errno = number;
+        folder = inner;
+    }
+    if (folder < 0) return errno;
+    close(folder);
+    return 0;
+}
+
+Json no_folder(int number, const std::string& path) {
+    const std::string name = cli::escaped(path);
+    if (number == ENOENT)
+        return refusal("not_found", false, "stop", fmt::format("there is no folder {}", name));
+    if (number == ENOTDIR || number == ELOOP) throw InvalidArguments{fmt::format("{} is no folder", name)};
+    return refusal("fault", false, "stop", fmt::format("{}: {}", name, strerror(number)));
+}
+
 struct Level {
     std::string folder;  // "" or "a/b/"
     std::map<std::string, Json> entries;
@@ -257,6 +289,10 @@ Json list_directory(Call& call) {
     const ks_status status =
         ks_files_status(call.workspace.files(), prefix.c_str(), KS_FILES_ALL, add_to_level, &level);
     if (status != KS_OK) throw Fault{status, given};
+    if (level.entries.empty()) {
+        if (const int number = errno_of_folder(call.workspace, prefix); number != 0)
+            return no_folder(number, prefix);
+    }
     Json outcome = ok();
     outcome["entries"] = Json::array();
     auto next = after.empty() ? level.entries.begin() : level.entries.upper_bound(after);
@@ -305,6 +341,10 @@ Json get_file_info(Call& call) {
     Json outcome = with_path(ok(), target);
     if (!info.found.is_null()) {
         outcome.update(info.found);
+        return outcome;
+    }
+    if (errno_of_folder(call.workspace, target.name) == 0) {  // an empty one
+        outcome.update(Json{{"exists", true}, {"type", "directory"}});
         return outcome;
     }
     // Nothing, or nothing that may be looked at: reading tells which, and the stamp that creates it.
@@ -408,7 +448,8 @@ void add_file_tools(std::vector<Tool>& tools) {
                                       {"name", "type"});
     tools.push_back(
         {"list_directory", "List a folder",
-         "List the files and folders in a folder, sorted by name. Folders without files are not listed. If "
+         "List the files and folders in a folder, sorted by name. Folders without files are not listed. "
+         "not_found: there is no such folder. If "
          "has_more, call "
          "again with `after` = the last name. Read a file before you write it: a stamp listed here is no "
          "substitute for "

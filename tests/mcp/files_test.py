@@ -174,7 +174,15 @@ class Looking(FilesTest):
         self.assertEqual([entry["name"] for entry in server.call("list_directory", path="c/")["entries"]], ["x"])
         page = server.call("list_directory", limit=1, after="a")
         self.assertEqual(([entry["name"] for entry in page["entries"]], page["has_more"]), (["b"], True))
-        self.assertEqual(server.call("list_directory", path="nowhere")["entries"], [])
+        os.mkdir(self.path("empty"))
+        self.assertEqual(server.call("list_directory", path="empty")["entries"], [])
+        self.assertEqual(server.call("get_file_info", path="empty")["type"], "directory")
+        os.symlink("c", self.path("link"))
+        os.mkfifo(self.path("fifo"))
+        for path, status in (("nowhere", "not_found"), ("c/nowhere/x", "not_found"), ("a", "invalid_arguments"),
+                             ("c/x/y", "invalid_arguments"), ("link", "invalid_arguments"),
+                             ("link/x", "invalid_arguments"), ("fifo", "invalid_arguments")):
+            self.assertEqual(server.call("list_directory", path=path)["status"], status, path)
         self.assertEqual(server.call("list_directory", path="../")["status"], "invalid_arguments")
         claims = server.call("status")["claims"]
         self.assertEqual([claim["path"] for claim in claims], ["a"])
