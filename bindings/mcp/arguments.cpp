@@ -56,11 +56,11 @@ uint64_t Arguments::number(std::string_view name, uint64_t otherwise, uint64_t l
     return given.get<uint64_t>();
 }
 
-std::string Arguments::bytes(std::string_view name) {
+std::string Arguments::bytes(std::string_view name, std::string_view encoding) {
     const std::string& given = text(name);
-    const std::string_view encoding = has("encoding") ? std::string_view(text("encoding")) : "text";
-    if (encoding == "text") return given;
-    if (encoding != "base64") refuse("encoding", "must be \"text\" or \"base64\"");
+    const std::string_view told = has(encoding) ? std::string_view(text(encoding)) : "text";
+    if (told == "text") return given;
+    if (told != "base64") refuse(encoding, "must be \"text\" or \"base64\"");
     std::optional<std::string> decoded = cli::from_base64(given);
     if (!decoded) refuse(name, "is not base64");
     return *std::move(decoded);

@@ -265,7 +265,7 @@ int add_to_level(void* user, const ks_files_entry* entry) {
     if (!path.starts_with(level.folder) || entry->state == KS_FILES_DELETED) return 0;
     const std::string_view rest = path.substr(level.folder.size());
     const size_t slash = rest.find('/');
-    const std::string name = cli::escaped(rest.substr(0, slash));
+    const std::string name(rest.substr(0, slash));
     if (slash == std::string_view::npos) {
         level.entries[name] = entry_json(*entry);
     } else {
@@ -280,7 +280,7 @@ Json list_directory(Call& call) {
     while (given.ends_with('/')) given.pop_back();
     Level level;
     if (!given.empty() && given != ".") level.folder = file_target(call.workspace, given).name;
-    const std::string after = arguments.has("after") ? arguments.text("after") : "";
+    const std::string after = arguments.has("after") ? arguments.bytes("after", "after_encoding") : "";
     const uint64_t limit = arguments.number("limit", kEntriesDefault, 1, kEntriesMax);
     arguments.end();
 
@@ -297,7 +297,8 @@ Json list_directory(Call& call) {
     outcome["entries"] = Json::array();
     auto next = after.empty() ? level.entries.begin() : level.entries.upper_bound(after);
     for (; next != level.entries.end() && outcome["entries"].size() < limit; ++next) {
-        Json entry{{"name", next->first}};
+        Json entry;
+        add_name(entry, "name", next->first);
         entry.update(next->second);
         outcome["entries"].push_back(std::move(entry));
     }
@@ -436,16 +437,18 @@ void add_file_tools(std::vector<Tool>& tools) {
                                      {"release", schema::flag("True gives the claim back after the write.")}},
                                     {"path", "edits", "version", "epoch"}),
                      schema::outcome({{"path", path}}), schema::writes(true, false), edit_file_tool});
-    const Json entry = schema::object({{"name", schema::text("In this folder.")},
-                                       {"type", schema::text("file or directory")},
-                                       {"size", whole},
-                                       {"state", state},
-                                       {"version", schema::version()},
-                                       {"epoch", schema::epoch()},
-                                       {"claimed", schema::flag("Does someone hold a claim of it?")},
-                                       {"owner", Json{{"type", "object"}}},
-                                       {"lease_left_ms", whole}},
-                                      {"name", "type"});
+    const Json entry = schema::object(
+        {{"name", schema::text("In this folder.")},
+         {"name_encoding", schema::text("\"base64\": a name that is no text; these tools cannot name it.")},
+         {"type", schema::text("file or directory")},
+         {"size", whole},
+         {"state", state},
+         {"version", schema::version()},
+         {"epoch", schema::epoch()},
+         {"claimed", schema::flag("Does someone hold a claim of it?")},
+         {"owner", Json{{"type", "object"}}},
+         {"lease_left_ms", whole}},
+        {"name", "type"});
     tools.push_back(
         {"list_directory", "List a folder",
          "List the files and folders in a folder, sorted by name. Folders without files are not listed. "
@@ -456,6 +459,7 @@ void add_file_tools(std::vector<Tool>& tools) {
          "having seen the content.",
          schema::object({{"path", schema::text("The folder below the root; without it the root.")},
                          {"after", schema::text("Only names that come after it.")},
+                         {"after_encoding", schema::text("\"base64\", if that name came so.")},
                          {"limit", schema::number("At most so many. Default 500.", 1, kEntriesMax)}},
                         {}),
          schema::outcome({{"entries", schema::list(entry, "What is in it.", kEntriesMax)},

@@ -188,6 +188,27 @@ class Looking(FilesTest):
         self.assertEqual([claim["path"] for claim in claims], ["a"])
         self.assertEqual(server.call("list_states")["states"], [])
 
+    def test_names_come_as_they_are(self):
+        server = self.serve()
+        names = ["\\back", "new\nline", "\u00fc"]
+        for name in names:
+            self.write(name, b"1")
+        for folder in (b"\xfe", b"\xff"):
+            os.mkdir(os.path.join(self.root.encode(), folder))
+            with open(os.path.join(self.root.encode(), folder, b"f"), "wb"):
+                pass
+        listed = server.call("list_directory")["entries"]
+        self.assertEqual([entry["name"] for entry in listed[:3]], names)
+        for entry in listed[:3]:
+            self.assertEqual(server.call("read_file", path=entry["name"])["content"], "1")
+            self.assertNotIn("name_encoding", entry)
+        self.assertEqual([(entry["name"], entry["name_encoding"]) for entry in listed[3:]],
+                         [("/g==", "base64"), ("/w==", "base64")])
+        rest = server.call("list_directory", after="/g==", after_encoding="base64")["entries"]
+        self.assertEqual([entry["name"] for entry in rest], ["/w=="])
+        server.call("claim", path="\\back")
+        self.assertEqual([claim["path"] for claim in server.call("status")["claims"]], ["\\back"])
+
     def test_a_file(self):
         server = self.serve()
         self.write("c/x", b"123")
