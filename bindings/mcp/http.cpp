@@ -197,6 +197,31 @@ void reply_later(httplib::Response& response, const Server& server, Json json, c
     });
 }
 
+// "Application/JSON; charset=utf-8" is "application/json".
+std::string media_type(std::string_view header) {
+    header = header.substr(0, header.find(';'));
+    const size_t begin = header.find_first_not_of(" \t");
+    if (begin == std::string_view::npos) return "";
+    return lower(header.substr(begin, header.find_last_not_of(" \t") + 1 - begin));
+}
+
+// Without a header, everything is taken.
+bool takes_json(const httplib::Request& request) {
+    const size_t count = request.get_header_value_count("Accept");
+    bool is_any = false;
+    for (size_t i = 0; i < count; ++i) {
+        const std::string header = request.get_header_value("Accept", i);
+        for (std::string_view left = header; !left.empty();) {
+            const size_t comma = left.find(',');
+            const std::string type = media_type(left.substr(0, comma));
+            if (type == kJsonType || type == "application/*" || type == "*/*") return true;
+            is_any = is_any || !type.empty();
+            left.remove_prefix(comma == std::string_view::npos ? left.size() : comma + 1);
+        }
+    }
+    return !is_any;
+}
+
 // False: it did not come whole in time; httplib has said so.
 bool read_body(const httplib::ContentReader& reader, std::string& body) {
     const auto deadline = std::chrono::steady_clock::now() + kBodyTime;
@@ -208,13 +233,11 @@ bool read_body(const httplib::ContentReader& reader, std::string& body) {
 
 void take_post(const Server& server, Places& places, const httplib::Request& request, const std::string& body,
                httplib::Response& response) {
-    if (!request.get_header_value("Content-Type").starts_with(kJsonType)) {
+    if (media_type(request.get_header_value("Content-Type")) != kJsonType) {
         response.status = kUnsupportedType;
         return;
     }
-    const std::string accept = request.get_header_value("Accept");
-    if (!accept.empty() && accept.find(kJsonType) == std::string::npos &&
-        accept.find("*/*") == std::string::npos) {
+    if (!takes_json(request)) {
         response.status = kNotAcceptable;
         return;
     }

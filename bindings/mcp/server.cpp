@@ -65,7 +65,8 @@ Json discover() {
 }
 
 Json list_tools(const Message& message, Revision revision) {
-    if (message.find_param("cursor") != nullptr) {
+    const Json* const cursor = message.find_param("cursor");
+    if (cursor != nullptr && !cursor->is_null()) {
         throw RpcError{RpcCode::invalid_params,
                        "tools/list: there are no more pages, so no cursor is one of ours"};
     }

@@ -178,7 +178,21 @@ class WithHandshake(HttpTest):
             self.assertEqual((status, headers["Allow"]), (405, "POST"))
         self.assertEqual(server.send(path="/")[0], 404)
         self.assertEqual(server.send(body=b"{}", headers={"Content-Type": "text/plain"})[0], 415)
-        self.assertEqual(server.send(body=b"{}", headers={"Accept": "text/html"})[0], 406)
+        ping = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+        for content in ("Application/JSON", "application/json; charset=utf-8"):
+            self.assertEqual(server.send(body=ping, headers={"Content-Type": content})[0], 200, content)
+        self.assertEqual(server.send(body=ping, headers={"Content-Type": "application/jsonp"})[0], 415)
+        for accept in ("application/*", "text/html, APPLICATION/JSON;q=0.9", "*/*;q=0.1", None, ["text/html", "*/*"]):
+            self.assertEqual(server.send(body=ping, headers={"Accept": accept})[0], 200, accept)
+        for accept in ("text/html", "application/jsonp", "text/*"):
+            self.assertEqual(server.send(body=ping, headers={"Accept": accept})[0], 406, accept)
+
+    def test_a_call_without_an_id_is_not_carried_out(self):
+        server = self.serve_http()
+        for arguments in ({"key": "k"}, {"key": "k", "wait_seconds": 50}):
+            call = {"jsonrpc": "2.0", "method": "tools/call", "params": {"name": "claim", "arguments": arguments}}
+            self.assertEqual(server.legacy(call)[0::2], (202, None), arguments)
+        self.assertEqual(server.call("status")["claims"], [])
 
 
 class Guards(HttpTest):
@@ -221,7 +235,7 @@ class Guards(HttpTest):
 
     def test_a_token(self):
         with tempfile.NamedTemporaryFile("w") as file:
-            file.write(TOKEN + "\n")
+            file.write(TOKEN + "\r\n")
             file.flush()
             server = self.serve_http("--token-file", file.name)
             everywhere = self.serve_http("--token-file", file.name, address="0.0.0.0:0")

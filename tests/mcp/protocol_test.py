@@ -143,6 +143,15 @@ class Messages(RootTest):
         for method in ("resources/list", "prompts/list", "nope", ""):
             self.assertEqual(server.request(method)["error"]["code"], -32601)
         self.assertEqual(server.request("tools/list", cursor="x")["error"]["code"], -32602)
+        self.assertIn("result", server.request("tools/list", cursor=None))
+
+    def test_what_is_null_is_absent_and_a_whole_double_is_a_number(self):
+        server = self.serve()
+        answer = server.request("tools/call", name="status", arguments=None)
+        self.assertFalse(answer["result"]["isError"], answer)
+        self.assertEqual(server.call("claim", key="k", lease_seconds=60.0, wait_seconds=None)["lease_seconds"], 60)
+        for lease in (60.5, 1e300, -1.0, "60", True):
+            self.assertEqual(server.call("claim", key="j", lease_seconds=lease)["status"], "invalid_arguments", lease)
 
     def test_notifications_and_answers_are_not_answered(self):
         server = self.serve()
