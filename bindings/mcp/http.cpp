@@ -282,8 +282,8 @@ void add_routes(httplib::Server& http, const Server& server, Places& places, con
     http.Options(kPath, refuse);
 }
 
-// A port that was in use a moment ago may be had; one that is in use may not. httplib's own options (SO_REUSEPORT) would
-// let a second server share it, and each client meet either.
+// A port that was in use a moment ago may be had; one that is in use may not. httplib's own options (SO_REUSEPORT)
+// would let a second server share it, and each client meet either.
 void listen_alone(socket_t socket) {
     const int yes = 1;
     setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
