@@ -139,8 +139,27 @@ void print_change(const Globals& globals, const ks_feed_commit& commit, const ks
     flush_output();
 }
 
+// As `status` reads it: "src/" and "./src" are "src", "." is everything.
+std::string spelt(const Root& root, const std::string& prefix) {
+    if (prefix.empty() || prefix.find_first_not_of("./") == std::string::npos) {
+        // No path, and so without a key: what `status` says of it is said.
+        const ks_status s = ks_files_status(
+            root.get(), prefix.c_str(), 0, [](void*, const ks_files_entry*) { return 1; }, nullptr);
+        if (s != KS_OK) throw fault(s, prefix);
+        return "";
+    }
+    const std::string folder = prefix.substr(0, prefix.find_last_not_of('/') + 1);
+    std::string key(kFilesPrefix.size() + KS_FILES_PATH_MAX + 1, '\0');
+    size_t size = 0;
+    if (const ks_status s = ks_files_key(root.get(), folder.c_str(), key.data(), key.size(), &size);
+        s != KS_OK)
+        throw fault(s, prefix);
+    return key.substr(kFilesPrefix.size(), size - kFilesPrefix.size());
+}
+
 void watch_files(const Globals& globals, const std::string& folder, const LookOptions& options) {
     const Root root(folder, "watch", IfNew::kRefuse);
+    const std::string prefix = spelt(root, options.prefix);
     const std::unique_ptr<char, void (*)(void*)> whole(realpath(folder.c_str(), nullptr), free);
     if (!whole) throw Failure{ExitCode::fault, fmt::format("{}: {}", folder, strerror(errno))};
     Feed feed(fmt::format("file:{}/.keystile", whole.get()), KS_FEED_NOW);
@@ -149,7 +168,7 @@ void watch_files(const Globals& globals, const std::string& folder, const LookOp
         if (commit == nullptr) continue;
         for (size_t i = 0; i < commit->size && shown < options.count.value_or(UINT64_MAX); ++i) {
             const std::string_view key = view_of(commit->entries[i].key);
-            if (!key.starts_with(kFilesPrefix) || !is_below(key.substr(kFilesPrefix.size()), options.prefix))
+            if (!key.starts_with(kFilesPrefix) || !is_below(key.substr(kFilesPrefix.size()), prefix))
                 continue;
             print_change(globals, *commit, commit->entries[i], key.substr(kFilesPrefix.size()));
             ++shown;

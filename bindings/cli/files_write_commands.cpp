@@ -141,6 +141,7 @@ std::vector<FileStep> read_file_steps(const std::string& file, const Root& root)
     for_each_json_line(file, [&](JsonLine& line) {
         FileStep step;
         step.path = line.text("path");
+        if (step.path.find('\0') != std::string::npos) line.fail("\"path\": a path has no zero character");
         const bool has_value = line.has("value"), has_file = line.has("file");
         if (has_value) step.content = line.value("value");
         if (has_file) step.content = read_input(line.text("file"));

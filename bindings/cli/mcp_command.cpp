@@ -60,6 +60,7 @@ std::string read_token(const std::string& file) {
     std::ifstream input(file);
     std::string token;
     std::getline(input, token);
+    if (token.ends_with('\r')) token.pop_back();
     if (!input && token.empty()) {
         throw mcp_usage(fmt::format("--token-file {}: there is no line in it", escaped(file)));
     }

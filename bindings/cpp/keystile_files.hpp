@@ -62,18 +62,18 @@ public:
         do {
             seen.value.resize(size);
             seen.status =
-                ks_files_read(get(), path.c_str(), seen.value.data(), seen.value.size(), &size, &seen.stamp);
+                ks_files_read(get(), spelt(path), seen.value.data(), seen.value.size(), &size, &seen.stamp);
         } while (seen.status == KS_TOO_SMALL);
         seen.value.resize(seen.ok() ? size : 0);
         return seen;
     }
     Receipt write(const std::string& path, Bytes content, Stamp seen) const {
         ks_receipt told{};
-        return receipt_of(ks_files_write(get(), path.c_str(), content, seen, nullptr, &told), told);
+        return receipt_of(ks_files_write(get(), spelt(path), content, seen, nullptr, &told), told);
     }
     Receipt remove(const std::string& path, Stamp seen) const {
         ks_receipt told{};
-        return receipt_of(ks_files_remove(get(), path.c_str(), seen, nullptr, &told), told);
+        return receipt_of(ks_files_remove(get(), spelt(path), seen, nullptr, &told), told);
     }
     // Read, compute, write, until it wins, is held, or another program's edit is in the way. fn(old content) gives the
     // new one; it is called again after each loss.
@@ -97,7 +97,7 @@ public:
         given.reserve(changes.size());
         for (const Change& change : changes) {
             ks_files_change one{};
-            one.path = change.path.c_str();
+            one.path = spelt(change.path);
             one.data = Bytes(change.content);
             one.seen = change.seen;
             one.flags = change.flags;
@@ -110,17 +110,21 @@ public:
     }
     Receipt adopt(const std::string& path) const {
         ks_receipt told{};
-        return receipt_of(ks_files_adopt(get(), path.c_str(), nullptr, &told), told);
+        return receipt_of(ks_files_adopt(get(), spelt(path), nullptr, &told), told);
     }
     Receipt restore(const std::string& path) const {
         ks_receipt told{};
-        return receipt_of(ks_files_restore(get(), path.c_str(), &told), told);
+        return receipt_of(ks_files_restore(get(), spelt(path), &told), told);
     }
 
     // For the calls of keystile_files.h. NULL if it was not opened.
     [[nodiscard]] ks_files* get() const noexcept { return files_.get(); }
 
 private:
+    // A path with a zero character in it is none; C would take it for the shorter one. The empty path is KS_E_PATH.
+    static const char* spelt(const std::string& path) {
+        return path.find('\0') == std::string::npos ? path.c_str() : "";
+    }
     static Receipt receipt_of(ks_status status, const ks_receipt& told) {
         Receipt receipt;
         receipt.status = status;
@@ -140,7 +144,7 @@ struct [[nodiscard]] FilesOpened : Result {
 inline FilesOpened Files::try_open(const std::string& root) {
     FilesOpened opened;
     ks_files* files = nullptr;
-    opened.status = ks_files_open(root.c_str(), nullptr, &files);
+    opened.status = ks_files_open(Files::spelt(root), nullptr, &files);
     if (opened.ok()) opened.files.files_ = std::shared_ptr<ks_files>(files, ks_files_close);
     return opened;
 }

@@ -1,6 +1,7 @@
 #include "arguments.hpp"
 
 #include <charconv>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -15,9 +16,20 @@ constexpr uint64_t kExactMax = uint64_t{1} << 53;  // a double holds each whole 
     throw InvalidArguments{fmt::format("\"{}\" {}", name, what)};
 }
 
+// 60, and 60.0, which is what clients make of it that keep numbers as doubles.
+std::optional<uint64_t> whole(const Json& given) {
+    if (given.is_number_unsigned()) return given.get<uint64_t>();
+    if (!given.is_number_float()) return std::nullopt;
+    const double number = given.get<double>();
+    if (!(number >= 0 && number <= static_cast<double>(kExactMax)) || number != std::floor(number))
+        return std::nullopt;
+    return static_cast<uint64_t>(number);
+}
+
 }  // namespace
 
-Arguments::Arguments(const Json* object) : object_(object) {
+Arguments::Arguments(const Json* object)
+    : object_(object != nullptr && object->is_null() ? nullptr : object) {
     if (object_ != nullptr && !object_->is_object())
         throw InvalidArguments{"\"arguments\" must be an object"};
 }
@@ -49,18 +61,18 @@ bool Arguments::flag(std::string_view name) {
 
 uint64_t Arguments::number(std::string_view name, uint64_t otherwise, uint64_t least, uint64_t most) {
     if (!has(name)) return otherwise;
-    const Json& given = take(name);
-    if (!given.is_number_unsigned() || given.get<uint64_t>() < least || given.get<uint64_t>() > most) {
+    const std::optional<uint64_t> given = whole(take(name));
+    if (!given || *given < least || *given > most) {
         refuse(name, fmt::format("must be a whole number from {} to {}", least, most));
     }
-    return given.get<uint64_t>();
+    return *given;
 }
 
-std::string Arguments::bytes(std::string_view name) {
+std::string Arguments::bytes(std::string_view name, std::string_view encoding) {
     const std::string& given = text(name);
-    const std::string_view encoding = has("encoding") ? std::string_view(text("encoding")) : "text";
-    if (encoding == "text") return given;
-    if (encoding != "base64") refuse("encoding", "must be \"text\" or \"base64\"");
+    const std::string_view told = has(encoding) ? std::string_view(text(encoding)) : "text";
+    if (told == "text") return given;
+    if (told != "base64") refuse(encoding, "must be \"text\" or \"base64\"");
     std::optional<std::string> decoded = cli::from_base64(given);
     if (!decoded) refuse(name, "is not base64");
     return *std::move(decoded);

@@ -31,9 +31,10 @@ public:
     const std::string& text(std::string_view name);
     bool flag(std::string_view name);  // false if it is not there
     uint64_t number(std::string_view name, uint64_t otherwise, uint64_t least, uint64_t most);
-    std::string bytes(std::string_view name);  // of a text, or of base64 if "encoding" says so
-    ks_stamp stamp();                          // "version" and "epoch"
-    void end() const;                          // refuses what nobody took
+    // Of a text, or of base64 if the argument `encoding` says so.
+    std::string bytes(std::string_view name, std::string_view encoding = "encoding");
+    ks_stamp stamp();  // "version" and "epoch"
+    void end() const;  // refuses what nobody took
 
 private:
     uint64_t digits(std::string_view name);

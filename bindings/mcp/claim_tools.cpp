@@ -129,9 +129,9 @@ void add_claim_tools(std::vector<Tool>& tools) {
                      "be done twice or takes "
                      "long. Returns a token (`claim`), and the stamp (version, epoch) to write with under "
                      "it. While it lasts, others' "
-                     "writes are refused (held). It ends by `release`, by a write with release true, or by "
-                     "itself lease_seconds after "
-                     "the last renewal; from then on another may take it, and every write with the old token "
+                     "writes are refused (held). It ends by `release`, by a write with release true, or when "
+                     "another takes it, which he may lease_seconds after "
+                     "the last renewal: from then on every write with the old token "
                      "is refused (fenced): "
                      "then stop. Read what you claimed after claiming it, not before. For a short "
                      "read-and-write no claim is needed.",

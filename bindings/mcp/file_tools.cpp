@@ -1,5 +1,10 @@
 // read_file, write_file, edit_file, list_directory, get_file_info.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <map>
 #include <string>
 #include <vector>
@@ -222,6 +227,33 @@ Json entry_json(const ks_files_entry& entry) {
     return told;
 }
 
+// 0: the path is a folder; else why not (ENOENT, ENOTDIR: of a link, too). No link is followed, so what is looked at is
+// in the root.
+int errno_of_folder(const Workspace& workspace, std::string_view path) {
+    constexpr int kLook = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    int folder = open(workspace.root().c_str(), kLook);
+    while (folder >= 0 && !path.empty()) {
+        const std::string part(path.substr(0, path.find('/')));
+        path.remove_prefix(std::min(path.size(), part.size() + 1));
+        const int inner = openat(folder, part.c_str(), kLook);
+        const int number = errno;
+        close(folder);
+        errno = number;
+        folder = inner;
+    }
+    if (folder < 0) return errno;
+    close(folder);
+    return 0;
+}
+
+Json no_folder(int number, const std::string& path) {
+    const std::string name = cli::escaped(path);
+    if (number == ENOENT)
+        return refusal("not_found", false, "stop", fmt::format("there is no folder {}", name));
+    if (number == ENOTDIR || number == ELOOP) throw InvalidArguments{fmt::format("{} is no folder", name)};
+    return refusal("fault", false, "stop", fmt::format("{}: {}", name, strerror(number)));
+}
+
 struct Level {
     std::string folder;  // "" or "a/b/"
     std::map<std::string, Json> entries;
@@ -233,7 +265,7 @@ int add_to_level(void* user, const ks_files_entry* entry) {
     if (!path.starts_with(level.folder) || entry->state == KS_FILES_DELETED) return 0;
     const std::string_view rest = path.substr(level.folder.size());
     const size_t slash = rest.find('/');
-    const std::string name = cli::escaped(rest.substr(0, slash));
+    const std::string name(rest.substr(0, slash));
     if (slash == std::string_view::npos) {
         level.entries[name] = entry_json(*entry);
     } else {
@@ -248,7 +280,7 @@ Json list_directory(Call& call) {
     while (given.ends_with('/')) given.pop_back();
     Level level;
     if (!given.empty() && given != ".") level.folder = file_target(call.workspace, given).name;
-    const std::string after = arguments.has("after") ? arguments.text("after") : "";
+    const std::string after = arguments.has("after") ? arguments.bytes("after", "after_encoding") : "";
     const uint64_t limit = arguments.number("limit", kEntriesDefault, 1, kEntriesMax);
     arguments.end();
 
@@ -257,11 +289,16 @@ Json list_directory(Call& call) {
     const ks_status status =
         ks_files_status(call.workspace.files(), prefix.c_str(), KS_FILES_ALL, add_to_level, &level);
     if (status != KS_OK) throw Fault{status, given};
+    if (level.entries.empty()) {
+        if (const int number = errno_of_folder(call.workspace, prefix); number != 0)
+            return no_folder(number, prefix);
+    }
     Json outcome = ok();
     outcome["entries"] = Json::array();
     auto next = after.empty() ? level.entries.begin() : level.entries.upper_bound(after);
     for (; next != level.entries.end() && outcome["entries"].size() < limit; ++next) {
-        Json entry{{"name", next->first}};
+        Json entry;
+        add_name(entry, "name", next->first);
         entry.update(next->second);
         outcome["entries"].push_back(std::move(entry));
     }
@@ -305,6 +342,10 @@ Json get_file_info(Call& call) {
     Json outcome = with_path(ok(), target);
     if (!info.found.is_null()) {
         outcome.update(info.found);
+        return outcome;
+    }
+    if (errno_of_folder(call.workspace, target.name) == 0) {  // an empty one
+        outcome.update(Json{{"exists", true}, {"type", "directory"}});
         return outcome;
     }
     // Nothing, or nothing that may be looked at: reading tells which, and the stamp that creates it.
@@ -357,26 +398,27 @@ void add_file_tools(std::vector<Tool>& tools) {
                                       {"exists", schema::flag("Is there such a file?")},
                                       {"content", content},
                                       {"encoding", schema::encoding()}}),
-                     schema::reads(), read_file_tool});
-    tools.push_back({"write_file", "Write a file",
-                     "Write a whole file, or create or delete it, if it is still what you read: give the "
-                     "version and epoch of your "
-                     "last read_file. conflict: someone changed it since, and nothing was written: read_file "
-                     "again, make your change "
-                     "in what you read now, write that with its stamp. Never write content made from the old "
-                     "one with the new stamp: "
-                     "that erases the other's work. If no answer arrived (a timeout), read_file first: the "
-                     "write may have happened.",
-                     schema::object({{"path", schema::path()},
-                                     {"content", schema::text("The whole new content, at most 16 MiB.")},
-                                     {"encoding", schema::encoding()},
-                                     {"delete", schema::flag("True deletes the file instead.")},
-                                     {"version", schema::version()},
-                                     {"epoch", schema::epoch()},
-                                     {"claim", schema::claim_token()},
-                                     {"release", schema::flag("True gives the claim back after the write.")}},
-                                    {"path", "version", "epoch"}),
-                     schema::outcome({{"path", path}}), schema::writes(true, false), write_file_tool});
+                     schema::writes(false, true), read_file_tool});  // it may adopt: that is a commit
+    tools.push_back(
+        {"write_file", "Write a file",
+         "Write a whole file, or create or delete it, if it is still what you read: give the "
+         "version and epoch of your "
+         "last read_file. conflict: someone changed it since, and nothing was written: read_file "
+         "again, make your change "
+         "in what you read now, write that with its stamp. Never write content made from the old "
+         "one with the new stamp: "
+         "that erases the other's work. If no answer arrived (a timeout), read_file first: the "
+         "write may have happened.",
+         schema::object({{"path", schema::path()},
+                         {"content", schema::text("The whole new content, at most 16777152 bytes.")},
+                         {"encoding", schema::encoding()},
+                         {"delete", schema::flag("True deletes the file instead.")},
+                         {"version", schema::version()},
+                         {"epoch", schema::epoch()},
+                         {"claim", schema::claim_token()},
+                         {"release", schema::flag("True gives the claim back after the write.")}},
+                        {"path", "version", "epoch"}),
+         schema::outcome({{"path", path}}), schema::writes(true, false), write_file_tool});
     const Json edit = schema::object({{"old_text", schema::text("Exactly as it stands in the file, once.")},
                                       {"new_text", schema::text("What replaces it.")},
                                       {"replace_all", schema::flag("True replaces it wherever it stands.")}},
@@ -395,25 +437,29 @@ void add_file_tools(std::vector<Tool>& tools) {
                                      {"release", schema::flag("True gives the claim back after the write.")}},
                                     {"path", "edits", "version", "epoch"}),
                      schema::outcome({{"path", path}}), schema::writes(true, false), edit_file_tool});
-    const Json entry = schema::object({{"name", schema::text("In this folder.")},
-                                       {"type", schema::text("file or directory")},
-                                       {"size", whole},
-                                       {"state", state},
-                                       {"version", schema::version()},
-                                       {"epoch", schema::epoch()},
-                                       {"claimed", schema::flag("Does someone hold a claim of it?")},
-                                       {"owner", Json{{"type", "object"}}},
-                                       {"lease_left_ms", whole}},
-                                      {"name", "type"});
+    const Json entry = schema::object(
+        {{"name", schema::text("In this folder.")},
+         {"name_encoding", schema::text("\"base64\": a name that is no text; these tools cannot name it.")},
+         {"type", schema::text("file or directory")},
+         {"size", whole},
+         {"state", state},
+         {"version", schema::version()},
+         {"epoch", schema::epoch()},
+         {"claimed", schema::flag("Does someone hold a claim of it?")},
+         {"owner", Json{{"type", "object"}}},
+         {"lease_left_ms", whole}},
+        {"name", "type"});
     tools.push_back(
         {"list_directory", "List a folder",
-         "List the files and folders in a folder, sorted by name. Folders without files are not listed. If "
+         "List the files and folders in a folder, sorted by name. Folders without files are not listed. "
+         "not_found: there is no such folder. If "
          "has_more, call "
          "again with `after` = the last name. Read a file before you write it: a stamp listed here is no "
          "substitute for "
          "having seen the content.",
          schema::object({{"path", schema::text("The folder below the root; without it the root.")},
                          {"after", schema::text("Only names that come after it.")},
+                         {"after_encoding", schema::text("\"base64\", if that name came so.")},
                          {"limit", schema::number("At most so many. Default 500.", 1, kEntriesMax)}},
                         {}),
          schema::outcome({{"entries", schema::list(entry, "What is in it.", kEntriesMax)},

@@ -33,6 +33,7 @@ struct Expectation {
     ks_stamp seen{};
     bool is_held = false;     // by the caller, as the token in the call shows
     bool is_claimed = false;  // by this call
+    bool is_checked = false;  // KS_OK is an answer, and not for want of one
     ks_grant grant{};
     ks_status status = KS_OK;
     ks_receipt receipt{};
@@ -118,6 +119,7 @@ void compare(const Workspace& workspace, Expectations& expectations) {
             throw Fault{status, "gate"};
         }
         expectations[i].status = result.status;
+        expectations[i].is_checked = true;
         expectations[i].receipt.stamp = result.stamp;
         expectations[i].receipt.owner = result.owner;
     }
@@ -152,6 +154,7 @@ void claim_one(const Workspace& workspace, Expectation& one, uint64_t lease_ns) 
             one.grant = claimed.grant;
             one.receipt.stamp = claimed.grant.stamp;
             one.status = judge(one);
+            one.is_checked = true;
         }
         if (one.status < 0 || one.status == KS_BUSY) throw Fault{one.status, one.target.name};
     }
@@ -162,6 +165,7 @@ void claim_one(const Workspace& workspace, Expectation& one, uint64_t lease_ns) 
 // renewal all of them stood together.
 void confirm(ks_session* session, Expectations& expectations, uint64_t lease_ns) {
     for (Expectation& one : expectations) {
+        one.is_checked = true;
         one.status = ks_renew(session, &one.grant, lease_ns, &one.receipt);
         if (one.status == KS_E_GRANT) {
             throw InvalidArguments{
@@ -197,13 +201,14 @@ void claim_all(const Workspace& workspace, Expectations& expectations, uint64_t 
 Json report(const Expectations& expectations) {
     Json checked = Json::array();
     for (const Expectation& one : expectations) {
-        Json item = one.status == KS_OK ? ok()
-                                        : Json{{"status", refusal_of(one.status, one.target.name, one.receipt,
-                                                                     one.is_held)["status"]}};
+        const bool is_ok = one.status == KS_OK;
+        Json item = is_ok ? Json{{"status", one.is_checked ? "ok" : "unchecked"}}
+                          : Json{{"status", refusal_of(one.status, one.target.name, one.receipt,
+                                                       one.is_held)["status"]}};
         add_target(item, one.target);
-        add_stamp(item, one.receipt.stamp);
+        if (!is_ok || one.is_checked) add_stamp(item, one.receipt.stamp);
         if (one.status == KS_HELD) add_owner(item, one.receipt.owner);
-        if (one.status == KS_OK && one.has_grant()) item["claim"] = token_of(one.grant);
+        if (is_ok && one.has_grant()) item["claim"] = token_of(one.grant);
         checked.push_back(std::move(item));
     }
     return checked;
@@ -246,15 +251,17 @@ void add_gate_tool(std::vector<Tool>& tools) {
                         {"epoch", schema::epoch()},
                         {"claim", schema::text("Its token, if you hold a claim of it already.")}},
                        {"version", "epoch"});
-    const Json checked = schema::object({{"status", schema::text("\"ok\", or why it does not hold.")},
-                                         {"key", schema::text("Of state,")},
-                                         {"path", schema::text("or of a file.")},
-                                         {"version", schema::version()},
-                                         {"epoch", schema::epoch()},
-                                         {"claim", schema::text("The token of its claim.")},
-                                         {"owner", Json{{"type", "object"}}},
-                                         {"lease_left_ms", Json{{"type", "integer"}}}},
-                                        {"status", "version", "epoch"});
+    const Json checked = schema::object(
+        {{"status", schema::text("\"ok\", why it does not hold, or \"unchecked\": another did not hold "
+                                 "before its turn came; it has no stamp then.")},
+         {"key", schema::text("Of state,")},
+         {"path", schema::text("or of a file.")},
+         {"version", schema::version()},
+         {"epoch", schema::epoch()},
+         {"claim", schema::text("The token of its claim.")},
+         {"owner", Json{{"type", "object"}}},
+         {"lease_left_ms", Json{{"type", "integer"}}}},
+        {"status"});
     tools.push_back(
         {"gate", "Gate an effect",
          "Call this right before an effect that cannot be taken back (send, deploy, pay, run): give the "

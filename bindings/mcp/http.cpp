@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <cctype>
+#include <chrono>
 #include <memory>
+#include <semaphore>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -28,6 +30,10 @@ namespace {
 constexpr const char* kPath = "/mcp";
 constexpr const char* kJsonType = "application/json";
 constexpr size_t kThreads = 64;  // each connection that is open keeps one
+// Calls that wait at once. The other threads are for those who can end the wait.
+constexpr std::ptrdiff_t kPlaces = 32;
+constexpr time_t kIdleSeconds = 5;             // until the next byte of a request
+constexpr std::chrono::seconds kBodyTime{60};  // until its last one, however they drip
 constexpr int kBadRequest = 400, kUnauthorized = 401, kForbidden = 403, kNotFound = 404, kNotAllowed = 405,
               kNotAcceptable = 406, kUnsupportedType = 415, kAccepted = 202, kOk = 200;
 
@@ -165,48 +171,94 @@ void reply(httplib::Response& response, const std::optional<Json>& answer, bool 
     response.set_content(text_of(*answer), kJsonType);
 }
 
-// The answer to a call that waits. It is made while the response is being sent, for only then can be seen whether
-// somebody still waits for it: a client that hangs up cancels it.
-void reply_later(httplib::Response& response, const Server& server, Json json, const Peer& peer) {
-    response.set_chunked_content_provider(
-        kJsonType,
-        [&server, peer, message = std::make_shared<Json>(std::move(json))](size_t, httplib::DataSink& sink) {
-            Peer own = peer;
-            const std::optional<Json> answer =
-                server.answer(*message, own, [&] { return !sink.is_writable(); });
-            if (!answer) return false;
-            const std::string text = text_of(*answer);
-            if (!sink.write(text.data(), text.size())) return false;
-            sink.done();
-            return true;
-        });
+using Places = std::counting_semaphore<kPlaces>;
+using Place = std::shared_ptr<Places>;  // one of them taken, and given back by the last owner
+
+// Empty: all are taken.
+Place take_place(Places& places) {
+    if (!places.try_acquire()) return nullptr;
+    return {&places, [](Places* taken) { taken->release(); }};
 }
 
-void take_post(const Server& server, const httplib::Request& request, httplib::Response& response) {
-    if (!request.get_header_value("Content-Type").starts_with(kJsonType)) {
+// The answer to a call that waits. It is made while the response is being sent, for only then can be seen whether
+// somebody still waits for it: a client that hangs up cancels it.
+void reply_later(httplib::Response& response, const Server& server, Json json, const Peer& peer,
+                 Place place) {
+    response.set_chunked_content_provider(kJsonType, [&server, peer, place = std::move(place),
+                                                      message = std::make_shared<Json>(std::move(json))](
+                                                         size_t, httplib::DataSink& sink) {
+        Peer own = peer;
+        const std::optional<Json> answer = server.answer(*message, own, [&] { return !sink.is_writable(); });
+        if (!answer) return false;
+        const std::string text = text_of(*answer);
+        if (!sink.write(text.data(), text.size())) return false;
+        sink.done();
+        return true;
+    });
+}
+
+// "Application/JSON; charset=utf-8" is "application/json".
+std::string media_type(std::string_view header) {
+    header = header.substr(0, header.find(';'));
+    const size_t begin = header.find_first_not_of(" \t");
+    if (begin == std::string_view::npos) return "";
+    return lower(header.substr(begin, header.find_last_not_of(" \t") + 1 - begin));
+}
+
+// Without a header, everything is taken.
+bool takes_json(const httplib::Request& request) {
+    const size_t count = request.get_header_value_count("Accept");
+    bool is_any = false;
+    for (size_t i = 0; i < count; ++i) {
+        const std::string header = request.get_header_value("Accept", i);
+        for (std::string_view left = header; !left.empty();) {
+            const size_t comma = left.find(',');
+            const std::string type = media_type(left.substr(0, comma));
+            if (type == kJsonType || type == "application/*" || type == "*/*") return true;
+            is_any = is_any || !type.empty();
+            left.remove_prefix(comma == std::string_view::npos ? left.size() : comma + 1);
+        }
+    }
+    return !is_any;
+}
+
+// False: it did not come whole in time; httplib has said so.
+bool read_body(const httplib::ContentReader& reader, std::string& body) {
+    const auto deadline = std::chrono::steady_clock::now() + kBodyTime;
+    return reader([&](const char* bytes, size_t size) {
+        body.append(bytes, size);
+        return std::chrono::steady_clock::now() < deadline;
+    });
+}
+
+void take_post(const Server& server, Places& places, const httplib::Request& request, const std::string& body,
+               httplib::Response& response) {
+    if (media_type(request.get_header_value("Content-Type")) != kJsonType) {
         response.status = kUnsupportedType;
         return;
     }
-    const std::string accept = request.get_header_value("Accept");
-    if (!accept.empty() && accept.find(kJsonType) == std::string::npos &&
-        accept.find("*/*") == std::string::npos) {
+    if (!takes_json(request)) {
         response.status = kNotAcceptable;
         return;
     }
     Json json;
     bool is_stateless_call = true;
     try {
-        json = parse(request.body);
+        json = parse(body);
         Peer peer;
         is_stateless_call = settle_revision(request, json, peer);
-        if (may_wait(json)) return reply_later(response, server, std::move(json), peer);
+        if (may_wait(json)) {
+            if (Place place = take_place(places))
+                return reply_later(response, server, std::move(json), peer, std::move(place));
+            wait_no_longer(json);
+        }
         reply(response, server.answer(json, peer), is_stateless_call);
     } catch (const RpcError& error) {
         reply(response, error_message(id_in(json), error), is_stateless_call);
     }
 }
 
-void add_routes(httplib::Server& http, const Server& server, const Doorkeeper& doorkeeper) {
+void add_routes(httplib::Server& http, const Server& server, Places& places, const Doorkeeper& doorkeeper) {
     http.set_pre_routing_handler([&doorkeeper](const httplib::Request& request, httplib::Response& response) {
         response.status = doorkeeper.refuse(request);
         if (response.status == kUnauthorized) response.set_header("WWW-Authenticate", "Bearer");
@@ -214,8 +266,10 @@ void add_routes(httplib::Server& http, const Server& server, const Doorkeeper& d
         response.status = -1;  // httplib's "not yet"
         return httplib::Server::HandlerResponse::Unhandled;
     });
-    http.Post(kPath, [&server](const httplib::Request& request, httplib::Response& response) {
-        take_post(server, request, response);
+    http.Post(kPath, [&](const httplib::Request& request, httplib::Response& response,
+                         const httplib::ContentReader& reader) {
+        std::string body;
+        if (read_body(reader, body)) take_post(server, places, request, body, response);
     });
     const auto refuse = [](const httplib::Request&, httplib::Response& response) {
         response.status = kNotAllowed;
@@ -226,6 +280,13 @@ void add_routes(httplib::Server& http, const Server& server, const Doorkeeper& d
     http.Put(kPath, refuse);
     http.Patch(kPath, refuse);
     http.Options(kPath, refuse);
+}
+
+// A port that was in use a moment ago may be had; one that is in use may not. httplib's own options (SO_REUSEPORT)
+// would let a second server share it, and each client meet either.
+void listen_alone(socket_t socket) {
+    const int yes = 1;
+    setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
 }
 
 }  // namespace
@@ -240,17 +301,26 @@ void serve_http(const std::string& root, const HttpOptions& options) {
     const Workspace workspace(root);
     const Server server(workspace);
     const Doorkeeper doorkeeper(options);
+    Places places(kPlaces);  // outlives the threads of `http`
     httplib::Server http;
     http.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
     http.set_payload_max_length(kMessageSizeMax);
     http.set_tcp_nodelay(true);
-    add_routes(http, server, doorkeeper);
+    // What a refused request still had to say would be read as the next one, and a body is what a web page may choose,
+    // Host and all: so a connection is good for one request.
+    http.set_keep_alive_max_count(1);
+    http.set_socket_options(listen_alone);
+    http.set_keep_alive_timeout(kIdleSeconds);
+    http.set_read_timeout(kIdleSeconds);
+    add_routes(http, server, places, doorkeeper);
 
     int port = options.port;
     const bool is_bound =
         port != 0 ? http.bind_to_port(options.host, port) : (port = http.bind_to_any_port(options.host)) > 0;
     if (!is_bound)
-        throw Unusable(fmt::format("--http: cannot listen at {}:{}", cli::escaped(options.host), port));
+        throw Unusable(fmt::format(
+            "--http: cannot listen at {}:{}: it is no address of this machine, or another server has it",
+            cli::escaped(options.host), options.port));
     const bool is_v6 = options.host.find(':') != std::string::npos;
     fmt::print(stderr, "keystile: MCP at http://{}{}{}:{}{}\n", is_v6 ? "[" : "", options.host,
                is_v6 ? "]" : "", port, kPath);

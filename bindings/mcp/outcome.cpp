@@ -43,10 +43,10 @@ void add_bytes(Json& outcome, std::string_view name, std::string_view bytes) {
     outcome["encoding"] = is_plain ? "text" : "base64";
 }
 
-void add_key(Json& outcome, std::string_view key) {
-    const bool is_plain = cli::is_text(key);
-    outcome["key"] = is_plain ? std::string(key) : cli::to_base64(key);
-    if (!is_plain) outcome["key_encoding"] = "base64";
+void add_name(Json& outcome, const std::string& member, std::string_view name) {
+    const bool is_plain = cli::is_text(name);
+    outcome[member] = is_plain ? std::string(name) : cli::to_base64(name);
+    if (!is_plain) outcome[member + "_encoding"] = "base64";
 }
 
 void add_owner(Json& outcome, const ks_owner& owner) {

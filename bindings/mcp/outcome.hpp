@@ -24,7 +24,8 @@ namespace keystile::mcp {
 Json ok();
 void add_stamp(Json& outcome, ks_stamp stamp);
 void add_bytes(Json& outcome, std::string_view name, std::string_view bytes);  // and "encoding"
-void add_key(Json& outcome, std::string_view key);  // and "key_encoding", if it is no text
+void add_name(Json& outcome, const std::string& member,
+              std::string_view name);  // and "…_encoding", if it is no text
 void add_owner(Json& outcome, const ks_owner& owner);
 
 Json refusal(std::string_view status, bool is_retryable, std::string_view recover, std::string_view message);

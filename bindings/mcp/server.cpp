@@ -65,7 +65,8 @@ Json discover() {
 }
 
 Json list_tools(const Message& message, Revision revision) {
-    if (message.find_param("cursor") != nullptr) {
+    const Json* const cursor = message.find_param("cursor");
+    if (cursor != nullptr && !cursor->is_null()) {
         throw RpcError{RpcCode::invalid_params,
                        "tools/list: there are no more pages, so no cursor is one of ours"};
     }
@@ -141,12 +142,20 @@ bool may_wait(const Json& message) {
         return std::any_of(message.begin(), message.end(), [](const Json& one) { return may_wait(one); });
     }
     const Json* const method = find(&message, "method");
-    if (method == nullptr || *method != "tools/call") return false;
+    if (method == nullptr || *method != "tools/call" || find(&message, "id") == nullptr) return false;
     const Json* const params = find(&message, "params");
     const Json* const name = find(params, "name");
     if (name == nullptr || !name->is_string()) return false;
     const Tool* const tool = find_tool(name->get_ref<const std::string&>());
     return tool != nullptr && may_wait(*tool, find(params, "arguments"));
+}
+
+void wait_no_longer(Json& message) {
+    if (message.is_array()) {
+        for (Json& one : message) wait_no_longer(one);
+    } else if (may_wait(message)) {
+        message["params"]["arguments"]["wait_seconds"] = 0U;
+    }
 }
 
 Json Server::call_tool(const Message& message, Revision revision, const Stop& stop) const {

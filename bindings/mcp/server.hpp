@@ -40,8 +40,11 @@ private:
 // The revision that a message names itself ("_meta"), which the stateless ones do; nullptr: it does not.
 const Json* named_revision(const Message& message);
 
-// A request, or a batch, that may sleep, as a waiting claim does. Of an array in an array: no matter, it is refused.
+// A request, or a batch, that may sleep, as a waiting claim does; a notification is not carried out. Of an array in an
+// array: no matter, it is refused.
 bool may_wait(const Json& message);
+// It is to be answered without: whatever it waits for is told as it is now.
+void wait_no_longer(Json& message);
 
 RpcError unsupported_revision(std::string_view requested);
 

@@ -108,7 +108,7 @@ int add_entry(void* user, const ks_entry* entry) {
     const std::string_view key = view_of(entry->key);
     if (is_reserved(key) || (!listing.after.empty() && key <= listing.after)) return 0;
     Json listed;
-    add_key(listed, key);
+    add_name(listed, "key", key);
     add_stamp(listed, entry->stamp);
     listed["size"] = entry->value_size;
     listed["claimed"] = entry->is_claimed != 0;

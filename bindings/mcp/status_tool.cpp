@@ -79,6 +79,7 @@ void add_status_tool(std::vector<Tool>& tools) {
                schema::list(schema::object({{"key", schema::text("Of state,")},
                                             {"key_encoding", schema::text("\"base64\" if it is no text.")},
                                             {"path", schema::text("or of a file.")},
+                                            {"path_encoding", schema::text("\"base64\" if it is no text.")},
                                             {"version", schema::version()},
                                             {"epoch", schema::epoch()},
                                             {"owner", Json{{"type", "object"}}},

@@ -204,7 +204,7 @@ private:
         }
         if (may_wait(message)) {
             if (waiting_.start(message, peer_)) return true;
-            if (!message.is_array()) message["params"]["arguments"]["wait_seconds"] = 0;
+            wait_no_longer(message);
         }
         const std::optional<Json> answer = server_.answer(message, peer_);
         return !answer || output_.write_line(*answer);

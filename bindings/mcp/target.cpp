@@ -37,9 +37,9 @@ Target any_target(const Workspace& workspace, Arguments& arguments) {
 
 void add_named(Json& object, std::string_view store_key) {
     if (store_key.starts_with(kFilePrefix)) {
-        object["path"] = cli::escaped(store_key.substr(kFilePrefix.size()));
+        add_name(object, "path", store_key.substr(kFilePrefix.size()));
     } else {
-        add_key(object, store_key);
+        add_name(object, "key", store_key);
     }
 }
 

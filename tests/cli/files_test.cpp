@@ -92,6 +92,8 @@ TEST_F(CliFiles, PublishIsAllOrNothing) {
     EXPECT_EQ(refused.exit_code, 10);
     EXPECT_EQ(refused.json()["files"][0]["path"], "d/b");
     EXPECT_EQ(peek("a"), "1");
+    EXPECT_EQ(run({"files", "publish"}, "{\"path\":\"a\\u0000b\",\"value\":\"2\"}\n").exit_code, 64);
+    EXPECT_EQ(peek("a"), "1");
     EXPECT_EQ(run({"files", "publish"}, "{\"path\":\"a\",\"values\":\"1\"}\n").exit_code, 64);
     EXPECT_EQ(run({"files", "publish"}, "{\"path\":\"a\",\"value\":\"1\",\"remove\":true}\n").exit_code, 64);
 }
@@ -108,19 +110,21 @@ TEST_F(CliFiles, AClaimOfItsKeyKeepsOthersOut) {
 }
 
 TEST_F(CliFiles, WatchTellsCommits) {
-    ok({"files", "write", "f", "--value", "one", "--create"});
-    Running watcher({binary(), "files", "watch", "--count", "2", "--json"}, environment());
+    ok({"files", "write", "d/f", "--value", "one", "--create"});
+    EXPECT_EQ(run({"files", "watch", "../x"}).exit_code, 64);
+    EXPECT_EQ(run({"files", "watch", "/"}).exit_code, 64);
+    Running watcher({binary(), "files", "watch", "./d/", "--count", "2", "--json"}, environment());
     // Nothing says when it has begun: so something happens until it tells.
     std::atomic<bool> is_told = false;
     std::thread writer([&] {
         for (int i = 0; i < 200 && !is_told; ++i)
-            ok({"files", "write", "f", "--value", std::to_string(i), "--force"});
+            ok({"files", "write", "d/f", "--value", std::to_string(i), "--force"});
     });
     const std::string first = watcher.next_line();
     is_told = true;
     writer.join();
-    ok({"files", "rm", "f", "--force"});
-    EXPECT_EQ(nlohmann::json::parse(first)["path"], "f");
+    ok({"files", "rm", "d/f", "--force"});
+    EXPECT_EQ(nlohmann::json::parse(first)["path"], "d/f");
     EXPECT_EQ(nlohmann::json::parse(first)["event"], "put");
     EXPECT_FALSE(watcher.next_line().empty());
     EXPECT_EQ(watcher.wait(), 0);

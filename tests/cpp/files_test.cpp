@@ -34,6 +34,7 @@ TEST_F(CppFiles, AnswersAreValues) {
     EXPECT_EQ(files.read("f").value, "one");
     EXPECT_EQ(files.write("f", "two", {}).outcome(), keystile::Outcome::conflict);
     EXPECT_EQ(files.write("../f", "two", {}).status, KS_E_PATH);
+    EXPECT_EQ(files.write(std::string("f\0g", 3), "two", first.stamp).status, KS_E_PATH);
     std::ofstream(root_ + "/f") << "edited";
     EXPECT_EQ(files.write("f", "two", first.stamp).outcome(), keystile::Outcome::foreign_edit);
     EXPECT_EQ(files.update("f", [](std::string_view) { return std::string(); }).outcome(),

@@ -174,11 +174,40 @@ class Looking(FilesTest):
         self.assertEqual([entry["name"] for entry in server.call("list_directory", path="c/")["entries"]], ["x"])
         page = server.call("list_directory", limit=1, after="a")
         self.assertEqual(([entry["name"] for entry in page["entries"]], page["has_more"]), (["b"], True))
-        self.assertEqual(server.call("list_directory", path="nowhere")["entries"], [])
+        os.mkdir(self.path("empty"))
+        self.assertEqual(server.call("list_directory", path="empty")["entries"], [])
+        self.assertEqual(server.call("get_file_info", path="empty")["type"], "directory")
+        os.symlink("c", self.path("link"))
+        os.mkfifo(self.path("fifo"))
+        for path, status in (("nowhere", "not_found"), ("c/nowhere/x", "not_found"), ("a", "invalid_arguments"),
+                             ("c/x/y", "invalid_arguments"), ("link", "invalid_arguments"),
+                             ("link/x", "invalid_arguments"), ("fifo", "invalid_arguments")):
+            self.assertEqual(server.call("list_directory", path=path)["status"], status, path)
         self.assertEqual(server.call("list_directory", path="../")["status"], "invalid_arguments")
         claims = server.call("status")["claims"]
         self.assertEqual([claim["path"] for claim in claims], ["a"])
         self.assertEqual(server.call("list_states")["states"], [])
+
+    def test_names_come_as_they_are(self):
+        server = self.serve()
+        names = ["\\back", "new\nline", "\u00fc"]
+        for name in names:
+            self.write(name, b"1")
+        for folder in (b"\xfe", b"\xff"):
+            os.mkdir(os.path.join(self.root.encode(), folder))
+            with open(os.path.join(self.root.encode(), folder, b"f"), "wb"):
+                pass
+        listed = server.call("list_directory")["entries"]
+        self.assertEqual([entry["name"] for entry in listed[:3]], names)
+        for entry in listed[:3]:
+            self.assertEqual(server.call("read_file", path=entry["name"])["content"], "1")
+            self.assertNotIn("name_encoding", entry)
+        self.assertEqual([(entry["name"], entry["name_encoding"]) for entry in listed[3:]],
+                         [("/g==", "base64"), ("/w==", "base64")])
+        rest = server.call("list_directory", after="/g==", after_encoding="base64")["entries"]
+        self.assertEqual([entry["name"] for entry in rest], ["/w=="])
+        server.call("claim", path="\\back")
+        self.assertEqual([claim["path"] for claim in server.call("status")["claims"]], ["\\back"])
 
     def test_a_file(self):
         server = self.serve()
@@ -221,6 +250,18 @@ class Claims(FilesTest):
             target = {"path": "plan"} if "path" in item else {"key": "approved"}
             self.assertEqual(server.call("release", claim=item["claim"], **target)["status"], "ok")
         self.assertEqual(server.call("gate", expect=[{"path": "none", **NEVER}], claim=True)["status"], "ok")
+
+    def test_a_gate_does_not_say_ok_of_what_it_did_not_compare(self):
+        server = self.serve()
+        file = stamp(server.call("write_file", path="plan", content="go", **NEVER))
+        stale = stamp(server.call("commit_state", key="z", value="1", **NEVER))
+        server.call("commit_state", key="z", value="2", **stale)
+        self.write("plan", b"theirs")
+        for claim in (False, True):
+            outcome = server.call("gate", expect=[{"path": "plan", **file}, {"key": "z", **stale}], claim=claim)
+            self.assertEqual(outcome["status"], "foreign_edit")
+            self.assertEqual([item["status"] for item in outcome["checked"]], ["foreign_edit", "unchecked"])
+            self.assertNotIn("version", outcome["checked"][1])
 
 
 class FourServers(FilesTest):

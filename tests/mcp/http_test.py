@@ -5,6 +5,7 @@ import base64
 import contextlib
 import http.client
 import json
+import os
 import re
 import signal
 import socket
@@ -62,6 +63,16 @@ class HttpServer:
         assert status == 200, answer
         return answer["result"]["structuredContent"]
 
+    def wait_for_claim(self, key):
+        """A connection on which a claim was asked for that waits."""
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+            "_meta": META, "name": "claim", "arguments": {"key": key, "wait_seconds": 50}}}).encode()
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=120)
+        connection.sendall(b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                           b"MCP-Protocol-Version: %s\r\nMcp-Method: tools/call\r\nMcp-Name: claim\r\n"
+                           b"Content-Length: %d\r\n\r\n" % (NEWEST.encode(), len(body)) + body)
+        return connection
+
     def legacy(self, message, revision=None, **headers):
         named = {"MCP-Protocol-Version": revision} if revision else {}
         return self.send(body=json.dumps(message).encode(), headers={**named, **headers})
@@ -112,15 +123,25 @@ class Stateless(HttpTest):
         status, _, answer = server.request("tools/list", _meta={})  # the header alone says it
         self.assertEqual((status, answer["error"]["code"]), (400, -32602))
 
+    def test_calls_that_wait_leave_threads_for_who_ends_the_wait(self):
+        server = self.serve_http()
+        token = server.call("claim", key="k", lease_seconds=600)["claim"]
+        waiting = [server.wait_for_claim("k") for _ in range(40)]
+        for connection in waiting:
+            self.addCleanup(connection.close)
+        told = b""
+        while not told.endswith(b"}"):
+            more = waiting[-1].recv(1 << 16)
+            self.assertTrue(more)
+            told += more
+        self.assertIn(b'"status":"held"', told)  # not waited for
+        self.assertNotIn(b"status", waiting[0].recv(1 << 16))
+        self.assertEqual(server.call("release", key="k", claim=token)["status"], "ok")
+
     def test_a_waiting_call_is_answered_and_one_whose_client_hangs_up_is_cancelled(self):
         server = self.serve_http()
         token = server.call("claim", key="k", lease_seconds=600)["claim"]
-        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
-            "_meta": META, "name": "claim", "arguments": {"key": "k", "wait_seconds": 50}}}).encode()
-        connection = socket.create_connection(("127.0.0.1", server.port))
-        connection.sendall(b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-                           b"MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: claim\r\n"
-                           b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        connection = server.wait_for_claim("k")
         self.assertIn(b"200", connection.recv(20))  # it waits
         connection.close()
         # Given up before the next: a claim for nobody would be in its way.
@@ -157,7 +178,21 @@ class WithHandshake(HttpTest):
             self.assertEqual((status, headers["Allow"]), (405, "POST"))
         self.assertEqual(server.send(path="/")[0], 404)
         self.assertEqual(server.send(body=b"{}", headers={"Content-Type": "text/plain"})[0], 415)
-        self.assertEqual(server.send(body=b"{}", headers={"Accept": "text/html"})[0], 406)
+        ping = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+        for content in ("Application/JSON", "application/json; charset=utf-8"):
+            self.assertEqual(server.send(body=ping, headers={"Content-Type": content})[0], 200, content)
+        self.assertEqual(server.send(body=ping, headers={"Content-Type": "application/jsonp"})[0], 415)
+        for accept in ("application/*", "text/html, APPLICATION/JSON;q=0.9", "*/*;q=0.1", None, ["text/html", "*/*"]):
+            self.assertEqual(server.send(body=ping, headers={"Accept": accept})[0], 200, accept)
+        for accept in ("text/html", "application/jsonp", "text/*"):
+            self.assertEqual(server.send(body=ping, headers={"Accept": accept})[0], 406, accept)
+
+    def test_a_call_without_an_id_is_not_carried_out(self):
+        server = self.serve_http()
+        for arguments in ({"key": "k"}, {"key": "k", "wait_seconds": 50}):
+            call = {"jsonrpc": "2.0", "method": "tools/call", "params": {"name": "claim", "arguments": arguments}}
+            self.assertEqual(server.legacy(call)[0::2], (202, None), arguments)
+        self.assertEqual(server.call("status")["claims"], [])
 
 
 class Guards(HttpTest):
@@ -178,9 +213,29 @@ class Guards(HttpTest):
             self.assertEqual(self.status_of(server, Origin=origin), 403, origin)
         self.assertEqual(server.send("GET", headers={"Host": "evil.example"})[0], 403)
 
+    def test_the_body_of_a_refused_request_is_no_request(self):
+        server = self.serve_http()
+        call = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+            "_meta": META, "name": "write_file",
+            "arguments": {"path": "pwned", "content": "x", "version": "0", "epoch": "0"}}}).encode()
+        inner = (b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                 b"MCP-Protocol-Version: %s\r\nMcp-Method: tools/call\r\nMcp-Name: write_file\r\n"
+                 b"Content-Length: %d\r\n\r\n" % (NEWEST.encode(), len(call)) + call)
+        for method, path, header in ((b"POST", b"/mcp", b"Origin: http://evil.example"), (b"GET", b"/mcp", b"X: y"),
+                                     (b"HEAD", b"/mcp", b"X: y"), (b"BREW", b"/mcp", b"X: y")):
+            with socket.create_connection(("127.0.0.1", server.port), timeout=120) as connection:
+                connection.sendall(b"%s %s HTTP/1.1\r\nHost: localhost\r\n%s\r\nContent-Length: %d\r\n\r\n" %
+                                   (method, path, header, len(inner)))
+                with contextlib.suppress(ConnectionError):  # it may hang up on us at once
+                    connection.recv(1)  # refused: what comes now was not read with its head
+                    connection.sendall(inner)
+                    while connection.recv(1 << 16):
+                        pass
+            self.assertEqual(os.listdir(self.root), [".keystile"], (method, path, header))
+
     def test_a_token(self):
         with tempfile.NamedTemporaryFile("w") as file:
-            file.write(TOKEN + "\n")
+            file.write(TOKEN + "\r\n")
             file.flush()
             server = self.serve_http("--token-file", file.name)
             everywhere = self.serve_http("--token-file", file.name, address="0.0.0.0:0")
@@ -201,6 +256,18 @@ class Guards(HttpTest):
                 done = subprocess.run([PROGRAM, "mcp", "--root", self.root, *arguments], stdin=subprocess.DEVNULL,
                                       capture_output=True, timeout=120)
                 self.assertEqual((done.returncode, done.stdout), (64, b""), arguments)
+
+    def test_a_port_has_one_server(self):
+        server = self.serve_http()
+        second = HttpServer(self.root, address="127.0.0.1:%d" % server.port)
+        self.addCleanup(second.close)
+        self.assertIsNone(second.port, second.said)
+        self.assertIn("another server", second.said)
+        self.assertEqual(second.process.wait(120), 64)
+        server.call("status")  # leaves a connection in TIME_WAIT
+        server.process.kill()
+        server.process.wait()
+        self.assertIsNotNone(self.serve_http(address="127.0.0.1:%d" % server.port).port)  # it can be had now
 
     def test_it_ends_by_a_signal(self):
         server = self.serve_http()

@@ -82,6 +82,16 @@ class Stateless(RootTest):
         result = server.request("tools/call", name="status")["result"]
         self.assertEqual(result["resultType"], "complete")
 
+    def test_annotations(self):
+        hints = {tool["name"]: tool["annotations"] for tool in self.serve().request("tools/list")["result"]["tools"]}
+
+        def having(hint):
+            return {name for name in TOOLS if hints[name][hint]}
+        self.assertEqual(having("readOnlyHint"), {"list_directory", "get_file_info", "read_state", "list_states",
+                                                  "status"})  # read_file may adopt
+        self.assertEqual(having("destructiveHint"), {"write_file", "edit_file", "commit_state"})
+        self.assertEqual(having("idempotentHint"), having("readOnlyHint") | {"read_file", "renew"})
+
     def test_a_revision_that_is_not_spoken_is_named_with_those_that_are(self):
         for requested in ("1900-01-01", "2025-11-25"):
             error = self.serve().request("tools/list", _meta={**META, REVISION_KEY: requested})["error"]
@@ -133,6 +143,15 @@ class Messages(RootTest):
         for method in ("resources/list", "prompts/list", "nope", ""):
             self.assertEqual(server.request(method)["error"]["code"], -32601)
         self.assertEqual(server.request("tools/list", cursor="x")["error"]["code"], -32602)
+        self.assertIn("result", server.request("tools/list", cursor=None))
+
+    def test_what_is_null_is_absent_and_a_whole_double_is_a_number(self):
+        server = self.serve()
+        answer = server.request("tools/call", name="status", arguments=None)
+        self.assertFalse(answer["result"]["isError"], answer)
+        self.assertEqual(server.call("claim", key="k", lease_seconds=60.0, wait_seconds=None)["lease_seconds"], 60)
+        for lease in (60.5, 1e300, -1.0, "60", True):
+            self.assertEqual(server.call("claim", key="j", lease_seconds=lease)["status"], "invalid_arguments", lease)
 
     def test_notifications_and_answers_are_not_answered(self):
         server = self.serve()
