@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import random
 import uuid
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
@@ -300,7 +301,9 @@ class KeystileSaver(BaseCheckpointSaver[str]):
         return self.get_delta_channel_history(config=config, channels=channels)
 
     async def _asynchronously(self, function: Callable[[], T]) -> T:
-        return await in_thread(function) if self.store.is_durable else function()
+        if not self.store.is_durable:
+            return function()
+        return await in_thread(contextvars.copy_context().run, function)  # with the claims of this context
 
     def get_next_version(self, current: str | int | float | None, channel: None) -> str:
         """A version that no other branch of the thread gives: their values lie side by side."""

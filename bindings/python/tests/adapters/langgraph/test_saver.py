@@ -249,6 +249,17 @@ def test_two_workers_of_one_saver_have_a_claim_each(store):
     assert saver.get_tuple(start).pending_writes == [("task", "x", "successor")]
 
 
+def test_a_claim_holds_for_what_asyncio_writes_to_the_disk(durable):
+    async def main():
+        saver = KeystileSaver(durable)
+        with saver.claim("t", lease=60):
+            await graph_of(saver).ainvoke({"log": ["in"]}, CONFIG)
+            await saver.adelete_thread("t")
+        assert saver.get_tuple(CONFIG) is None
+
+    asyncio.run(main())
+
+
 def test_claims_of_one_context_may_overlap(store):
     saver = KeystileSaver(store)
     one, two = saver.claim("t", lease=60), saver.claim("other", lease=60)
