@@ -36,11 +36,13 @@ class Lineage(Generic[T]):
 
     Which read that is: of the object that was read (bind()), if the caller gives it back; else the last one in this
     context (asyncio task or thread, and those it was started from). Who has read nothing creates: Conflict if there is
-    a value already, unless this object itself created it and nobody else has written it since.
+    a value already. With keeps_created=True everybody may also replace what this object itself created, as long as
+    nobody else has written it since.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, keeps_created: bool = False) -> None:
         self.store = store
+        self._keeps_created = keeps_created
         self._cells: ContextVar[dict[str, Cell]] = ContextVar("keystile_lineage")
         self._created: OrderedDict[str, Cell] = OrderedDict()
         self._objects: WeakKeyDictionary[T, dict[str, Cell]] = WeakKeyDictionary()
@@ -78,9 +80,10 @@ class Lineage(Generic[T]):
             if entry.value is not None:
                 raise Conflict(key, entry.stamp, None)
             cell = Cell(entry.stamp)
-            self._created[key] = cell
-            while len(self._created) > _CREATED_MAX:
-                self._created.popitem(last=False)
+            if self._keeps_created:
+                self._created[key] = cell
+                while len(self._created) > _CREATED_MAX:
+                    self._created.popitem(last=False)
         stamp = cell.stamp
         if grant is not None and entry is not None and entry.stamp.version == stamp.version:
             stamp = entry.stamp  # the claim itself has moved the epoch only
