@@ -4,7 +4,7 @@ from keystile.openai_agents import KeystileSession
 
 result = await Runner.run(agent, "Hello", session=KeystileSession("user-7", "file:/var/lib/agents"))
 
-Needs the SDK: pip install "keystile[openai-agents]".
+Needs the SDK: pip install "./bindings/python[openai-agents]".
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ try:
     from agents.memory.session_settings import SessionSettings, coerce_session_settings, resolve_session_limit
 except ImportError as error:
     raise ImportError(
-        f'keystile.openai_agents needs the OpenAI Agents SDK: pip install "keystile[openai-agents]" ({error})'
+        f'keystile.openai_agents needs the OpenAI Agents SDK: pip install "./bindings/python[openai-agents]" ({error})'
     ) from error
 
 from ._adapting import check_claim, claim_of, join, store_of, transact, under
