@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextvars import ContextVar
 
 from ._aliases import Key
 from ._core import Stamp
@@ -67,3 +69,27 @@ def check_claim(key: Key, stamp: Stamp, claim: Grant | None) -> None:
     """A claim that was taken away is told so, whatever else has happened to the key meanwhile."""
     if claim is not None and stamp.version and stamp.epoch != claim.epoch:  # never written: get() shows no claim
         raise Fenced(key, stamp, None)
+
+
+_held: ContextVar[tuple[Grant, ...]] = ContextVar("keystile_claims", default=())
+
+
+@contextlib.contextmanager
+def under(grant: Grant) -> Generator[None]:
+    """What this context writes is under the claim, and what the tasks do that it starts meanwhile: see claim_of()."""
+    _held.set((*_held.get(), grant))
+    try:
+        yield
+    finally:
+        _held.set(tuple(one for one in _held.get() if one is not grant))
+
+
+def claim_of(store: Store, key: Key) -> Grant | None:
+    """The claim of a key that this context has, lost or not: an object may serve a zombie and its successor.
+
+    Raises Fenced if it is over, for what was started under it and is at it still.
+    """
+    grant = next((one for one in reversed(_held.get()) if one.key == key and one._store is store), None)
+    if grant is not None and grant.is_over:
+        raise Fenced(key, grant.stamp, None)
+    return grant

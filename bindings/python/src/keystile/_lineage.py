@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary
 
-from ._adapting import check_claim, conflict_of
+from ._adapting import check_claim, claim_of, conflict_of, under
 from ._aliases import Value
 from ._core import Entry, Stamp
 from ._errors import Conflict, Refused
@@ -36,13 +36,14 @@ class Lineage(Generic[T]):
 
     Which read that is: of the object that was read (bind()), if the caller gives it back; else the last one in this
     context (asyncio task or thread, and those it was started from). Who has read nothing creates: Conflict if there is
-    a value already, unless this object itself created it and nobody else has written it since.
+    a value already. With keeps_created=True everybody may also replace what this object itself created, as long as
+    nobody else has written it since.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, keeps_created: bool = False) -> None:
         self.store = store
+        self._keeps_created = keeps_created
         self._cells: ContextVar[dict[str, Cell]] = ContextVar("keystile_lineage")
-        self._grants: ContextVar[dict[str, Grant]] = ContextVar("keystile_lineage_claims")
         self._created: OrderedDict[str, Cell] = OrderedDict()
         self._objects: WeakKeyDictionary[T, dict[str, Cell]] = WeakKeyDictionary()
 
@@ -69,7 +70,7 @@ class Lineage(Generic[T]):
 
     def write(self, key: str, value: Value | None, thing: T | None = None, *, durable: bool | None = None) -> Stamp:
         """Commit (None: delete) from what was read. Raises Conflict, Held, and Fenced if a claim was lost."""
-        grant = self._grants.get({}).get(key)
+        grant = claim_of(self.store, key)
         cell, entry = self._cell_of(key, thing), None
         if cell is None or grant is not None:
             entry = self.store.get(key)
@@ -79,9 +80,10 @@ class Lineage(Generic[T]):
             if entry.value is not None:
                 raise Conflict(key, entry.stamp, None)
             cell = Cell(entry.stamp)
-            self._created[key] = cell
-            while len(self._created) > _CREATED_MAX:
-                self._created.popitem(last=False)
+            if self._keeps_created:
+                self._created[key] = cell
+                while len(self._created) > _CREATED_MAX:
+                    self._created.popitem(last=False)
         stamp = cell.stamp
         if grant is not None and entry is not None and entry.stamp.version == stamp.version:
             stamp = entry.stamp  # the claim itself has moved the epoch only
@@ -102,24 +104,15 @@ class Lineage(Generic[T]):
     @contextlib.contextmanager
     def claim(self, key: str, lease: float | None, wait: float | None) -> Generator[Grant]:
         """Own the key: what this context writes is under the claim, and others get Held."""
-        with self.store.claim(key, lease=lease, wait=wait) as grant, self._under(key, grant):
+        with self.store.claim(key, lease=lease, wait=wait) as grant, under(grant):
             yield grant
 
     @contextlib.asynccontextmanager
     async def aclaim(self, key: str, lease: float | None, wait: float | None) -> AsyncGenerator[Grant]:
         """claim() for asyncio."""
         async with self.store.aclaim(key, lease=lease, wait=wait) as grant:
-            with self._under(key, grant):
+            with under(grant):
                 yield grant
-
-    @contextlib.contextmanager
-    def _under(self, key: str, grant: Grant) -> Generator[None]:
-        before = self._grants.get({})
-        self._grants.set({**before, key: grant})
-        try:
-            yield
-        finally:
-            self._grants.set(before)
 
     def _cell_of(self, key: str, thing: T | None) -> Cell | None:
         bound = self._objects.get(thing, {}).get(key) if thing is not None else None

@@ -5,7 +5,7 @@ from keystile.agent_framework import CheckpointStorage, SessionStore
 sessions = SessionStore("file:/var/lib/agents")
 session = await sessions.get("user-7")             # a set() of it raises keystile.Conflict if somebody was faster
 
-Needs the framework: pip install "keystile[agent-framework]".
+Needs the framework: pip install "./bindings/python[agent-framework]".
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ try:
     from agent_framework._workflows._checkpoint_encoding import decode_checkpoint_value, encode_checkpoint_value
 except ImportError as error:
     raise ImportError(
-        f'keystile.agent_framework needs agent-framework-core: pip install "keystile[agent-framework]" ({error})'
+        "keystile.agent_framework needs agent-framework-core: "
+        f'pip install "./bindings/python[agent-framework]" ({error})'
     ) from error
 
 from ._adapting import join, split, store_of, transact

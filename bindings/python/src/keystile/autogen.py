@@ -6,7 +6,7 @@ stamp = await load_team(team, store, "team-7")
 await team.run(task="go on")
 stamp = await save_team(team, store, "team-7", stamp)      # raises keystile.Conflict if somebody was faster
 
-Needs AutoGen: pip install "keystile[autogen]".
+Needs AutoGen: pip install "./bindings/python[autogen]".
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ try:
     from autogen_core.model_context import ChatCompletionContext
     from pydantic import BaseModel
 except ImportError as error:
-    raise ImportError(f'keystile.autogen needs autogen-core: pip install "keystile[autogen]" ({error})') from error
+    raise ImportError(
+        f'keystile.autogen needs autogen-core: pip install "./bindings/python[autogen]" ({error})'
+    ) from error
 
 from ._adapting import conflict_of, join, store_of
 from ._core import Stamp

@@ -5,7 +5,7 @@ from keystile.crewai import KeystileFlowPersistence
 @persist(KeystileFlowPersistence("file:/var/lib/agents"))
 class Research(Flow[State]): ...
 
-Needs CrewAI: pip install "keystile[crewai]".
+Needs CrewAI: pip install "./bindings/python[crewai]".
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ try:
     from pydantic import BaseModel, Field, PrivateAttr
     from pydantic_core import to_jsonable_python
 except ImportError as error:
-    raise ImportError(f'keystile.crewai needs CrewAI: pip install "keystile[crewai]" ({error})') from error
+    raise ImportError(f'keystile.crewai needs CrewAI: pip install "./bindings/python[crewai]" ({error})') from error
 
 from ._adapting import join, store_of
 from ._core import KEY_SIZE_MAX
@@ -79,7 +79,7 @@ class _Flows:
     __slots__ = ("__weakref__", "lineage", "lock")
 
     def __init__(self, store: Store) -> None:
-        self.lineage: Lineage[Any] = Lineage(store)
+        self.lineage: Lineage[Any] = Lineage(store, keeps_created=True)  # a kickoff() has a context of its own
         self.lock = threading.Lock()
         """Branches of one run save one state: each after the one before it, and the newest last."""
 
@@ -92,7 +92,8 @@ class KeystileFlowPersistence(FlowPersistence):
     """A flow persistence that several processes may use, for @persist(...), and for set_flow_persistence_factory().
 
     Saving raises keystile.Conflict if somebody else has saved the flow since this run loaded it; CrewAI puts that into
-    a RuntimeError, see unwrap(). Who has loaded nothing may create a flow, and may not replace one.
+    a RuntimeError, see unwrap(). Who has loaded nothing may create a flow, and may not replace one, but one that this
+    process created and that nobody else has written since.
     """
 
     persistence_type: str = "KeystileFlowPersistence"

@@ -4,7 +4,7 @@ from keystile.openai_agents import KeystileSession
 
 result = await Runner.run(agent, "Hello", session=KeystileSession("user-7", "file:/var/lib/agents"))
 
-Needs the SDK: pip install "keystile[openai-agents]".
+Needs the SDK: pip install "./bindings/python[openai-agents]".
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ try:
     from agents.memory.session_settings import SessionSettings, coerce_session_settings, resolve_session_limit
 except ImportError as error:
     raise ImportError(
-        f'keystile.openai_agents needs the OpenAI Agents SDK: pip install "keystile[openai-agents]" ({error})'
+        f'keystile.openai_agents needs the OpenAI Agents SDK: pip install "./bindings/python[openai-agents]" ({error})'
     ) from error
 
-from ._adapting import check_claim, join, store_of, transact
+from ._adapting import check_claim, claim_of, join, store_of, transact, under
 from ._core import MULTI_KEYS_MAX, Entry, Stamp
 from ._errors import Conflict
 from ._grants import Grant
@@ -97,7 +97,6 @@ class KeystileSession:
         self.session_settings = coerce_session_settings({} if session_settings is None else session_settings)
         self.store = store_of(store)
         self.key = join(prefix, [session_id])
-        self._claim: Grant | None = None
         self._runs: weakref.WeakKeyDictionary[Any, Stamp] = weakref.WeakKeyDictionary()
 
     # ---- The Session protocol; the Runner gives every call of one run the same wrapper ----
@@ -172,16 +171,13 @@ class KeystileSession:
     async def claim(self, *, lease: float | None = None, wait: float | None = None) -> AsyncGenerator[Grant]:
         """Be the only one that writes this session: `async with session.claim(lease=60): await Runner.run(...)`.
 
-        Waits for its turn (wait: seconds, then keystile.Held). What this object writes is under the claim then; others
-        get keystile.Held. If the lease is over and somebody else claimed the session, this one gets keystile.Fenced.
-        Yields the keystile.Grant, to renew() the lease.
+        Waits for its turn (wait: seconds, then keystile.Held). What this task writes is under the claim then, and what
+        the tasks and runs write that it starts meanwhile; others get keystile.Held. If the lease is over and somebody
+        else claimed the session, these get keystile.Fenced. Yields the keystile.Grant, to renew() the lease.
         """
         async with self.store.aclaim(self.key, lease=lease, wait=wait) as grant:
-            self._claim = grant
-            try:
+            with under(grant):
                 yield grant
-            finally:
-                self._claim = None
 
     # ---- Inside ----
 
@@ -247,7 +243,7 @@ class KeystileSession:
     async def _write(self, wrapper: Any, edit: Callable[[Transaction, _Head], _Head | None]) -> None:
         """Commit what edit does, from what the run has read. It is done at once; only the disk is waited for."""
         seen = self._stamp(wrapper)
-        claim = self._claim
+        claim = claim_of(self.store, self.key)
         replaced = NEVER
 
         def write(tx: Transaction) -> None:

@@ -4,7 +4,7 @@ from keystile.langgraph import KeystileSaver, KeystileStore
 
 graph = builder.compile(store=KeystileStore("file:/var/lib/agents"), checkpointer=KeystileSaver("file:/var/lib/agents"))
 
-Needs LangGraph: pip install "keystile[langgraph]".
+Needs LangGraph: pip install "./bindings/python[langgraph]".
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ try:
     import langgraph.config
     import langgraph.store.base  # noqa: F401 - only to say it well
 except ImportError as error:
-    raise ImportError(f'keystile.langgraph needs LangGraph: pip install "keystile[langgraph]" ({error})') from error
+    raise ImportError(
+        f'keystile.langgraph needs LangGraph: pip install "./bindings/python[langgraph]" ({error})'
+    ) from error
 
 from ._saver import KeystileSaver
 from ._store import ClaimedItem, KeystileStore

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import random
 import uuid
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
@@ -24,7 +25,7 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from .._adapting import check_claim, join, split, store_of, transact
+from .._adapting import check_claim, claim_of, join, split, store_of, transact, under
 from .._core import Stamp
 from .._errors import Conflict, Refused
 from .._grants import Grant
@@ -69,7 +70,7 @@ class KeystileSaver(BaseCheckpointSaver[str]):
     another worker has gone on from it. update_state() and forks, which go on from any, are not refused. A checkpoint
     and its channels' values are one commit: a killed worker leaves all of it or nothing.
 
-    claim(thread_id) makes this saver the only one that writes a thread; whoever lost that right gets keystile.Fenced.
+    claim(thread_id) makes its caller the only one that writes a thread; whoever lost that right gets keystile.Fenced.
     """
 
     def __init__(
@@ -79,7 +80,6 @@ class KeystileSaver(BaseCheckpointSaver[str]):
         super().__init__(serde=serde)
         self.store = store_of(store)
         self.prefix = prefix
-        self._claims: dict[str, Grant] = {}
 
     # ---- Reading ----
 
@@ -193,17 +193,12 @@ class KeystileSaver(BaseCheckpointSaver[str]):
     ) -> Generator[Grant, None, None]:
         """Be the only one that writes this thread: `with saver.claim("t1", lease=60): graph.invoke(..., config)`.
 
-        What this saver puts into the thread is under the claim then. Savers of others get keystile.Held; and if the
-        lease is over and somebody else claimed the thread, this one gets keystile.Fenced. Yields the keystile.Grant, to
-        renew() the lease. lease and wait are keystile.Store.claim()'s.
+        What this context puts into the thread is under the claim then, and what it starts meanwhile (a graph, its nodes
+        and tasks). Others get keystile.Held; and if the lease is over and somebody else claimed the thread, these get
+        keystile.Fenced. Yields the keystile.Grant, to renew() the lease. lease and wait are keystile.Store.claim()'s.
         """
-        name = str(thread_id)
-        with self.store.claim(join(self.prefix, [name]), lease=lease, wait=wait) as grant:
-            self._claims[name] = grant
-            try:
-                yield grant
-            finally:
-                del self._claims[name]
+        with self.store.claim(join(self.prefix, [str(thread_id)]), lease=lease, wait=wait) as grant, under(grant):
+            yield grant
 
     def delete_thread(self, thread_id: str) -> None:
         """Delete a thread, at one instant. A worker that is still at it gets keystile.Conflict."""
@@ -213,7 +208,7 @@ class KeystileSaver(BaseCheckpointSaver[str]):
         def end(tx: Transaction) -> None:
             entry = tx.get(key)
             if entry.value is not None or entry.stamp.is_claimed:
-                tx.delete(key, claim=self._claims.get(name))
+                tx.delete(key, claim=claim_of(self.store, key))
 
         transact(self.store, end)
         self._sweep(key)
@@ -231,7 +226,7 @@ class KeystileSaver(BaseCheckpointSaver[str]):
             entry = tx.get(target.key)
             if entry.value is not None:
                 raise Conflict(target.key, entry.stamp, None)
-            tx.put(target.key, target.life, claim=self._claims.get(str(target_thread_id)))
+            tx.put(target.key, target.life, claim=claim_of(self.store, target.key))
 
         try:
             transact(self.store, begin)
@@ -306,7 +301,9 @@ class KeystileSaver(BaseCheckpointSaver[str]):
         return self.get_delta_channel_history(config=config, channels=channels)
 
     async def _asynchronously(self, function: Callable[[], T]) -> T:
-        return await in_thread(function) if self.store.is_durable else function()
+        if not self.store.is_durable:
+            return function()
+        return await in_thread(contextvars.copy_context().run, function)  # with the claims of this context
 
     def get_next_version(self, current: str | int | float | None, channel: None) -> str:
         """A version that no other branch of the thread gives: their values lie side by side."""
@@ -323,7 +320,7 @@ class KeystileSaver(BaseCheckpointSaver[str]):
         """The thread, made if there is none. What the transaction writes is under its claim, or refused by it."""
         key = join(self.prefix, [name])
         entry = tx.get(key)
-        claim = self._claims.get(name)
+        claim = claim_of(self.store, key)
         check_claim(key, entry.stamp, claim)
         life = _new_life() if entry.value is None else entry.value
         if claim is not None or entry.value is None or entry.stamp.is_claimed:

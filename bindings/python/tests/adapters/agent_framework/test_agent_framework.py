@@ -1,4 +1,7 @@
-"""agent-framework's session store and checkpoint storage, and that nothing is lost, whoever writes beside."""
+"""agent-framework's session store and checkpoint storage, and that nothing is lost, whoever writes beside.
+
+There is no upstream.py here: the source distribution of agent-framework-core 1.23.0 has no tests to run ours in.
+"""
 
 import asyncio
 import contextvars
@@ -107,6 +110,18 @@ def test_of_two_that_saw_none_one_creates(sessions):
 
         told = await asyncio.gather(create(), create(), return_exceptions=True)
         assert sorted(type(one).__name__ for one in told) == ["Conflict", "NoneType"]
+
+    asyncio.run(main())
+
+
+def test_who_has_read_nothing_replaces_nothing_of_its_own_process_either(sessions):
+    async def main():
+        made = AgentSession(session_id="one")
+        await asyncio.create_task(sessions.set("s", made))
+        with pytest.raises(keystile.Conflict):
+            await asyncio.create_task(sessions.set("s", AgentSession(session_id="two")))
+        assert (await asyncio.create_task(sessions.get("s"))).session_id == "one"
+        await asyncio.create_task(sessions.set("s", made))  # the object that made it knows
 
     asyncio.run(main())
 

@@ -153,6 +153,27 @@ def test_who_has_loaded_nothing_replaces_nothing_and_is_told_why(persistence):
     assert persistence.load_state("s") == {"id": "s", "a": 1}
 
 
+def test_what_its_own_process_made_is_replaced_until_somebody_else_writes_it(persistence):
+    for number in range(2):
+        elsewhere(save, persistence, "s", a=number)
+    assert elsewhere(persistence.load_state, "s")["a"] == 1
+    touch(persistence, "s")
+    with pytest.raises(keystile.Conflict):
+        elsewhere(save, persistence, "s", a=2)
+
+
+def test_of_two_that_load_and_make_a_flow_one_is_told(persistence):
+    others = []
+
+    def meddle(flow):
+        if not others:
+            others.append(counting(persistence)())
+            in_thread(lambda: others[0].kickoff(inputs={"id": "job"}))
+
+    assert told_of(lambda: counting(persistence, meddle)().kickoff(inputs={"id": "job"})) == "Conflict"
+    assert persistence.load_state("job")["n"] == 1
+
+
 def test_of_two_that_saw_none_one_creates(persistence):
     persistence.load_state("s")
 

@@ -1,12 +1,14 @@
 """LangGraph's checkpointer: the framework's own conformance suite, and what it does not ask: two writers."""
 
 import asyncio
+import concurrent.futures
 import multiprocessing
 import operator
 import threading
 from typing import Annotated, TypedDict
 
 import pytest
+from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.conformance import checkpointer_test, validate
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
@@ -175,7 +177,11 @@ def test_prune_keeps_what_a_delta_channel_is_rebuilt_from(store):
     assert graph.get_state(CONFIG).values["log"] == ["in", "did"] * 3
 
 
-# ---- Claims: another process ----
+# ---- Claims ----
+
+
+def an_empty_one():
+    return empty_checkpoint(), {"source": "loop", "step": 0}, {}
 
 
 def zombie(url, ready, wake, told):
@@ -204,6 +210,66 @@ def test_a_worker_that_lost_its_thread_is_fenced(store, url):
         assert told.get(timeout=60) == "Fenced"
     process.join()
     assert graph_of(saver).get_state(CONFIG).values["log"] == ["to zombie", "to successor", "successor"]
+
+
+def test_two_workers_of_one_saver_have_a_claim_each(store):
+    saver = KeystileSaver(store)
+    start = saver.put(CONFIG | {"configurable": {**CONFIG["configurable"], "checkpoint_ns": ""}}, *an_empty_one())
+    is_late, is_taken, is_refused = threading.Event(), threading.Event(), threading.Event()
+
+    def sleep_over_the_lease():
+        with saver.claim("t", lease=0.05):
+            is_late.set()
+            assert is_taken.wait(60)
+            try:
+                for call in (
+                    lambda: saver.put_writes(start, [("x", "zombie")], "task"),
+                    lambda: saver.put(start, *an_empty_one()),
+                    lambda: saver.delete_thread("t"),
+                ):
+                    with pytest.raises(keystile.Fenced):
+                        call()
+            finally:
+                is_refused.set()
+
+    def succeed():
+        assert is_late.wait(60)
+        with saver.claim("t", lease=60, wait=None):  # when the lease is over
+            is_taken.set()
+            assert is_refused.wait(60)
+            saver.put_writes(start, [("x", "successor")], "task")
+            return saver.put(start, *an_empty_one())
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        zombie, successor = pool.submit(sleep_over_the_lease), pool.submit(succeed)
+        with pytest.raises(keystile.Fenced):  # from the end of its block
+            zombie.result(60)
+        end = successor.result(60)
+    assert saver.get_tuple(CONFIG).config == end
+    assert saver.get_tuple(start).pending_writes == [("task", "x", "successor")]
+
+
+def test_a_claim_holds_for_what_asyncio_writes_to_the_disk(durable):
+    async def main():
+        saver = KeystileSaver(durable)
+        with saver.claim("t", lease=60):
+            await graph_of(saver).ainvoke({"log": ["in"]}, CONFIG)
+            await saver.adelete_thread("t")
+        assert saver.get_tuple(CONFIG) is None
+
+    asyncio.run(main())
+
+
+def test_claims_of_one_context_may_overlap(store):
+    saver = KeystileSaver(store)
+    one, two = saver.claim("t", lease=60), saver.claim("other", lease=60)
+    one.__enter__()
+    two.__enter__()
+    one.__exit__(None, None, None)
+    graph_of(saver).invoke({"log": ["in"]}, {"configurable": {"thread_id": "other"}})  # is claimed still
+    two.__exit__(None, None, None)
+    graph_of(saver).invoke({"log": ["in"]}, {"configurable": {"thread_id": "other"}})
+    graph_of(saver).invoke({"log": ["in"]}, CONFIG)
 
 
 def test_a_claimed_thread_refuses_others(store, url):

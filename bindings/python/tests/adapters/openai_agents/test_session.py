@@ -431,6 +431,60 @@ def test_a_run_that_lost_its_claim_is_fenced(store, url):
     assert items == ["the zombie's", "the successor's", "I have seen 2"]
 
 
+def test_two_tasks_of_one_session_have_a_claim_each(store):
+    async def main():
+        session = KeystileSession("s", store)
+        await in_a_task_of_its_own(session.add_items([item("first")]))
+        is_late, is_taken, is_refused = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        async def sleep_over_the_lease():
+            async with session.claim(lease=0.05):
+                is_late.set()
+                await is_taken.wait()
+                writes = [session.add_items([item("zombie")]), session.pop_item(), session.clear_session()]
+                writes.append(asyncio.create_task(session.add_items([item("the zombie's child")])))
+                try:
+                    for write in writes:
+                        with pytest.raises(keystile.Fenced):
+                            await write
+                finally:
+                    is_refused.set()
+
+        async def succeed():
+            await is_late.wait()
+            async with session.claim(lease=60):  # waits until the lease is over
+                is_taken.set()
+                await is_refused.wait()
+                await session.add_items([item("successor")])
+                await asyncio.create_task(session.add_items([item("its child")]))
+
+        zombie, successor = await asyncio.gather(sleep_over_the_lease(), succeed(), return_exceptions=True)
+        assert isinstance(zombie, keystile.Fenced)  # from the end of its block
+        assert successor is None
+        assert texts(await session.get_items()) == ["first", "successor", "its child"]
+
+    asyncio.run(main())
+
+
+def test_what_outlives_its_claim_is_fenced(store):
+    async def main():
+        session, is_over = KeystileSession("s", store), asyncio.Event()
+
+        async def late():
+            await is_over.wait()
+            await session.add_items([item("late")])
+
+        async with session.claim():
+            task = asyncio.create_task(late())
+        is_over.set()
+        with pytest.raises(keystile.Fenced):
+            await task
+        await session.add_items([item("not under it")])
+        assert texts(await session.get_items()) == ["not under it"]
+
+    asyncio.run(main())
+
+
 def test_a_claimed_session_refuses_others(store, url):
     async def main():
         session = KeystileSession("s", store)
