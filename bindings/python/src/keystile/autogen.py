@@ -11,12 +11,13 @@ Needs AutoGen: pip install "./bindings/python[autogen]".
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any, Protocol, TypeVar
 
 try:
     from autogen_core import CacheStore as UpstreamCacheStore
-    from autogen_core import CancellationToken, Component
+    from autogen_core import CancellationToken, Component, Image
     from autogen_core.memory import ListMemory, MemoryContent, MemoryQueryResult, UpdateContextResult
     from autogen_core.memory import Memory as UpstreamMemory
     from autogen_core.model_context import ChatCompletionContext
@@ -145,7 +146,7 @@ class Memory(UpstreamMemory, Component[_MemoryConfig]):
 
     async def add(self, content: MemoryContent, cancellation_token: CancellationToken | None = None) -> None:
         """Append a memory, whoever appends beside."""
-        one = content.model_dump(mode="json")
+        one = _plain(content)
         await self.store.aupdate(self.key, lambda old: json.dumps([*json.loads(old or b"[]"), one]).encode())
 
     async def clear(self) -> None:
@@ -156,7 +157,7 @@ class Memory(UpstreamMemory, Component[_MemoryConfig]):
         """Nothing: the store is closed by who opened it."""
 
     def _all(self) -> list[MemoryContent]:
-        return [MemoryContent.model_validate(one) for one in json.loads(self.store.get(self.key).value or b"[]")]
+        return [_memory_of(one) for one in json.loads(self.store.get(self.key).value or b"[]")]
 
     def _to_config(self) -> _MemoryConfig:
         return _MemoryConfig(url=self.store.url, key=self.key)
@@ -164,3 +165,23 @@ class Memory(UpstreamMemory, Component[_MemoryConfig]):
     @classmethod
     def _from_config(cls, config: _MemoryConfig) -> Memory:
         return cls(config.url, config.key)
+
+
+def _plain(memory: MemoryContent) -> dict[str, Any]:
+    """What JSON can say of it; bytes and images, of which the mime type alone does not tell, beside the content."""
+    plain = memory.model_dump(mode="json", exclude={"content"})
+    content = memory.content
+    if isinstance(content, bytes):
+        return {**plain, "bytes": base64.b64encode(content).decode()}
+    if isinstance(content, Image):
+        return {**plain, "image": content.to_base64()}
+    return {**plain, "content": content}
+
+
+def _memory_of(plain: dict[str, Any]) -> MemoryContent:
+    content = plain.get("content")
+    if "bytes" in plain:
+        content = base64.b64decode(plain["bytes"])
+    if "image" in plain:
+        content = Image.from_base64(plain["image"])
+    return MemoryContent(content=content, mime_type=plain["mime_type"], metadata=plain["metadata"])

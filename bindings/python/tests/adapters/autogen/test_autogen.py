@@ -158,6 +158,29 @@ def text(words):
     return MemoryContent(content=words, mime_type=MemoryMimeType.TEXT, metadata={"by": "me"})
 
 
+def test_a_memory_comes_back_as_what_it_was(store):
+    from autogen_core import Image
+    from PIL import Image as Pixels
+
+    async def main():
+        memory = Memory(store, "m")
+        contents = [
+            ("words", MemoryMimeType.TEXT),
+            ({"a": [1]}, MemoryMimeType.JSON),
+            (b"\xff\0", MemoryMimeType.BINARY),
+            (Image(Pixels.new("RGB", (1, 1))), MemoryMimeType.IMAGE),
+        ]
+        for content, mime in contents:
+            await memory.add(MemoryContent(content=content, mime_type=mime, metadata={"n": 1}))
+        for (content, mime), found in zip(contents, (await memory.query()).results, strict=True):
+            assert type(found.content) is type(content)
+            assert (found.mime_type, found.metadata) == (mime, {"n": 1})
+            if not isinstance(content, Image):
+                assert found.content == content
+
+    asyncio.run(main())
+
+
 def test_memory(store):
     async def main():
         memory = Memory(store, "m")

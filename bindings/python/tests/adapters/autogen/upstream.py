@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from typing import TypeVar
 
 import keystile
 from keystile.autogen import CacheStore, Memory, load_team, save_team
@@ -29,6 +30,7 @@ SUITES = {
     ),
 }
 
+T = TypeVar("T")
 URL = f"shm:py.upstream.{os.getpid()}"
 made: list[str] = []
 _numbers = itertools.count()
@@ -47,7 +49,7 @@ class _OurMemory(Memory):
         super().__init__(URL, _new_key())
 
 
-class _OurStore(CacheStore):
+class _OurStore(CacheStore[T]):
     """Constructed as an InMemoryStore is."""
 
     def __init__(self):
