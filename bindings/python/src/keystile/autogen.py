@@ -12,13 +12,14 @@ Needs AutoGen: pip install "./bindings/python[autogen]".
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from typing import Any, Protocol, TypeVar
 
 try:
     from autogen_core import CacheStore as UpstreamCacheStore
     from autogen_core import CancellationToken, Component, Image
-    from autogen_core.memory import ListMemory, MemoryContent, MemoryQueryResult, UpdateContextResult
+    from autogen_core.memory import ListMemory, MemoryContent, MemoryMimeType, MemoryQueryResult, UpdateContextResult
     from autogen_core.memory import Memory as UpstreamMemory
     from autogen_core.model_context import ChatCompletionContext
     from pydantic import BaseModel
@@ -184,4 +185,7 @@ def _memory_of(plain: dict[str, Any]) -> MemoryContent:
         content = base64.b64decode(plain["bytes"])
     if "image" in plain:
         content = Image.from_base64(plain["image"])
-    return MemoryContent(content=content, mime_type=plain["mime_type"], metadata=plain["metadata"])
+    mime_type = plain["mime_type"]
+    with contextlib.suppress(ValueError):
+        mime_type = MemoryMimeType(mime_type)
+    return MemoryContent(content=content, mime_type=mime_type, metadata=plain["metadata"])
