@@ -92,15 +92,7 @@ Json refused_write(const Write& write, ks_status status, const ks_receipt& recei
         add_stamp(outcome, receipt.stamp);
         return with_path(std::move(outcome), write.target);
     }
-    Json outcome = refusal_of(status, write.target.name, receipt, write.grant.has_value());
-    const bool is_committed = status < 0 && (receipt.stamp.version != 0 || receipt.stamp.epoch != 0);
-    if (is_committed) {
-        outcome["message"] =
-            fmt::format("written, but not on disk yet; the next read or write of it tries again: {}",
-                        outcome["message"].get_ref<const std::string&>());
-        add_stamp(outcome, receipt.stamp);
-    }
-    return with_path(std::move(outcome), write.target);
+    return with_path(refusal_of(status, write.target.name, receipt, write.grant.has_value()), write.target);
 }
 
 // nullptr deletes.

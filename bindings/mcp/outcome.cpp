@@ -96,7 +96,11 @@ Json refusal_of(ks_status status, std::string_view what, const ks_receipt& recei
         case KS_BUSY:
             return refusal("busy", true, "wait", fmt::format("{}: others kept changing it; ask again", name));
         default:
-            return fault_of(status, what);
+            outcome = fault_of(status, what);
+            if (receipt.stamp.version == 0 && receipt.stamp.epoch == 0) return outcome;
+            outcome["message"] = fmt::format(
+                "committed as version={}, epoch={}, but not known to be on disk: {}", receipt.stamp.version,
+                receipt.stamp.epoch, outcome["message"].get_ref<const std::string&>());
     }
     add_stamp(outcome, receipt.stamp);
     if (status == KS_HELD || status == KS_TIMEOUT) add_owner(outcome, receipt.owner);

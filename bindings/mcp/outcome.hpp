@@ -30,7 +30,8 @@ void add_owner(Json& outcome, const ks_owner& owner);
 
 Json refusal(std::string_view status, bool is_retryable, std::string_view recover, std::string_view message);
 
-// Any status but KS_OK; `what` names the key or path. A fault's words are those of the last one on this thread.
+// Any status but KS_OK; `what` names the key or path. A fault's words are those of the last one on this thread; with a
+// stamp in its receipt it is of a commit that was made (keystile_files.h: Writing).
 Json refusal_of(ks_status status, std::string_view what, const ks_receipt& receipt, bool has_grant);
 Json fault_of(ks_status status, std::string_view what);
 

@@ -2,6 +2,7 @@
 """State, claims and gates over MCP: what a stamp guards, and what a refusal tells to do."""
 
 import base64
+import resource
 import threading
 import unittest
 
@@ -25,6 +26,19 @@ class State(StateTest):
         self.assertEqual(written["status"], "ok")
         read = server.call("read_state", key="plan")
         self.assertEqual((read["value"], read["encoding"], stamp(read)), ("1", "text", stamp(written)))
+
+    def test_a_fault_after_the_commit_has_its_stamp(self):
+        server = self.serve()
+        server.call("commit_state", key="k", value="1", **NEVER)
+        seen = stamp(server.call("read_state", key="k"))
+        _, most = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (200000, most))  # a full disk
+        outcome = server.call("commit_state", key="k", value="x" * 300000, **seen)
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (most, most))
+        self.assertEqual((outcome["status"], outcome["code"]), ("fault", "KS_E_FULL"))
+        self.assertIn("committed as version=2", outcome["message"])
+        now = server.call("read_state", key="k")
+        self.assertEqual((len(now["value"]), stamp(now)), (300000, stamp(outcome)))
 
     def test_a_conflict_says_what_is_there_now_and_changes_nothing(self):
         one, other = self.serve(), self.serve("2025-11-25")
