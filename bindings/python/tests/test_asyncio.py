@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import os
 import pathlib
 import threading
 import time
@@ -99,6 +100,22 @@ def test_a_feed_is_for_one_thread_or_task_at_a_time(durable, feed):
         feed.close()
     durable.update("k", lambda old: b"more")
     thread.join()
+
+
+def test_a_forked_child_may_only_close_a_feed(feed):
+    asyncio.run(cancelled(feed))
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            with pytest.raises(keystile.ForkedError):
+                feed.next()
+            feed.close()  # does not wait for a thread that only the parent has
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert feed.next(timeout=0.01) is None
 
 
 # ---- What has been cancelled may be done all the same ----

@@ -283,7 +283,7 @@ class Files:
     ) -> FileGrant:
         """Claim the exclusive right to write a file, which need not be there yet. As Store.claim()."""
         name, lease_ns, wait_ns = _path(path), lease_of(lease), nanoseconds(wait, "wait")
-        if wait_ns and entered():
+        if wait is None and entered():
             try:
                 raw, stamp = self._files.claim(name, lease_ns, 0, detached)
                 return FileGrant(self, name, raw, stamp, detached)
@@ -393,7 +393,9 @@ class Files:
                 try:  # at once, so that a task that is cancelled while it waits is left with no claim
                     return self.claim(name, lease=lease, detached=detached)
                 except Held as held:
-                    if deadline.is_over or is_own(self.store, self._of_store(name, held), is_task=True):
+                    if deadline.is_over or (
+                        wait is None and is_own(self.store, self._of_store(name, held), is_task=True)
+                    ):
                         raise
                     pause = nanoseconds(deadline.slice(SLICE), "wait")
                     await in_thread(self.store._watch, self.key(name), held.stamp, pause)

@@ -185,12 +185,13 @@ class Store(_core.Store):
         wait      seconds to wait for somebody else's claim to end; 0: not at all; None: without end.
         detached  the claim belongs to whoever has its token() (needs a lease), and not to this process.
 
-        Raises Held, with the owner; at once if this thread is in the `with` block of that very claim, for the block
-        would not end while it waited. A claim whose owner is dead, or whose lease is over, is taken. It belongs to this
-        open store, not to a thread: every thread may use the grant, and close() makes it one of a dead owner.
+        Raises Held, with the owner. If it is to wait without end and this thread is in the `with` block of that very
+        claim, which would not end meanwhile, at once. A claim whose owner is dead, or whose lease is over, is taken. It
+        belongs to this open store, not to a thread: every thread may use the grant, and close() makes it one of a dead
+        owner.
         """
         lease_ns, wait_ns = lease_of(lease), nanoseconds(wait, "wait")
-        if wait_ns and entered():
+        if wait is None and entered():
             try:
                 raw, stamp = self._claim(key, lease_ns, 0, detached)
                 return Grant(self, key, raw, stamp, detached)
@@ -211,7 +212,7 @@ class Store(_core.Store):
                 try:  # at once; only the waiting is another thread's, so that nobody is left with a claim by a cancel
                     return self.claim(key, lease=lease, detached=detached)
                 except Held as held:
-                    if deadline.is_over or is_own(self, held, is_task=True):
+                    if deadline.is_over or (wait is None and is_own(self, held, is_task=True)):
                         raise
                     pause = _held_slice(held, deadline)
                     await in_thread(self._watch, key, held.stamp, pause)
