@@ -188,7 +188,13 @@ void publish_files(const Globals& globals, const std::string& folder, const Path
                                  stamp_text(told.stamp));
         }
     }
-    if (s < 0) throw fault(s, "publish");
+    if (s < 0) {
+        Failure failure = fault(s, "publish");
+        if (!is_stamp(changes.front().stamp)) throw failure;
+        failure.message = fmt::format("committed, not on disk yet: {}:\n{}", failure.message, lines);
+        failure.details["files"] = std::move(list);
+        throw failure;
+    }
     if (s != KS_OK)
         throw Failure{exit_code_of(s), "nothing was published:" + lines, Json{{"files", std::move(list)}}};
     print_result(globals, Json{{"files", std::move(list)}}, lines);

@@ -61,6 +61,11 @@ Failure path_refusal(ks_status status, std::string_view path, const ks_receipt& 
     if (status == KS_NOT_FOUND)
         failure.message = fmt::format("not found: there is no file {}", escaped(path));
     add_path(failure.details, path);
+    if (status < 0 && is_stamp(receipt.stamp)) {
+        failure.message =
+            fmt::format("committed as {}, not on disk yet: {}", stamp_text(receipt.stamp), failure.message);
+        add_stamp(failure.details, receipt.stamp);
+    }
     return failure;
 }
 

@@ -30,8 +30,12 @@ private:
     std::unique_ptr<ks_files, Close> files_;
 };
 
-// Any status but KS_OK of a call on a path.
+// Any status but KS_OK of a call on a path. A fault with a stamp in its receipt: it is committed, not on disk yet.
 Failure path_refusal(ks_status status, std::string_view path, const ks_receipt& receipt, bool has_grant);
+
+inline bool is_stamp(ks_stamp stamp) {
+    return stamp.version != 0 || stamp.epoch != 0;
+}
 
 void add_path(Json& object, std::string_view path);
 

@@ -1,5 +1,8 @@
 // keystile files: as a script uses it.
+#include <sys/resource.h>
+
 #include <atomic>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -96,6 +99,36 @@ TEST_F(CliFiles, PublishIsAllOrNothing) {
     EXPECT_EQ(peek("a"), "1");
     EXPECT_EQ(run({"files", "publish"}, "{\"path\":\"a\",\"values\":\"1\"}\n").exit_code, 64);
     EXPECT_EQ(run({"files", "publish"}, "{\"path\":\"a\",\"value\":\"1\",\"remove\":true}\n").exit_code, 64);
+}
+
+// The journal takes the commit and cannot grow for it: a full disk.
+TEST_F(CliFiles, AFaultAfterItsCommitSaysSo) {
+    ok({"files", "write", "f", "--value", "one", "--create"});
+    const std::string large(300'000, 'x'), source = root_ + "/large";
+    poke("large", large);
+    const auto with_small_disk = [&](const Words& words, const std::string& input = {}) {
+        rlimit whole{};
+        getrlimit(RLIMIT_FSIZE, &whole);
+        const rlimit small{200'000, whole.rlim_max};
+        const auto before = signal(SIGXFSZ, SIG_IGN);  // the command's too
+        setrlimit(RLIMIT_FSIZE, &small);
+        const Outcome outcome = run(words, input);
+        setrlimit(RLIMIT_FSIZE, &whole);
+        signal(SIGXFSZ, before);
+        return outcome;
+    };
+    const Outcome written = with_small_disk({"files", "write", "f", "--force", "--file", source, "--json"});
+    EXPECT_EQ(written.exit_code, 70);
+    EXPECT_NE(written.json()["error"].dump().find("committed as version="), std::string::npos);
+    const nlohmann::json seen = run({"files", "read", "f", "--json"}).json();
+    EXPECT_EQ(seen["version"], written.json()["version"]);
+    EXPECT_EQ(seen["value"].get<std::string>().size(), large.size());
+    const Outcome published =
+        with_small_disk({"files", "publish", "--json"},
+                        "{\"path\":\"f\",\"file\":\"" + source + "\"}\n{\"path\":\"g\",\"value\":\"1\"}\n");
+    EXPECT_EQ(published.exit_code, 70);
+    EXPECT_GT(published.json()["files"][1]["version"], 0);
+    EXPECT_EQ(ok({"files", "read", "g"}), "1");
 }
 
 TEST_F(CliFiles, AClaimOfItsKeyKeepsOthersOut) {
