@@ -351,6 +351,7 @@ async def increment(reader, items, told):
             return await items.aput(("team",), "counter", {"n": number + 1})
         except keystile.Conflict as conflict:
             told.append(conflict)
+            assert len(told) < 1000, "for ever"
 
 
 @pytest.mark.parametrize(  # who has not, and reads by others alone, cannot be told from these: see docs/langgraph.md
@@ -371,7 +372,7 @@ def test_tasks_that_read_by_another_lose_nothing(items, reader, has_called_the_s
         assert told
         assert (await items.aget(("team",), "counter")).value["n"] == 5
 
-    asyncio.run(asyncio.wait_for(main(), 60))
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -395,6 +396,16 @@ def test_nodes_that_read_by_another_lose_nothing(items, reader):
         await builder.compile().ainvoke({"x": 0})
         assert (await items.aget(("team",), "counter")).value["n"] == NODES
         assert len(runs) > NODES
+
+    asyncio.run(main())
+
+
+def test_a_put_belongs_to_who_called_it(items):
+    async def main():
+        await asyncio.wait_for(items.aput(TEAM, "k", {"n": 1}), 60)
+        in_a_context_of_its_own(lambda: items.update(TEAM, "k", lambda old: {"n": 2}))
+        with pytest.raises(keystile.Conflict):
+            await items.aput(TEAM, "k", {"n": "lost"})
 
     asyncio.run(main())
 
