@@ -336,7 +336,6 @@ READERS = {
     "to_thread": lambda items: asyncio.to_thread(items.get, ("team",), "counter"),
     "a wrapper in a task": lambda items: asyncio.create_task(wrapped(items)),
 }
-IN_A_TASK_OF_ITS_CALLER = ["itself", "wait_for", "create_task"]
 
 
 async def read_by(reader, items):
@@ -356,7 +355,7 @@ async def increment(reader, items, told):
 
 @pytest.mark.parametrize(  # who has not, and reads by others alone, cannot be told from these: see docs/langgraph.md
     ("reader", "has_called_the_store"),
-    [(reader, True) for reader in READERS] + [(reader, False) for reader in IN_A_TASK_OF_ITS_CALLER],
+    [(reader, True) for reader in READERS] + [(reader, False) for reader in ("itself", "wait_for", "create_task")],
 )
 def test_tasks_that_read_by_another_lose_nothing(items, reader, has_called_the_store):
     async def work(told):
