@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -70,16 +70,34 @@ class KeystileStore(BaseStore):
     # ---- BaseStore ----
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
-        results, seen, puts = self._read(list(ops))
-        self._remember(seen + self._write(puts))
+        reads = _scope.current()
+        results, seen, puts = self._read(list(ops), reads)
+        self._remember(reads, seen, puts, self._write(puts))
         return results
 
-    async def abatch(self, ops: Iterable[Op]) -> list[Result]:
-        results, seen, puts = self._read(list(ops))
+    def abatch(self, ops: Iterable[Op]) -> Coroutine[Any, Any, list[Result]]:
+        return _scope.bound(self._abatch(list(ops)))
+
+    async def _abatch(self, ops: list[Op]) -> list[Result]:
+        reads = _scope.current()
+        results, seen, puts = self._read(ops, reads)
         is_slow = puts and self.store.is_durable
-        written = await in_thread(self._write, puts) if is_slow else self._write(puts)
-        self._remember(seen + written)  # here, and not in the thread, which has another context
+        self._remember(reads, seen, puts, await in_thread(self._write, puts) if is_slow else self._write(puts))
         return results
+
+    # What these read and write is their caller's, whoever runs the coroutine: BaseStore's would learn of it too late.
+
+    def aget(self, *arguments: Any, **named: Any) -> Coroutine[Any, Any, Item | None]:
+        return _scope.bound(super().aget(*arguments, **named))
+
+    def asearch(self, *arguments: Any, **named: Any) -> Coroutine[Any, Any, list[SearchItem]]:
+        return _scope.bound(super().asearch(*arguments, **named))
+
+    def aput(self, *arguments: Any, **named: Any) -> Coroutine[Any, Any, None]:
+        return _scope.bound(super().aput(*arguments, **named))
+
+    def adelete(self, *arguments: Any, **named: Any) -> Coroutine[Any, Any, None]:
+        return _scope.bound(super().adelete(*arguments, **named))
 
     # ---- What BaseStore has not ----
 
@@ -141,15 +159,20 @@ class KeystileStore(BaseStore):
             raise ValueError("a namespace has one label or more")
         return join(self.prefix, (*namespace, key))
 
-    def _remember(self, news: Iterable[tuple[str, Stamp]]) -> None:
+    def _remember(
+        self, reads: _scope.Reads, seen: list[tuple[str, Stamp]], puts: list[_Put], written: list[Stamp]
+    ) -> None:
         url = self.store.url
-        _scope.remember(((url, name), stamp) for name, stamp in news)
+        if seen:
+            reads.read(((url, name), stamp) for name, stamp in seen)
+        if puts:
+            reads.wrote(((url, put.key), put.stamp, stamp) for put, stamp in zip(puts, written, strict=True))
 
     def _updated(self, name: str, entry: Entry) -> dict[str, Any] | None:
-        self._remember([(name, entry.stamp)])
+        _scope.current().wrote([((self.store.url, name), None, entry.stamp)])
         return None if entry.value is None else json.loads(entry.value)["value"]
 
-    def _read(self, ops: list[Op]) -> tuple[list[Result], list[tuple[str, Stamp]], list[_Put]]:
+    def _read(self, ops: list[Op], reads: _scope.Reads) -> tuple[list[Result], list[tuple[str, Stamp]], list[_Put]]:
         """Do what reads, and say what was seen and what is to be written."""
         results: list[Result] = []
         seen: list[tuple[str, Stamp]] = []
@@ -175,9 +198,8 @@ class KeystileStore(BaseStore):
             results.append(result)
         if len(puts) > MULTI_KEYS_MAX:
             raise LimitError(f"a batch writes all or nothing, at most {MULTI_KEYS_MAX} items", "KS_E_LIMIT")
-        known = _scope.stamps()  # without this batch's reads: what it writes was computed before them
-        url = self.store.url
-        return results, seen, [_Put(name, value, known.get((url, name))) for name, value in puts.items()]
+        url = self.store.url  # the batch's reads do not count: what it writes was computed before them
+        return results, seen, [_Put(name, value, reads.stamp((url, name))) for name, value in puts.items()]
 
     def _search(self, op: SearchOp, seen: list[tuple[str, Stamp]]) -> list[SearchItem]:
         if op.query is not None:
@@ -203,7 +225,7 @@ class KeystileStore(BaseStore):
         kept = {name[: op.max_depth] for name in names if all(_is_like(name, one) for one in op.match_conditions or ())}
         return sorted(kept)[op.offset : op.offset + op.limit]
 
-    def _write(self, puts: list[_Put]) -> list[tuple[str, Stamp]]:
+    def _write(self, puts: list[_Put]) -> list[Stamp]:
         """Commit them all: what the task has read, from what it read; the rest from what is there."""
         attempt = 0
         while puts:
@@ -212,7 +234,7 @@ class KeystileStore(BaseStore):
                 self._stage(tx, put)
             try:
                 stamps = tx.commit()
-                return [(put.key, stamps[put.key]) for put in puts]
+                return [stamps[put.key] for put in puts]
             except Refused as refusal:
                 told = conflict_of(refusal)
                 read = {put.key.encode("utf-8", "surrogateescape") for put in puts if put.stamp is not None}
