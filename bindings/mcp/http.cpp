@@ -317,10 +317,11 @@ void serve_http(const std::string& root, const HttpOptions& options) {
     int port = options.port;
     const bool is_bound =
         port != 0 ? http.bind_to_port(options.host, port) : (port = http.bind_to_any_port(options.host)) > 0;
-    if (!is_bound)
+    if (!is_bound) {
         throw Unusable(fmt::format(
             "--http: cannot listen at {}:{}: it is no address of this machine, or another server has it",
             cli::escaped(options.host), options.port));
+    }
     const bool is_v6 = options.host.find(':') != std::string::npos;
     fmt::print(stderr, "keystile: MCP at http://{}{}{}:{}{}\n", is_v6 ? "[" : "", options.host,
                is_v6 ? "]" : "", port, kPath);
