@@ -172,8 +172,10 @@ Status Directory::link_hidden(const DiskFile& file, const std::string& name) con
 Status Directory::remove_half_made() const noexcept {
     DirectoryListing listing;
     Status s = list(&listing);
-    for (std::size_t i = 0; s == Status::kOk && i < listing.half_made.size(); ++i)
+    for (std::size_t i = 0; s == Status::kOk && i < listing.half_made.size(); ++i) {
         s = disk_unlink(path_of(listing.half_made[i]));
+        if (s == Status::kNoStore) s = Status::kOk;  // of one who opens, too, and has removed it himself
+    }
     return s;
 }
 
