@@ -36,11 +36,10 @@ bool is_of_ours(const Look& taken, const Stored& now) noexcept {
     return taken == now.content || taken == now.before;
 }
 
-// Remove a ticket "-d" that `now` has no use for, or put it back.
-ks_status clear_taken(ks_files& files, const FilePath& path, const Stored& now, const Ticket& taken) {
-    OnDisk disk;
-    if (const ks_status s = files.root.look_at(taken, &disk); s != KS_OK) return s;
-    if (disk.look.is_there && !is_of_ours(disk.look, now)) return files.root.put_back(taken, path);
+// Remove a ticket "-d" that `now` has no use for, or put it back. `look`: what is in it.
+ks_status clear_taken(ks_files& files, const FilePath& path, const Stored& now, const Ticket& taken,
+                      const Look& look) {
+    if (look.is_there && !is_of_ours(look, now)) return files.root.put_back(taken, path);
     files.root.remove(taken);
     return KS_OK;
 }
@@ -64,9 +63,12 @@ ks_status conclude(ks_files& files, ks_session* session, const FilePath& path, c
         if (ticket.id != path.id || ticket.version > stored.version()) continue;
         if (!ticket.is_removed) {
             files.root.remove(ticket);
-        } else if (const ks_status s = clear_taken(files, path, stored, ticket); s != KS_OK) {
-            return s;
+            continue;
         }
+        OnDisk taken;
+        ks_status s = files.root.look_at(ticket, &taken);
+        if (s == KS_OK) s = clear_taken(files, path, stored, ticket, taken.look);
+        if (s != KS_OK) return s;
     }
     return KS_OK;
 }
@@ -98,7 +100,8 @@ ks_status explain_missing(ks_files& files, ks_session* session, const FilePath& 
             if (is_ours && *missing_out == Missing::kSomeone) *missing_out = Missing::kTaken;
             if (is_ours) continue;
             *missing_out = Missing::kLookAgain;
-            if (const ks_status s = clear_taken(files, path, stored, ticket); s != KS_OK) return s;
+            if (const ks_status s = clear_taken(files, path, stored, ticket, taken.look); s != KS_OK)
+                return s;
         }
         if (*missing_out != Missing::kSomeone) return KS_OK;
         KEYSTILE_CRASH_POINT("files.missing.before_look");
@@ -175,7 +178,7 @@ ks_status judge_taken(ks_files& files, ks_session* session, const FilePath& path
             if (const ks_status s = is_current(session, path, now, &is_still); s != KS_OK) return s;
             if (!is_still && KEYSTILE_GUARD("files.taken_again")) continue;
         }
-        return clear_taken(files, path, now, taken);
+        return clear_taken(files, path, now, taken, look);
     }
 }
 
