@@ -75,8 +75,8 @@ TestRecord small_record(Position position) {
 
 std::string encode(const TestRecord& record, std::uint64_t seed, std::size_t buffer_bytes) {
     std::string bytes;
-    std::vector<std::byte> memory(buffer_bytes);
-    OutBuffer out(memory.data(), memory.size(), append, &bytes);
+    const auto memory = std::make_unique_for_overwrite<std::byte[]>(buffer_bytes);
+    OutBuffer out(memory.get(), buffer_bytes, append, &bytes);
     RecordWriter writer(out, seed);
     std::uint64_t sum = 0;
     for (const TestEntry& entry : record.entries) sum += entry_bytes(entry.key.size(), entry.value.size());
