@@ -24,8 +24,11 @@ std::string HelpFormatter::make_option_opts(const CLI::Option* option) const {
 std::string HelpFormatter::make_footer(const CLI::App* app) const {
     std::string footer = Formatter::make_footer(app);
     if (app->get_parent() == nullptr) return footer;
-    return footer +
-           "\nOptions of every command: --store URL, --json, --quiet, --key-base64; see keystile --help\n";
+    const CLI::App* command = app;
+    while (command->get_parent()->get_parent() != nullptr) command = command->get_parent();
+    const bool is_of_a_folder = command->get_name() == "files" || command->get_name() == "mcp";
+    return footer + "\nOptions of every command: " + (is_of_a_folder ? "" : "--store URL, --key-base64, ") +
+           "--json, --quiet; see keystile --help\n";
 }
 
 }  // namespace keystile::cli

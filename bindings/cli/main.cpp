@@ -75,6 +75,19 @@ void add_globals(CLI::App& app, Globals& globals) {
         ->description("Print the version of the program");
 }
 
+// Who gives these to commands of a folder means something that would not happen.
+void refuse_unused(const CommandLine& line) {
+    if (line.command != "files" && line.command != "mcp") return;
+    for (const std::string& word : line.words) {
+        if (word == "--") return;
+        const bool is_store = word == "--store" || word.starts_with("--store=");
+        if (!is_store && word != "--key-base64") continue;
+        throw Failure{ExitCode::usage,
+                      fmt::format("{}: {} has no meaning here: {}", line.command, word,
+                                  is_store ? "the store lies in the folder of --root" : "a path is itself")};
+    }
+}
+
 Failure usage_failure(const CLI::App& app, const CommandLine& line, const CLI::ParseError& error) {
     const auto chosen = app.get_subcommands();
     if (chosen.empty() && !line.command.empty()) {
@@ -131,6 +144,7 @@ int run(const CommandLine& line) {
     if (line.has_dashes && line.cmd.empty()) {
         throw Failure{ExitCode::usage, "claim KEY -- CMD: there is no CMD behind the dashes"};
     }
+    refuse_unused(line);
     if (line.words.empty()) {
         std::cerr << app.help();
         return static_cast<int>(ExitCode::usage);

@@ -4,7 +4,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <set>
 #include <vector>
 
@@ -17,7 +16,9 @@ using abi_test::Lane;
 
 std::string slurp(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
+    std::string text(file ? std::filesystem::file_size(path) : 0, '\0');
+    file.read(text.data(), static_cast<std::streamsize>(text.size()));
+    return text;
 }
 
 void spill(const std::string& path, std::string_view text) {

@@ -42,6 +42,14 @@ protected:
     std::string root_;
 };
 
+TEST_F(CliFiles, OptionsWithoutMeaningAreNotPassedOver) {
+    for (const char* option : {"--store=shm:other", "--key-base64"}) {
+        const Outcome outcome = run({"files", "status", option});
+        EXPECT_EQ(outcome.exit_code, 64);
+        EXPECT_NE(outcome.err.find("has no meaning here"), std::string::npos) << outcome.err;
+    }
+}
+
 TEST_F(CliFiles, AWriteSaysWhatItWasComputedFrom) {
     expect_fails({"files", "status"}, 66, "no_store");
     EXPECT_EQ(run({"files", "write", "a/plan", "--value", "one"}).exit_code, 64);

@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <memory>
 
 namespace keystile::testing {
 
@@ -58,7 +58,9 @@ std::vector<std::string> Folder::names() const {
 
 std::string read_all(const std::string& path) {
     std::ifstream in(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
+    std::string bytes(in ? std::filesystem::file_size(path) : 0, '\0');
+    in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    return bytes;
 }
 
 void write_all(const std::string& path, const std::string& bytes) {

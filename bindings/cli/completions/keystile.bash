@@ -45,6 +45,7 @@ _keystile() {
         esac
     done
 
+    [[ $command == files || $command == mcp ]] && globals='--json --quiet --help'  # their store lies in the folder
     local choices=''
     case $prev in
         --store) choices=$(_keystile_stores) ;;

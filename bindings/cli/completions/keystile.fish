@@ -22,10 +22,10 @@ end
 set -l durations '500ms 1s 10s 30s 1m 5m 1h'
 
 complete -c keystile -f
-complete -c keystile -l store -x -a '(__keystile_stores)' -d 'The store, e.g. shm:demo'
+complete -c keystile -n 'not __fish_seen_subcommand_from files mcp' -l store -x -a '(__keystile_stores)' -d 'The store, e.g. shm:demo'
 complete -c keystile -l json -d 'One JSON object a result'
 complete -c keystile -s q -l quiet -d 'Print nothing but what was asked for'
-complete -c keystile -l key-base64 -d 'KEY and PREFIX are base64'
+complete -c keystile -n 'not __fish_seen_subcommand_from files mcp' -l key-base64 -d 'KEY and PREFIX are base64'
 complete -c keystile -s h -l help -d 'Help with examples'
 
 set -l none "not __fish_seen_subcommand_from $commands"
