@@ -383,3 +383,16 @@ def test_closed_files_say_so(files):
     for call in (lambda: files.read("a"), lambda: files.status(), lambda: store.list(), lambda: files.store.get("a")):
         with pytest.raises(keystile.ClosedError):
             call()
+
+
+def test_the_store_behind_files_is_durable_in_every_call(files):
+    store = files.store
+    assert store.is_durable
+    grant = store.claim("claimed")
+    for number in range(10):
+        value = b"%d" % number
+        stamps = [store.update("updated", lambda old, value=value: value).stamp, grant.commit(value)]
+        store.transact(lambda tx, value=value: tx.put("moved", value))
+        for stamp in [*stamps, store.get("moved").stamp]:
+            store.wait_durable(stamp, timeout=0)  # raises Timeout
+    grant.release()

@@ -8,6 +8,7 @@ import functools
 import inspect
 import os
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Iterable
@@ -19,7 +20,7 @@ from ._aliases import Key, Value
 from ._blocks import entered, is_own
 from ._core import Answer, Entry, Stamp
 from ._edits import DELETE, KEEP, Edit
-from ._errors import ClosedError, Fenced, Held, NotFound, Refused, Timeout
+from ._errors import ArgumentError, ClosedError, Fenced, Held, NotFound, Refused, Timeout
 from ._feeds import Feed
 from ._grants import Claiming, Grant, lease_of
 from ._transactions import Transaction, value_bytes
@@ -223,8 +224,9 @@ class Store(_core.Store):
         """The detached claim of this key that another process gave the token of."""
         if not isinstance(token, str):
             raise TypeError(f"a token is str, not {type(token)!r}")
-        raw = self._parse(key, token)
-        return Grant(self, key, raw, self.get(key).stamp, True)
+        raw, epoch = self._parse(key, token)
+        # The claim's own epoch, whoever has the key by now: what rests on it elsewhere is refused, too.
+        return Grant(self, key, raw, Stamp(self.get(key).stamp.version, epoch), True)
 
     def reclaim(self, key: Key, epoch: int, *, live: bool = False) -> Stamp:
         """Take the claim that `epoch` names (Held.owner.epoch) from its owner, whose commits are Fenced from now on.
@@ -257,6 +259,10 @@ class Store(_core.Store):
             transaction = Transaction(self)
             try:
                 result = function(transaction)
+                if inspect.isawaitable(result):
+                    if inspect.iscoroutine(result):
+                        result.close()  # or it says that nobody awaited it
+                    raise TypeError("transact()'s function is a coroutine function: that is atransact()")
                 transaction.commit(durable=durable)
                 return result
             except Refused as refusal:
@@ -297,6 +303,8 @@ class Store(_core.Store):
             return {_like(prefix, key): entry for key, entry in self._snapshot_prefix(prefix)}
         if isinstance(keys, (str, bytes)):
             raise TypeError("keys is a list of keys; of a prefix: snapshot(prefix=...)")
+        if prefix:
+            raise TypeError("snapshot() takes keys or a prefix, not both")
         names = list(keys)
         return {name: entry for name, (_, entry) in zip(names, self._snapshot_keys(names), strict=True)}
 
@@ -519,6 +527,8 @@ def open(
     """
     if not isinstance(url, str):
         raise TypeError(f"a store's URL is str, not {type(url)!r}")
+    if durable and url.startswith("shm:"):
+        raise ArgumentError(f"{url}: nothing of a shm: store is on disk, so it cannot be durable", "KS_E_ARGUMENT")
     flags = 0
     for is_set, flag in (
         (durable, _core.OPEN_DURABLE),
@@ -562,6 +572,15 @@ def open(
 
 
 _shared: weakref.WeakValueDictionary[tuple[Any, ...], Store] = weakref.WeakValueDictionary()
+_shared_lock = threading.Lock()
+
+
+def _renew_lock() -> None:
+    global _shared_lock
+    _shared_lock = threading.Lock()  # a thread of the parent may have held it
+
+
+os.register_at_fork(after_in_child=_renew_lock)
 
 
 def shared(url: str, **options: Any) -> Store:
@@ -572,8 +591,15 @@ def shared(url: str, **options: Any) -> Store:
     """
     name = (os.getpid(), url, tuple(sorted(options.items())))
     store = _shared.get(name)
-    if store is None or store.closed:
-        store = _shared[name] = open(url, **options)
+    if store is not None and not store.closed:
+        return store
+    opened = open(url, **options)  # may take long, so another thread may do the same meanwhile
+    with _shared_lock:
+        store = _shared.get(name)
+        if store is None or store.closed:
+            store = _shared[name] = opened
+    if store is not opened:
+        opened.close()
     return store
 
 
