@@ -15,7 +15,8 @@ from ._core import Entry, Stamp
 from ._edits import DELETE, KEEP, Edit
 from ._errors import Busy, ClosedError, Conflict, Fenced, ForeignEdit, Held, Refused, SessionBusyError
 from ._grants import Claimed, Claiming, lease_of
-from ._store import NEVER, Store, default_label
+from ._opening import default_label
+from ._store import NEVER, Store
 from ._transactions import value_bytes
 from ._values import Owner
 from ._waiting import SLICE, Deadline, in_thread, nanoseconds
