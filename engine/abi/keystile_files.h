@@ -160,11 +160,13 @@ typedef struct ks_files_change {
  * status is a fault could not be put on disk yet. */
 KS_API ks_status ks_files_publish(ks_files* files, ks_files_change* changes, size_t count, uint64_t* lsn_out);
 
-/* Give a file another name: one ks_files_publish of the new name with the content of the old, and the old one's
- * removal. `to_seen`: of what is there now, replaced in the same step; {0,0} = nothing ever was. The receipt is of
- * `to`, of `from` if that is what stood in the way. KS_NOT_FOUND: there is no `from`. Else as ks_files_write. */
-KS_API ks_status ks_files_rename(ks_files* files, const char* from, ks_stamp from_seen, const char* to,
-                                 ks_stamp to_seen, ks_receipt* receipt_out);
+/* Give a file another name: one ks_files_publish of the new name with the content and mode of the old, and the old
+ * one's removal. `to_seen`: of what is there now, replaced in the same step; {0,0} = nothing ever was. The grants:
+ * under these claims of the two paths, or NULL. The receipt is of `to`, of `from` if that is what stood in the way.
+ * KS_NOT_FOUND: there is no `from`. Else as ks_files_write. */
+KS_API ks_status ks_files_rename(ks_files* files, const char* from, ks_stamp from_seen,
+                                 const ks_grant* from_grant, const char* to, ks_stamp to_seen,
+                                 const ks_grant* to_grant, ks_receipt* receipt_out);
 
 /* Commit what is on disk now as the file's new version; a file that was removed as a deletion. KS_OK: also if nothing
  * was foreign; receipt: the stamp now. KS_HELD · KS_FENCED · KS_BUSY (it is being edited all the time) · faults as
@@ -197,7 +199,10 @@ typedef int (*ks_files_effect_fn)(void* user);
  * KS_OK: the effect ran; *result_out is what it returned. KS_CONFLICT · KS_FENCED · KS_HELD · KS_FOREIGN_EDIT: it did
  * not. If a claim was taken from us by force (KS_RECLAIM_LIVE) while it ran: KS_FENCED with *result_out set; set it
  * before to a number that the effect does not return. The claims move the epochs: stamps read before are KS_FENCED
- * afterwards, read again. A process that dies in the effect leaves the claims of a dead owner. */
+ * afterwards, read again. But not of a path that was never written: its stamp {0,0} says just that, which stays true
+ * whoever claimed it (keystile.h, ks_stamp), so a gate on it runs its effect again each time; an effect that may run
+ * only once needs a file that is written after it. A process that dies in the effect leaves the claims of a dead
+ * owner. */
 KS_API ks_status ks_files_gate(ks_files* files, ks_files_change* changes, size_t count,
                                ks_files_effect_fn effect, void* user, int* result_out);
 

@@ -184,8 +184,9 @@ ks_status ks_files_publish(ks_files* files, ks_files_change* changes, size_t cou
     });
 }
 
-ks_status ks_files_rename(ks_files* files, const char* from, ks_stamp from_seen, const char* to,
-                          ks_stamp to_seen, ks_receipt* receipt_out) {
+ks_status ks_files_rename(ks_files* files, const char* from, ks_stamp from_seen, const ks_grant* from_grant,
+                          const char* to, ks_stamp to_seen, const ks_grant* to_grant,
+                          ks_receipt* receipt_out) {
     return guarded("renaming a file", [&] {
         ks_session* session = nullptr;
         if (const ks_status s = enter(files, &session); s != KS_OK) return s;
@@ -195,7 +196,9 @@ ks_status ks_files_rename(ks_files* files, const char* from, ks_stamp from_seen,
         if (edits[0].path.text == edits[1].path.text)
             return abi::fault(KS_E_ARGUMENT, "a file is renamed to another name than its own");
         edits[0].seen = to_seen;
+        edits[0].grant = to_grant;
         edits[1].seen = from_seen;
+        edits[1].grant = from_grant;
         edits[1].flags = KS_FILES_REMOVE;
         ks_receipt receipt{};
         const ks_status s = rename_path(*files, session, edits, &receipt);

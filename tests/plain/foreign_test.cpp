@@ -23,7 +23,7 @@ TEST(FilesForeign, AnEditIsSeenOnReadAndOnWrite) {
     EXPECT_EQ(files.write("f", "two", seen, nullptr, &receipt), KS_FOREIGN_EDIT);
     EXPECT_EQ(receipt.stamp.version, seen.version);
     EXPECT_EQ(ks_files_remove(files.get(), "f", seen, nullptr, nullptr), KS_FOREIGN_EDIT);
-    EXPECT_EQ(ks_files_rename(files.get(), "f", seen, "g", {}, nullptr), KS_FOREIGN_EDIT);
+    EXPECT_EQ(ks_files_rename(files.get(), "f", seen, nullptr, "g", {}, nullptr, nullptr), KS_FOREIGN_EDIT);
     EXPECT_EQ(folder.peek("f"), "uno");
     EXPECT_THAT(files.status(), ElementsAre("f:edited"));
     EXPECT_EQ(files.write("f", "two", {}), KS_CONFLICT);  // who is behind is told that first

@@ -188,19 +188,24 @@ TEST(FilesRename, TakesContentAndMode) {
     ASSERT_EQ(::chmod(folder.at("a").c_str(), 0640), 0);
     const ks_stamp a = files.stamp("a");
     ks_receipt receipt{};
-    EXPECT_EQ(ks_files_rename(files.get(), "a", {}, "d/b", {}, &receipt), KS_CONFLICT);
-    ASSERT_EQ(ks_files_rename(files.get(), "a", a, "d/b", {}, &receipt), KS_OK) << ks_last_error();
+    EXPECT_EQ(ks_files_rename(files.get(), "a", {}, nullptr, "d/b", {}, nullptr, &receipt), KS_CONFLICT);
+    ASSERT_EQ(ks_files_rename(files.get(), "a", a, nullptr, "d/b", {}, nullptr, &receipt), KS_OK)
+        << ks_last_error();
     EXPECT_EQ(folder.peek("a"), "(none)");
     EXPECT_EQ(folder.peek("d/b"), "one");
     EXPECT_EQ(files.read("d/b").stamp.version, receipt.stamp.version);
     struct stat info;
     ASSERT_EQ(::stat(folder.at("d/b").c_str(), &info), 0);
     EXPECT_EQ(info.st_mode & 07777u, 0640u);
-    EXPECT_EQ(ks_files_rename(files.get(), "a", files.stamp("a"), "c", {}, nullptr), KS_NOT_FOUND);
+    EXPECT_EQ(ks_files_rename(files.get(), "a", files.stamp("a"), nullptr, "c", {}, nullptr, nullptr),
+              KS_NOT_FOUND);
     ASSERT_EQ(files.put("a", "two"), KS_OK);
-    EXPECT_EQ(ks_files_rename(files.get(), "a", files.stamp("a"), "d/b", {}, &receipt), KS_CONFLICT);
-    EXPECT_EQ(ks_files_rename(files.get(), "a", files.stamp("a"), "./a", {}, &receipt), KS_E_ARGUMENT);
-    EXPECT_EQ(ks_files_rename(files.get(), "a", files.stamp("a"), "d/b", files.stamp("d/b"), &receipt),
+    EXPECT_EQ(ks_files_rename(files.get(), "a", files.stamp("a"), nullptr, "d/b", {}, nullptr, &receipt),
+              KS_CONFLICT);
+    EXPECT_EQ(ks_files_rename(files.get(), "a", files.stamp("a"), nullptr, "./a", {}, nullptr, &receipt),
+              KS_E_ARGUMENT);
+    EXPECT_EQ(ks_files_rename(files.get(), "a", files.stamp("a"), nullptr, "d/b", files.stamp("d/b"), nullptr,
+                              &receipt),
               KS_OK);
     EXPECT_EQ(folder.peek("d/b"), "two");
 }
