@@ -175,21 +175,15 @@ void ks_close(ks_store* store) {
     if (store == nullptr || store->magic == 0) return;
     const bool is_forked = !is_live(store);
     store->magic = 0;
-    {
-        const std::lock_guard guard(store->lock);
-        for (ks_session* session : store->sessions) {
-            if (is_forked) {
-                session->magic = 0;  // the parent's: its shared side is not ours to close
-            } else {
-                close_one(session);
-            }
-        }
-        store->sessions.clear();
-    }
-    if (is_forked) {
-        store->store->segment.file().abandon();  // the fork handler closed it
-        store->flusher.abandon();                // the thread is the parent's
+    if (is_forked) {  // sessions and thread are the parent's, the lock may have been held by another of its threads
+        abandon_store(*store->store);
+        store->flusher.abandon();
     } else {
+        {
+            const std::lock_guard guard(store->lock);
+            for (ks_session* session : store->sessions) close_one(session);
+            store->sessions.clear();
+        }
         store->flusher.stop();
         close_store(*store->store);
     }

@@ -69,19 +69,20 @@ std::string_view Stored::data() const noexcept {
 void compose(std::string_view data, bool is_deleted, const Look& before, std::uint32_t mode,
              Stored* stored_out) {
     Stored& stored = *stored_out;
+    Head head{};
+    stored.value.resize(sizeof head + data.size());
+    if (!data.empty()) std::memcpy(stored.value.data() + sizeof head, data.data(), data.size());
+    // Of the copy: the caller's memory may be written to meanwhile.
+    stored.content = {!is_deleted, is_deleted ? Hash{} : hash_of(stored.data().data(), data.size())};
     stored.is_known = true;
-    stored.content = {!is_deleted, is_deleted ? Hash{} : hash_of(data.data(), data.size())};
     stored.before = before;
     stored.mode = mode;
-    Head head{};
     head.magic = kHeadMagic;
     head.flags = (is_deleted ? kIsDeleted : 0) | (before.is_there ? kWasThere : 0);
     head.mode = mode;
     std::memcpy(head.hash, stored.content.hash.data(), sizeof head.hash);
     std::memcpy(head.before, before.hash.data(), sizeof head.before);
-    stored.value.resize(sizeof head + data.size());
     std::memcpy(stored.value.data(), &head, sizeof head);
-    if (!data.empty()) std::memcpy(stored.value.data() + sizeof head, data.data(), data.size());
 }
 
 ks_status load(ks_session* session, const FilePath& path, Stored* stored_out) {

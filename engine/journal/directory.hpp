@@ -58,6 +58,7 @@ public:
     bool is_in_place() const noexcept;
     // Of the open file that carries the lock: for close_on_fork().
     const File& lock_file() const noexcept { return lock_.file(); }
+    void abandon_lock() noexcept { lock_.abandon(); }  // it was closed by the fork handler
 
     // What `lock` says: nothing if it is empty or was not written to its end.
     Status read_place(std::optional<SegmentPlace>* place_out) const noexcept;

@@ -65,6 +65,7 @@ public:
     const File& file() const noexcept { return file_; }
     const std::string& path() const noexcept { return path_; }
     bool is_open() const noexcept { return file_.is_open(); }
+    void abandon() noexcept { file_.abandon(); }
 
 private:
     File file_;

@@ -4,6 +4,7 @@
 // others, on whoever waits for durability, and on whoever finds the ring half full.
 #pragma once
 
+#include <memory>
 #include <thread>
 
 #include "operations/flush.hpp"
@@ -16,10 +17,8 @@ public:
     bool start(Store& store, std::uint64_t interval_ns);
     // Flushes a last time, so that what this process committed does not wait for others.
     void stop() noexcept;
-    // In a forked child: the thread is the parent's.
-    void abandon() noexcept {
-        if (thread_.joinable()) thread_.detach();
-    }
+    // In a forked child: the thread is the parent's, and its id may be that of a thread of ours by now.
+    void abandon() noexcept { std::construct_at(&thread_); }
     ~Flusher() { stop(); }
 
     // After a relaxed commit at p. One load, mostly.

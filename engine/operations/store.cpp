@@ -54,6 +54,12 @@ void close_store(Store& store) noexcept {
     forget_on_fork(store.segment.file().fd());
 }
 
+void abandon_store(Store& store) noexcept {
+    if (store.segment.is_read_only()) return;
+    if (store.writer != nullptr) store.writer->directory().abandon_lock();
+    store.segment.file().abandon();
+}
+
 Status open_session(Store& store, Session* session_out) noexcept {
     if (store.segment.is_read_only()) {
         session_out->store = &store;

@@ -64,6 +64,9 @@ Status open_store(const std::string& folder, const std::string& file, const Segm
                   const std::string& label, Store* store_out) noexcept;
 // All sessions are closed before.
 void close_store(Store& store) noexcept;
+// In a forked child, instead: forgets the descriptors that the fork handler closed, for their numbers may be other
+// files' by now.
+void abandon_store(Store& store) noexcept;
 
 Status open_session(Store& store, Session* session_out) noexcept;
 void close_session(Session& session) noexcept;

@@ -1,4 +1,5 @@
 // Durable stores: what is on disk comes back, whatever becomes of the segment and of the processes.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -149,6 +150,32 @@ TEST_F(DurableTest, ReadersBringItBackToo) {
 }
 
 // AckedSurvives: everybody is killed, the segment is lost; what was told durable is there.
+// The fork handler closed the descriptors that carry locks: their numbers are other files' by now, and the flusher is
+// the parent's thread, whose memory is that of the child's.
+TEST_F(DurableTest, ItsHandleIsClosedInAForkedChildThatOpenedAgain) {
+    ASSERT_EQ(open(), KS_OK) << ks_last_error();
+    ASSERT_EQ(put("k", "1"), KS_OK);
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        ks_store* const parents = store_;
+        int own[8];
+        for (int& fd : own) fd = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (open() != KS_OK || put("k", "2") != KS_OK) ::_exit(1);
+        ks_close(parents);
+        for (const int fd : own) {
+            if (::fcntl(fd, F_GETFD) == -1) ::_exit(2);
+        }
+        if (put("k", "3", KS_COMMIT_DURABLE) != KS_OK) ::_exit(3);
+        close();
+        ::_exit(0);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0) << WEXITSTATUS(status);
+    EXPECT_EQ(get("k"), "3");
+}
+
 TEST_F(DurableTest, AcknowledgedDurableCommitsSurviveEverybodysDeath) {
     ASSERT_EQ(open(), KS_OK) << ks_last_error();
     close();

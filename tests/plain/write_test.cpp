@@ -1,6 +1,9 @@
 // One path: read, write, remove, and what the stamps say.
 #include <sys/stat.h>
 
+#include <atomic>
+#include <thread>
+
 #include "plain/plain_support.hpp"
 
 namespace keystile::testing {
@@ -53,6 +56,24 @@ TEST(FilesWrite, AnyContentInAnyFolder) {
         EXPECT_TRUE(folder.peek("a/b/c.bin") == content) << content.size();
     }
     EXPECT_EQ(files.put("a/large", std::string(KS_FILES_SIZE_MAX + 1, 'x')), KS_E_VALUE_SIZE);
+}
+
+// Another's array or mapping: what lands is some mix of it, but the store and the path stay sound.
+TEST(FilesWrite, MemoryThatChangesMeanwhileSpoilsNothing) {
+    const Folder folder;
+    const Files files(folder);
+    std::string content(4 << 20, 'x');
+    volatile char* const last = &content.back();
+    std::atomic<bool> is_over = false;
+    std::thread scribbler([&] {
+        while (!is_over) *last = static_cast<char>(*last + 1);
+    });
+    for (int i = 0; i < 10; ++i) {
+        EXPECT_EQ(files.put("f", content), KS_OK) << ks_last_error();
+        EXPECT_EQ(files.read("f").status, KS_OK) << ks_last_error();
+    }
+    is_over = true;
+    scribbler.join();
 }
 
 TEST(FilesWrite, OneKeyForAllSpellings) {

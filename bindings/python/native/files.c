@@ -90,7 +90,7 @@ static void files_free(PyObject* object) {
 
 /* The files' own store; the object keeps the files open. */
 PyObject* store_of_files(PyObject* module, PyObject* const* args, Py_ssize_t count, PyObject* kwnames) {
-    static const Signature signature = {"store_of_files", 2, 2, {"cls", "files"}};
+    static const Signature signature = {"store_of_files", 3, 3, {"cls", "files", "is_durable"}};
     Core* const core = core_of_module(module);
     PyObject* given[NAMES_MAX];
     if (!bind(&signature, args, count, kwnames, given)) return NULL;
@@ -102,7 +102,7 @@ PyObject* store_of_files(PyObject* module, PyObject* const* args, Py_ssize_t cou
     if (!is_open(files)) return NULL;
     ks_store* const store = ks_files_store(files->files);
     if (store == NULL) return raise_fault(core, ks_last_status());
-    return lend_store(core, (PyTypeObject*)given[0], store, given[1]);
+    return lend_store(core, (PyTypeObject*)given[0], store, given[1], given[2] == Py_True);
 }
 
 /* ---- One file ---------------------------------------------------------------------------------------- */

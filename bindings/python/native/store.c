@@ -76,12 +76,13 @@ PyObject* open_store(PyObject* module, PyObject* const* args, Py_ssize_t count, 
     return (PyObject*)self;
 }
 
-PyObject* lend_store(Core* core, PyTypeObject* type, ks_store* store, PyObject* lender) {
+PyObject* lend_store(Core* core, PyTypeObject* type, ks_store* store, PyObject* lender, bool is_durable) {
     const allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     StoreObject* const self = (StoreObject*)allocate(type, 0);
     if (self == NULL) return NULL;
     self->core = core;
     self->pid = getpid();
+    self->is_durable = is_durable;
     self->store = store;
     Py_INCREF(lender);
     self->lender = lender;
@@ -501,7 +502,7 @@ static PyMethodDef methods[] = {
     {"_release", CALL(store_release), FASTCALL, "_release(key, grant) -> stamp"},
     {"_reclaim", CALL(store_reclaim), FASTCALL, "_reclaim(key, epoch, live) -> stamp"},
     {"_format", store_format, METH_O, "_format(grant) -> token"},
-    {"_parse", CALL(store_parse), FASTCALL, "_parse(key, token) -> grant"},
+    {"_parse", CALL(store_parse), FASTCALL, "_parse(key, token) -> grant, epoch"},
     {"_watch", CALL(store_watch), FASTCALL, "_watch(key, stamp, timeout_ns) -> stamp or None"},
     {"_list", CALL(store_list), FASTCALL,
      "_list(prefix, flags) -> [(key, stamp, size, is_deleted, owner or None)]"},

@@ -97,6 +97,16 @@ def test_a_detached_claim_goes_on_by_its_token(store, url):
         store.claim("other", lease=1).token()  # not a detached one
 
 
+def test_a_token_names_its_own_claim_whoever_has_the_key_by_now(store):
+    late = store.claim("plan", lease=0.01, detached=True)
+    token = late.token()
+    now = store.claim("plan", wait=10)
+    again = store.grant("plan", token)
+    assert again.epoch == again.stamp.epoch == late.epoch < now.epoch
+    with pytest.raises(keystile.Fenced):
+        again.commit(b"late")
+
+
 def test_a_grant_that_is_forgotten_is_given_back(store):
     store.claim("plan")  # nobody keeps it
     gc.collect()

@@ -484,3 +484,16 @@ def test_a_gate_whose_claims_cannot_be_given_back_says_that_it_ran(files):
     with pytest.raises(keystile.DestroyedError) as caught:
         files.gate({"plan": stamp}, lambda: keystile.destroy(files.store.url, force=True))
     assert caught.value.has_run
+
+
+def test_the_store_behind_files_is_durable_in_every_call(files):
+    store = files.store
+    assert store.is_durable
+    grant = store.claim("claimed")
+    for number in range(10):
+        value = b"%d" % number
+        stamps = [store.update("updated", lambda old, value=value: value).stamp, grant.commit(value)]
+        store.transact(lambda tx, value=value: tx.put("moved", value))
+        for stamp in [*stamps, store.get("moved").stamp]:
+            store.wait_durable(stamp, timeout=0)  # raises Timeout
+    grant.release()

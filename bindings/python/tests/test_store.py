@@ -141,6 +141,7 @@ def test_str_and_bytes_name_the_same_key(store):
         (lambda s: keystile.open(b"shm:x"), TypeError, "str"),
         (lambda s: keystile.open("shm:py.no.such", must_exist=True), keystile.NoStoreError, "no such store"),
         (lambda s: keystile.open(s.url, must_create=True), keystile.StoreExistsError, ""),
+        (lambda s: keystile.open(s.url, durable=True), keystile.ArgumentError, "nothing of a shm: store is on disk"),
         (lambda s: keystile.open(s.url, must_create=True, must_exist=True), keystile.ArgumentError, "contradicts"),
         (lambda s: keystile.open("file:relative"), keystile.UrlError, ""),
         (lambda s: keystile.destroy(s.url), keystile.InUseError, ""),

@@ -15,7 +15,8 @@ from ._core import Entry, Stamp
 from ._edits import DELETE, KEEP, Edit
 from ._errors import Busy, ClosedError, Conflict, Fault, Fenced, ForeignEdit, Held, Refused, SessionBusyError
 from ._grants import Claimed, Claiming, lease_of
-from ._store import NEVER, Store, default_label
+from ._opening import default_label
+from ._store import NEVER, Store
 from ._transactions import value_bytes
 from ._values import Owner
 from ._waiting import SLICE, Deadline, in_thread, nanoseconds
@@ -98,9 +99,11 @@ class Files:
     def store(self) -> Store:
         """The store behind the files, open as long as they are: key(path) names a file's key in it."""
         if self._lent is None:
-            self._lent = _core.store_of_files(Store, self._files)
-            url = self._lent._url = self._url or f"file:{self._root}/.keystile"
-            self._lent._options = {"durable": True} if url.startswith("file:") else {}  # as the files opened it
+            url = self._url or f"file:{self._root}/.keystile"
+            is_durable = url.startswith("file:")  # as the files opened it
+            self._lent = _core.store_of_files(Store, self._files, is_durable)
+            self._lent._url = url
+            self._lent._options = {"durable": True} if is_durable else {}
         return self._lent
 
     def key(self, path: Path) -> str:

@@ -34,7 +34,8 @@ from ._core import KEY_SIZE_MAX
 from ._errors import Conflict, Held, KeystileError
 from ._grants import Grant, lease_of
 from ._lineage import Lineage
-from ._store import Store, shared
+from ._opening import shared
+from ._store import Store
 
 __all__ = ["KeystileFlowPersistence", "KeystileLockBackend", "unwrap"]
 

@@ -15,7 +15,7 @@ import inspect
 import json
 import uuid
 import weakref
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
@@ -115,6 +115,7 @@ class KeystileSession:
         """Append items, all or none."""
         if not items:
             return
+        _check_items(items, "add_items() takes")
         record = _dump(items)
 
         def add(tx: Transaction, head: _Head) -> _Head:
@@ -162,6 +163,7 @@ class KeystileSession:
                 continue
             called = function(items)
             new: Items = await called if inspect.isawaitable(called) else called
+            _check_items(new, "update()'s function returns")
             self._remember(wrapper, entry.stamp)
             with contextlib.suppress(Conflict):
                 await self._replace(wrapper, new)
@@ -275,6 +277,12 @@ def _head_of(entry: Entry) -> _Head:
 
 def _items_of(entry: Entry) -> Items:
     return [] if entry.value is None else json.loads(entry.value)
+
+
+def _check_items(items: object, who: str) -> None:
+    # What forgot its return would erase the history, and a text's characters are no items.
+    if items is None or isinstance(items, str | bytes | Mapping):
+        raise TypeError(f"{who} a list of items, not {type(items)!r}")
 
 
 def _dump(items: Items) -> bytes:

@@ -339,6 +339,21 @@ def append(where, times):
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("wrong", [None, "text", {"role": "user"}])
+def test_what_is_no_list_of_items_erases_nothing(url, wrong):
+    async def main():
+        session = KeystileSession("s", url)
+        await session.add_items([item("one")])
+        with pytest.raises(TypeError, match="a list of items"):
+            await session.update(lambda items: wrong)
+        if wrong is not None:
+            with pytest.raises(TypeError, match="a list of items"):
+                await session.add_items(wrong)
+        assert await session.get_items() == [item("one")]
+
+    asyncio.run(main())
+
+
 def rewrite(where, stop):
     """As one that summarizes: read, clear, write."""
 
