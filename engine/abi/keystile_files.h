@@ -195,9 +195,12 @@ typedef int (*ks_files_effect_fn)(void* user);
  * gives the claims back. Of `changes`: path, seen and grant in; status, stamp and owner out, as ks_files_publish; data
  * and flags must be zero.
  * KS_OK: the effect ran; *result_out is what it returned. KS_CONFLICT · KS_FENCED · KS_HELD · KS_FOREIGN_EDIT: it did
- * not. If a claim was taken from us by force (KS_RECLAIM_LIVE) while it ran: KS_FENCED with *result_out set; set it
- * before to a number that the effect does not return. The claims move the epochs: stamps read before are KS_FENCED
- * afterwards, read again. A process that dies in the effect leaves the claims of a dead owner. */
+ * not. If a claim, the gate's or the caller's, was taken away while it ran (its lease was over, or KS_RECLAIM_LIVE):
+ * KS_FENCED with *result_out set; set it before to a number that the effect does not return.
+ * The claims move the epochs: stamps read before are KS_FENCED afterwards, so of two gates on one stamp one runs; read
+ * again. (A path that was never written has the stamp {0,0} all the same: gates on that run one after the other.) A
+ * process that dies in the effect leaves the claims of a dead owner, and the stamps read before are over, too.
+ * Faults as ks_files_write · KS_E_GRANT (a grant of another path). */
 KS_API ks_status ks_files_gate(ks_files* files, ks_files_change* changes, size_t count,
                                ks_files_effect_fn effect, void* user, int* result_out);
 
