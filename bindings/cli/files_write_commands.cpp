@@ -40,7 +40,7 @@ Examples:
 constexpr const char* kPublishForm =
     R"(Many files in one step, all or none: JSON lines from standard input or --file,
   {"path":PATH,"value":TEXT}            or {"base64":...} for TEXT: the file's new content
-  {"path":PATH,"file":FILE}             the new content is in FILE
+  {"path":PATH,"file":FILE}             the new content is in FILE; with --file one may be -
   {"path":PATH,"remove":true}           the file goes
   {"path":PATH}                         nobody has changed it
 each with "version" and "epoch" that were seen (without them: whatever is there now). After a
@@ -50,13 +50,14 @@ Examples:
   keystile files publish < changes.jsonl)";
 
 constexpr const char* kAdoptForm =
-    R"(What another program wrote (or removed) becomes the next version. Prints the new stamp.
+    R"(What another program wrote (or removed) becomes the next version. A folder or a link in the
+file's place, or a file in its folder's, makes it a removal. Prints the new stamp.
 
 Examples:
   keystile files adopt plan.md)";
 
 constexpr const char* kRestoreForm =
-    R"(The store's content goes back on disk, over whatever is there. The stamp stays.
+    R"(The store's content goes back on disk, over whatever is there but a folder. The stamp stays.
 
 Examples:
   keystile files restore plan.md)";
@@ -136,18 +137,34 @@ struct FileStep {
     ks_files_change change{};
 };
 
+// Standard input is good for one reader: of all that is in it, nothing would be left for the lines or the next file.
+std::string content_of_file(JsonLine& line, bool& is_input_taken) {
+    const std::string file = line.text("file");
+    if (file.empty()) line.fail("\"file\" is empty: it names the file that has the content");
+    if (file == "-" && is_input_taken)
+        line.fail(
+            "\"file\": \"-\" is standard input, which is read already: for these lines, or in one before");
+    is_input_taken = is_input_taken || file == "-";
+    try {
+        return read_input(file);
+    } catch (const Failure& failure) {
+        throw at_line(line.number(), failure);
+    }
+}
+
 std::vector<FileStep> read_file_steps(const std::string& file, const Root& root) {
     std::vector<FileStep> steps;
+    bool is_input_taken = is_standard_input(file);
     for_each_json_line(file, [&](JsonLine& line) {
         FileStep step;
         step.path = line.text("path");
         if (step.path.find('\0') != std::string::npos) line.fail("\"path\": a path has no zero character");
         const bool has_value = line.has("value"), has_file = line.has("file");
-        if (has_value) step.content = line.value("value");
-        if (has_file) step.content = read_input(line.text("file"));
         const bool is_removing = line.flag("remove");
         if (int{has_value} + int{has_file} + int{is_removing} > 1)
             line.fail("value, file and remove exclude one another");
+        if (has_value) step.content = line.value("value");
+        if (has_file) step.content = content_of_file(line, is_input_taken);
         const std::optional<ks_stamp> stamp = line.stamp();
         line.end();
         if (!has_value && !has_file) step.change.flags = is_removing ? KS_FILES_REMOVE : KS_FILES_EXPECT;

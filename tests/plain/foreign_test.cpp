@@ -23,7 +23,7 @@ TEST(FilesForeign, AnEditIsSeenOnReadAndOnWrite) {
     EXPECT_EQ(files.write("f", "two", seen, nullptr, &receipt), KS_FOREIGN_EDIT);
     EXPECT_EQ(receipt.stamp.version, seen.version);
     EXPECT_EQ(ks_files_remove(files.get(), "f", seen, nullptr, nullptr), KS_FOREIGN_EDIT);
-    EXPECT_EQ(ks_files_rename(files.get(), "f", seen, "g", {}, nullptr), KS_FOREIGN_EDIT);
+    EXPECT_EQ(ks_files_rename(files.get(), "f", seen, nullptr, "g", {}, nullptr, nullptr), KS_FOREIGN_EDIT);
     EXPECT_EQ(folder.peek("f"), "uno");
     EXPECT_THAT(files.status(), ElementsAre("f:edited"));
     EXPECT_EQ(files.write("f", "two", {}), KS_CONFLICT);  // who is behind is told that first
@@ -58,6 +58,20 @@ TEST(FilesForeign, RestorePutsOursBack) {
     EXPECT_EQ(files.stamp("f").version, seen.version);
     EXPECT_EQ(files.restore("never"), KS_NOT_FOUND);
     EXPECT_THAT(folder.tickets(), IsEmpty());
+}
+
+// Who closed a file to others did not mean that an edit of it opens it again.
+TEST(FilesForeign, RestoreKeepsTheModeThatIsThere) {
+    const Folder folder;
+    const Files files(folder);
+    ASSERT_EQ(files.put("f", "one"), KS_OK);
+    ASSERT_EQ(::chmod(folder.at("f").c_str(), 0600), 0);
+    folder.poke("f", "uno");
+    EXPECT_EQ(files.restore("f"), KS_OK) << ks_last_error();
+    EXPECT_EQ(folder.peek("f"), "one");
+    struct stat info;
+    ASSERT_EQ(::stat(folder.at("f").c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 07777u, 0600u);
 }
 
 TEST(FilesForeign, ARemovalIsAnEdit) {

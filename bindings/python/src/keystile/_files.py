@@ -13,7 +13,7 @@ from ._aliases import Value, key_bytes
 from ._blocks import enter, entered, is_own, leave
 from ._core import Entry, Stamp
 from ._edits import DELETE, KEEP, Edit
-from ._errors import Busy, ClosedError, Conflict, Fenced, ForeignEdit, Held, Refused, SessionBusyError
+from ._errors import Busy, ClosedError, Conflict, Fault, Fenced, ForeignEdit, Held, Refused, SessionBusyError
 from ._grants import Claimed, Claiming, lease_of
 from ._opening import default_label
 from ._store import NEVER, Store
@@ -152,9 +152,21 @@ class Files:
         """Delete a file; deleting what is not there changes nothing."""
         return self._files.remove(_path(path), stamp, claim=claim)
 
-    def rename(self, path: Path, stamp: Stamp, to: Path, to_stamp: Stamp = NEVER) -> Stamp:
-        """Give a file another name in one step; `to_stamp` is of what is there and is replaced."""
-        return self._files.rename(_path(path), stamp, _path(to), to_stamp)
+    def rename(
+        self,
+        path: Path,
+        stamp: Stamp,
+        to: Path,
+        to_stamp: Stamp = NEVER,
+        *,
+        claim: FileGrant | None = None,
+        to_claim: FileGrant | None = None,
+    ) -> Stamp:
+        """Give a file another name in one step; `to_stamp` is of what is there and is replaced.
+
+        Under these claims of the old name and of the new one.
+        """
+        return self._files.rename(_path(path), stamp, _path(to), to_stamp, claim=claim, to_claim=to_claim)
 
     def update(
         self, path: Path, function: Callable[[bytes | None], Value | Edit], *, timeout: float | None = None
@@ -214,7 +226,7 @@ class Files:
 
         stamps: what each path was read with; one without a stamp must be new. A path may be spelled in another way
         there; one that is not among the changes is a ValueError. The exception's `refusals` name every path in the
-        way. read() the new stamps.
+        way. A Fault with `committed`, the stamp of the first path that is written: all are. read() the new stamps.
         """
         names = [_path(path) for path in changes]
         keys = [self.key(name) for name in names]
@@ -237,7 +249,9 @@ class Files:
         """Run an effect only if the files it was decided on are what they were, and let nobody change them meanwhile.
 
         Returns what effect() returned, or raises what it raised. Conflict, Held, Fenced, ForeignEdit: it did not run;
-        Fenced with `has_run` set: it ran, and a claim was taken by force meanwhile. Read the files again afterwards.
+        Fenced with `has_run` set: it ran, and a claim was taken by force meanwhile. A Fault with `has_run` set: it ran,
+        and a claim could not be given back. Read the files again afterwards: the stamps from before are Fenced. But not
+        NEVER, of a file that was never written: that stays true, so such a gate runs its effect each time.
         The effect itself may read them; what would wait there for the gate's end, update() of them say, raises Held.
         """
         if not callable(effect):
@@ -251,11 +265,20 @@ class Files:
             (name, 0, None, stamp, held.get(key)) for name, key, stamp in zip(names, keys, stamps.values(), strict=True)
         ]
 
-        def inside() -> T:
-            with _Gate(self, names):
-                return effect()
+        has_returned = False
 
-        status, results, returned, has_run = self._files.gate(listed, inside)
+        def inside() -> T:
+            nonlocal has_returned
+            with _Gate(self, names):
+                value = effect()
+            has_returned = True
+            return value
+
+        try:
+            status, results, returned, has_run = self._files.gate(listed, inside)
+        except Fault as fault:  # giving the claims back, then; what the effect itself raised is as it was
+            fault.has_run = fault.has_run or has_returned
+            raise
         if status != 0:
             _refuse(status, names, results, has_run)
         value: T = returned
@@ -301,8 +324,8 @@ class Files:
         if not isinstance(token, str):
             raise TypeError(f"a token is str, not {type(token)!r}")
         name = _path(path)
-        raw = self._files.parse(name, token)
-        return FileGrant(self, name, raw, self.read(name).stamp, True)
+        raw, stamp = self._files.parse(name, token)
+        return FileGrant(self, name, raw, stamp, True)
 
     def watch(self, path: Path, stamp: Stamp | None = None, *, timeout: float | None = None) -> Stamp:
         """Wait until the file's stamp is not `stamp` any more. As Store.watch(); foreign edits do not wake."""
@@ -323,9 +346,18 @@ class Files:
         """remove() for asyncio."""
         return await in_thread(lambda: self.remove(path, stamp, claim=claim))
 
-    async def arename(self, path: Path, stamp: Stamp, to: Path, to_stamp: Stamp = NEVER) -> Stamp:
+    async def arename(
+        self,
+        path: Path,
+        stamp: Stamp,
+        to: Path,
+        to_stamp: Stamp = NEVER,
+        *,
+        claim: FileGrant | None = None,
+        to_claim: FileGrant | None = None,
+    ) -> Stamp:
         """rename() for asyncio."""
-        return await in_thread(self.rename, path, stamp, to, to_stamp)
+        return await in_thread(lambda: self.rename(path, stamp, to, to_stamp, claim=claim, to_claim=to_claim))
 
     async def aadopt(self, path: Path, *, claim: FileGrant | None = None) -> Stamp:
         """adopt() for asyncio."""

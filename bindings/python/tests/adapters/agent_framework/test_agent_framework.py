@@ -210,7 +210,7 @@ def test_processes_lose_nothing(url):
     import agent_framework_session as example
 
     with keystile.open(url):
-        assert example.count(url) == example.PROCESSES * example.TURNS
+        assert example.count(SessionStore, url) == example.PROCESSES * example.TURNS
 
 
 def test_the_built_in_store_loses_what_was_written_meanwhile(tmp_path):
