@@ -19,7 +19,7 @@ from ._opening import default_label
 from ._store import NEVER, Store
 from ._transactions import value_bytes
 from ._values import Owner
-from ._waiting import SLICE, Deadline, in_thread, nanoseconds
+from ._waiting import SLICE, Deadline, in_thread, nanoseconds, waited_in_thread
 
 __all__ = ["FileGrant", "FileStatus", "Files"]
 
@@ -433,7 +433,7 @@ class Files:
                     ):
                         raise
                     pause = nanoseconds(deadline.slice(SLICE), "wait")
-                    await in_thread(self.store._watch, self.key(name), held.stamp, pause)
+                    await waited_in_thread(self.store._watch, self.key(name), held.stamp, pause)
 
         return Claiming(claim)
 
