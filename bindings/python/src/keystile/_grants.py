@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Awaitable, Callable, Generator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Protocol, Self, TypeVar
 
 from ._aliases import Key, Value, key_bytes
 from ._blocks import enter, leave
 from ._core import Entry, Stamp
-from ._errors import Fenced, GrantError, KeystileError
+from ._errors import ArgumentError, Fenced, GrantError, KeystileError
 from ._waiting import nanoseconds
 
 if TYPE_CHECKING:
@@ -20,6 +20,10 @@ __all__ = ["Claimed", "Claiming", "Grant"]
 
 
 C = TypeVar("C", bound="Claimed")
+
+_LEASE_MIN: Final = 1_000_000
+_LEASE_MAX: Final = 365 * 86400 * 1_000_000_000
+"""Nanoseconds, as of the engine."""
 
 
 class Holder(Protocol):
@@ -201,8 +205,15 @@ class Grant(Claimed):
 
 
 def lease_of(lease: float | None) -> int:
-    """A lease for the engine, to which 0 is none; one of less than 1 ns becomes 1 ns, which it refuses as too short."""
-    return 0 if lease is None else max(1, nanoseconds(lease, "lease"))
+    """A lease for the engine, to which 0 is none. Its own refusal would speak of 0 where Python says None."""
+    if lease is None:
+        return 0
+    nanos = nanoseconds(lease, "lease")
+    if not _LEASE_MIN <= nanos <= _LEASE_MAX:
+        raise ArgumentError(
+            f'a lease is 0.001 s to a year, or None for "until the owner dies", not {lease!r}', "KS_E_ARGUMENT"
+        )
+    return nanos
 
 
 class Claiming(Generic[C]):
