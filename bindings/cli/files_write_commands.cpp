@@ -50,13 +50,14 @@ Examples:
   keystile files publish < changes.jsonl)";
 
 constexpr const char* kAdoptForm =
-    R"(What another program wrote (or removed) becomes the next version. Prints the new stamp.
+    R"(What another program wrote (or removed) becomes the next version. A folder or a link in the
+file's place, or a file in its folder's, makes it a removal. Prints the new stamp.
 
 Examples:
   keystile files adopt plan.md)";
 
 constexpr const char* kRestoreForm =
-    R"(The store's content goes back on disk, over whatever is there. The stamp stays.
+    R"(The store's content goes back on disk, over whatever is there but a folder. The stamp stays.
 
 Examples:
   keystile files restore plan.md)";

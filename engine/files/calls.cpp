@@ -71,11 +71,14 @@ ks_status read_path(ks_files& files, ks_session* session, const FilePath& path, 
         return s;
     if (scene.standing == Standing::kUntracked) {
         ks_receipt receipt{};
-        const ks_status s = adopt(files, session, path, nullptr, false, &scene, &receipt);
+        ks_status s = adopt(files, session, path, nullptr, false, &scene, &receipt);
+        if (s == KS_E_FULL) s = settle(files, session, path, Need::kRead, kPatienceNs, &scene);
         if (s != KS_OK && s != KS_HELD) return s;
     }
     if (seen_out != nullptr) *seen_out = scene.stored.stamp;
-    // Under another's claim it could not be adopted, and is what is on disk.
+    if (scene.standing == Standing::kNothing && scene.disk.obstacle)
+        return refuse_for(path, scene.disk.obstacle);
+    // Under another's claim, or where the store has no room, it could not be adopted, and is what is on disk.
     const bool is_stored = scene.standing != Standing::kUntracked;
     std::string_view data;
     if (scene.standing == Standing::kClean) data = scene.stored.data();
@@ -228,12 +231,11 @@ ks_status ks_files_restore(ks_files* files, const char* path, ks_receipt* receip
         FilePath parsed;
         if (const ks_status s = parse_path(path, &parsed); s != KS_OK) return s;
         Stored stored;
+        if (receipt_out != nullptr) *receipt_out = {};
         if (const ks_status s = load(session, parsed, &stored); s != KS_OK) return s;
-        if (receipt_out != nullptr) {
-            *receipt_out = {};
-            receipt_out->stamp = stored.stamp;
-        }
-        if (!stored.content.is_there) return KS_NOT_FOUND;
-        return land(*files, session, parsed, stored, Landing::kForced);
+        const ks_status s =
+            stored.content.is_there ? land(*files, session, parsed, stored, Landing::kForced) : KS_NOT_FOUND;
+        if (receipt_out != nullptr && s >= 0) receipt_out->stamp = stored.stamp;
+        return s;
     });
 }

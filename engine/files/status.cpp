@@ -42,11 +42,12 @@ int collect(void* user, const ks_entry* entry) noexcept {
     return collector.status == KS_OK ? 0 : 1;
 }
 
-std::uint32_t state_of(const Stored& stored, const Look& disk, std::uint64_t landed) noexcept {
-    if (disk == stored.content) return disk.is_there ? KS_FILES_CLEAN : KS_FILES_DELETED;
-    if (stored.is_known && landed < stored.version() && disk == stored.before) return KS_FILES_PENDING;
+std::uint32_t state_of(const Stored& stored, const OnDisk& disk, std::uint64_t landed) noexcept {
+    if (disk.is(stored.content)) return stored.content.is_there ? KS_FILES_CLEAN : KS_FILES_DELETED;
+    const bool is_pending = stored.is_known && landed < stored.version() && disk.look == stored.before;
+    if (is_pending && !disk.obstacle) return KS_FILES_PENDING;
     if (!stored.content.is_there) return KS_FILES_UNTRACKED;
-    return disk.is_there ? KS_FILES_EDITED : KS_FILES_MISSING;
+    return disk.look.is_there ? KS_FILES_EDITED : KS_FILES_MISSING;
 }
 
 // A path that moves meanwhile is told as it was last seen.
@@ -62,7 +63,7 @@ ks_status describe(const ks_files& files, ks_session* session, const FilePath& p
         if (const ks_status s = load_landed(session, path, &landed); s != KS_OK) return s;
         if (const ks_status s = load(session, path, &stored); s != KS_OK) return s;
         const ks_status seen = files.root.look(path, &disk);
-        if (seen == KS_E_PATH || seen == KS_E_PERMISSION) {  // no file, or none that we may read
+        if (seen == KS_E_PATH || seen == KS_E_PERMISSION) {  // out of reach, or none that we may read
             disk = {};
             disk.look = kNoFile;
         } else if (seen != KS_OK) {
@@ -76,7 +77,7 @@ ks_status describe(const ks_files& files, ks_session* session, const FilePath& p
     entry = {};
     entry.path = path.text.c_str();
     entry.stamp = stored.stamp;
-    entry.state = state_of(stored, disk.look, landed);
+    entry.state = state_of(stored, disk, landed);
     const bool is_untracked = entry.state == KS_FILES_UNTRACKED;
     const Look& told = is_untracked ? disk.look : stored.content;
     entry.size = is_untracked ? disk.size : stored.is_known ? stored.data().size() : 0;
@@ -95,8 +96,10 @@ ks_status list_paths(ks_files& files, ks_session* session, const std::string& pr
     FilePath whole;
     whole.text = prefix;
     OnDisk disk;
-    if (!prefix.empty() && files.root.look(whole, &disk) == KS_OK) {  // it names a file, or nothing
-        if (disk.look.is_there) paths_out->try_emplace(prefix);
+    const bool is_no_folder =
+        !prefix.empty() && files.root.look(whole, &disk) == KS_OK && !disk.obstacle.is_folder;
+    if (is_no_folder) {  // it names a file, or nothing
+        if (disk.has_file()) paths_out->try_emplace(prefix);
         return KS_OK;
     }
     return files.root.walk(

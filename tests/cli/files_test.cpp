@@ -85,6 +85,15 @@ TEST_F(CliFiles, AnotherProgramsEditIsAdoptedOrRestored) {
     EXPECT_EQ(run({"files", "status", "--json"}).json()["files"][0]["state"], "missing");
     ok({"files", "restore", "f"});
     EXPECT_EQ(peek("f"), "edited");
+    std::filesystem::remove(root_ + "/f");
+    std::filesystem::create_directory(root_ + "/f");
+    const Outcome refused = run({"files", "restore", "f"});
+    EXPECT_EQ(refused.exit_code, 64);
+    EXPECT_NE(refused.err.find("folder"), std::string::npos) << refused.err;
+    EXPECT_EQ(refused.err.find("committed"), std::string::npos) << refused.err;
+    ok({"files", "adopt", "f"});
+    std::filesystem::remove(root_ + "/f");
+    ok({"files", "write", "f", "--value", "edited", "--force"});
     poke("new", "x");
     EXPECT_EQ(run({"files", "status", "--json"}).json()["files"].size(), 1u);
     EXPECT_EQ(run({"files", "status", "--all", "--json"}).json()["files"][1]["state"], "untracked");

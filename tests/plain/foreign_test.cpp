@@ -60,6 +60,20 @@ TEST(FilesForeign, RestorePutsOursBack) {
     EXPECT_THAT(folder.tickets(), IsEmpty());
 }
 
+// Who closed a file to others did not mean that an edit of it opens it again.
+TEST(FilesForeign, RestoreKeepsTheModeThatIsThere) {
+    const Folder folder;
+    const Files files(folder);
+    ASSERT_EQ(files.put("f", "one"), KS_OK);
+    ASSERT_EQ(::chmod(folder.at("f").c_str(), 0600), 0);
+    folder.poke("f", "uno");
+    EXPECT_EQ(files.restore("f"), KS_OK) << ks_last_error();
+    EXPECT_EQ(folder.peek("f"), "one");
+    struct stat info;
+    ASSERT_EQ(::stat(folder.at("f").c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 07777u, 0600u);
+}
+
 TEST(FilesForeign, ARemovalIsAnEdit) {
     const Folder folder;
     const Files files(folder);

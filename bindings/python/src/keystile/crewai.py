@@ -80,7 +80,7 @@ class _Flows:
     __slots__ = ("__weakref__", "lineage", "lock")
 
     def __init__(self, store: Store) -> None:
-        self.lineage: Lineage[Any] = Lineage(store, keeps_created=True)  # a kickoff() has a context of its own
+        self.lineage: Lineage[Any] = Lineage(store, are_one=True)  # branches are; a kickoff() has its own context
         self.lock = threading.Lock()
         """Branches of one run save one state: each after the one before it, and the newest last."""
 

@@ -1,7 +1,9 @@
 """The Session protocol of the OpenAI Agents SDK, and that nothing is lost, whoever writes beside."""
 
 import asyncio
+import contextlib
 import contextvars
+import gc
 import multiprocessing
 import pathlib
 import subprocess
@@ -22,6 +24,7 @@ from agents.memory import Session
 from openai.types.responses import Response, ResponseCompletedEvent, ResponseFunctionToolCall
 
 import keystile
+from keystile import _lineage, openai_agents
 from keystile.openai_agents import KeystileSession
 
 EXAMPLES = pathlib.Path(__file__).parents[3] / "examples"
@@ -67,6 +70,7 @@ def test_items(session):
         assert texts(await session.get_items(limit=2)) == ["b", "ä\0'; --"]
         assert texts(await session.get_items(limit=1)) == ["ä\0'; --"]
         assert await session.get_items(limit=0) == []
+        assert len(await session.get_items(limit=-1)) == 3  # as the SDK's own
         assert len(await session.get_items(limit=100)) == 3
         assert await session.pop_item() == item("ä\0'; --")
         assert await session.pop_item() == item("b", "assistant")
@@ -208,6 +212,99 @@ def test_all_turns_of_a_run_are_one_run(session, is_streamed):
             assert result.final_output == f"I have seen {seen}"
         kinds = [one.get("type", one.get("role")) for one in await session.get_items()]
         assert kinds == ["user", "function_call", "function_call_output", "message"] * 2
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("claims", [False, True])
+@pytest.mark.parametrize("how", ["adds", "clears", "pops", "rewrites", "runs another agent", "runs another that does"])
+def test_a_run_knows_what_its_tools_have_done(store, how, claims):
+    """Also if it has not read the session in this task, or by another object."""
+    session, same = KeystileSession("s", store), KeystileSession("s", store)
+    inner = answering(ScriptedModel(count_items))
+
+    @function_tool
+    async def look() -> str:
+        match how:
+            case "adds":
+                await session.add_items([item("a note")])
+                await same.add_items([item("another")])
+            case "clears":
+                await session.clear_session()
+            case "pops":
+                assert await same.pop_item()
+            case "rewrites":
+                await same.update(lambda items: items[-1:])
+            case "runs another agent":
+                await Runner.run(inner, "look!", session=session)
+            case "runs another that does":
+                await asyncio.create_task(Runner.run(calling(add), "look!", session=same))
+        return "looked"
+
+    @function_tool(name_override="look")
+    async def add() -> str:
+        await session.add_items([item("a note")])
+        return "added"
+
+    def calling(tool):
+        return Agent(name="scripted", model=CallingModel(count_items), tools=[tool])
+
+    async def main():
+        await session.add_items([item("old")])
+        async with session.claim(lease=60) if claims else contextlib.nullcontext():
+            result = await Runner.run(calling(look), "look!", session=session)
+        assert result.final_output.startswith("I have seen")
+        kept = {"adds": 7, "clears": 3, "pops": 4, "rewrites": 4, "runs another agent": 7, "runs another that does": 10}
+        assert len(await session.get_items()) == kept[how]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_run_is_told_what_others_have_done_beside_its_tools(store, is_first):
+    session = KeystileSession("s", store)
+
+    @function_tool
+    async def look() -> str:
+        mine, others = session.add_items([item("mine")]), session.add_items([item("other")])
+        for call in (in_a_task_of_its_own(others), mine) if is_first else (mine, in_a_task_of_its_own(others)):
+            await call
+        return "looked"
+
+    async def main():
+        agent = Agent(name="scripted", model=CallingModel(count_items), tools=[look])
+        with pytest.raises(keystile.Conflict):
+            await Runner.run(agent, "look!", session=session)
+        assert sorted(texts(await session.get_items())) == ["look!", "mine", "other"]
+
+    asyncio.run(main())
+
+
+def test_a_task_forgets_the_runs_that_are_over(store):
+    async def main():
+        session, agent = KeystileSession("s", store), answering(ScriptedModel(count_items))
+        for _ in range(5):
+            result = await Runner.run(agent, "go", session=session)
+            (reads,) = openai_agents._reads.get().values()
+            assert len(reads) <= 2  # of this run, and of the last one, whose result is there still
+            gc.collect()
+        assert result.final_output == "I have seen 9"
+
+    asyncio.run(main())
+
+
+def test_sessions_that_a_task_remembers_have_a_bound(store, monkeypatch):
+    monkeypatch.setattr(_lineage, "KEYS_MAX", 2)
+
+    async def main():
+        sessions = [KeystileSession(str(number), store) for number in range(3)]
+        for session in sessions:
+            await session.get_items()
+        for session in sessions:
+            await in_a_task_of_its_own(session.add_items([item("other")]))
+        await sessions[0].add_items([item("as one that has not read it")])
+        with pytest.raises(keystile.Conflict):
+            await sessions[2].add_items([item("not seen")])
 
     asyncio.run(main())
 
