@@ -101,6 +101,9 @@ KS_API ks_status ks_files_read(ks_files* files, const char* path, void* buf, siz
 #define KS_FILES_UNTRACKED 3u /* never written or read through here; or deleted, and there again */
 #define KS_FILES_PENDING 4u   /* committed, on its way to the disk */
 #define KS_FILES_DELETED 5u   /* deleted through here, and no file is there; listed with KS_FILES_ALL only */
+#define KS_FILES_FOLDER \
+    6u /* with KS_FILES_LEVEL: a folder in which the store has files or, with KS_FILES_ALL, that is there. It has no
+          stamp, size or hash */
 
 typedef struct ks_files_entry {
     const char* path; /* valid during the callback */
@@ -117,6 +120,9 @@ typedef int (*ks_files_fn)(void* user, const ks_files_entry* entry); /* return 0
 
 #define KS_FILES_ALL \
     1u /* also DELETED ones, and UNTRACKED ones (walks the folder; links and the like are skipped) */
+#define KS_FILES_LEVEL \
+    2u /* only what lies directly in the folder `prefix`, its folders as FOLDER: nothing deeper is read. An UNTRACKED
+          file is not hashed if the store has never heard of it */
 
 /* Every path at or below `prefix` (NULL or "": all), sorted. Changes nothing; reads and hashes each tracked file. Each
  * entry is true by itself at some moment of the call. Faults: KS_E_PATH · as ks_list · KS_E_MEMORY · KS_E_SYSTEM. */
