@@ -80,6 +80,7 @@ TEST_F(CliFiles, AnotherProgramsEditIsAdoptedOrRestored) {
     EXPECT_EQ(run({"files", "write", "f", "--value", "two", "--force"}).exit_code, 18);
     EXPECT_EQ(run({"files", "status", "--json"}).json()["files"][0]["state"], "edited");
     ok({"files", "adopt", "f"});
+    expect_fails({"files", "adopt", "typo"}, 13, "not_found");
     EXPECT_EQ(ok({"files", "read", "f"}), "edited");
     std::filesystem::remove(root_ + "/f");
     EXPECT_EQ(run({"files", "status", "--json"}).json()["files"][0]["state"], "missing");
