@@ -182,8 +182,8 @@ KS_API ks_status ks_files_rename(ks_files* files, const char* from, ks_stamp fro
                                  const ks_grant* to_grant, ks_receipt* receipt_out);
 
 /* Commit what is on disk now as the file's new version; a file that was removed, or has given way to something else, as
- * a deletion. KS_OK: also if nothing was foreign; receipt: the stamp now. KS_HELD · KS_FENCED · KS_BUSY (it is being
- * edited all the time) · faults as ks_files_write. */
+ * a deletion. KS_OK: also if nothing was foreign; receipt: the stamp now. KS_NOT_FOUND: there is no file, and never was
+ * one that is known. KS_HELD · KS_FENCED · KS_BUSY (it is being edited all the time) · faults as ks_files_write. */
 KS_API ks_status ks_files_adopt(ks_files* files, const char* path, const ks_grant* grant,
                                 ks_receipt* receipt_out);
 /* Put the store's content back, over whatever is there (a file's mode stays), but no folder, and no file or link where

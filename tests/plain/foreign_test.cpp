@@ -44,6 +44,7 @@ TEST(FilesForeign, AdoptMakesItTheNextVersion) {
     EXPECT_GT(got.stamp.version, seen.version);
     EXPECT_EQ(files.write("f", "two", seen), KS_CONFLICT);
     EXPECT_EQ(files.adopt("f"), KS_OK);  // nothing to do
+    EXPECT_EQ(files.adopt("typo"), KS_NOT_FOUND);
     EXPECT_EQ(files.stamp("f").version, got.stamp.version);
     EXPECT_EQ(files.write("f", "two", got.stamp), KS_OK);
     EXPECT_EQ(folder.peek("f"), "two");

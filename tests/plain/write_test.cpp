@@ -171,7 +171,8 @@ TEST(FilesWrite, SetIdBitsGoWhereTheOwnerChanges) {
     }
     EXPECT_EQ(stat_of(folder, "theirs").st_mode & 07777u, 0755u);
     EXPECT_EQ(stat_of(folder, "ours").st_mode & 07777u, 06755u);
-    ASSERT_EQ(ks_files_rename(files.get(), "ours", files.stamp("ours"), "new", {}, nullptr), KS_OK);
+    ASSERT_EQ(ks_files_rename(files.get(), "ours", files.stamp("ours"), nullptr, "new", {}, nullptr, nullptr),
+              KS_OK);
     EXPECT_EQ(stat_of(folder, "new").st_mode & 07777u, 0755u);
 }
 
