@@ -184,6 +184,35 @@ def test_a_grant_commits_from_what_it_read(store):
     store.claim("plan").release()
 
 
+@pytest.mark.parametrize("kind", ["store", "durable"])
+def test_a_grant_goes_on_from_whatever_was_committed_under_it(request, kind):
+    store = request.getfixturevalue(kind)
+    with store.claim("plan") as grant:
+        assert store.commit("plan", b"1", grant.stamp, claim=grant) == grant.stamp
+        assert store.try_commit("plan", b"2", grant.stamp, claim=grant).stamp == grant.stamp
+        grant.commit(b"3")
+        assert not store.try_commit("plan", b"late", keystile.NEVER, claim=grant)
+        assert not store.try_delete("plan", keystile.NEVER, claim=grant)
+        grant.commit(b"4")
+        assert store.delete("plan", grant.stamp, claim=grant) == grant.stamp
+        grant.commit(b"5")
+    assert store.get("plan") == keystile.Entry(b"5", grant.stamp)
+
+
+@pytest.mark.parametrize("last", ["commit", "try_commit", "delete", "try_delete", "delete of nothing"])
+def test_a_grant_that_the_store_gave_back_is_over(store, last):
+    with store.claim("plan") as grant:
+        if last.startswith("delete of"):
+            store.delete("plan", grant.stamp, claim=grant, release=True)
+        else:
+            grant.commit(b"1")
+            value = () if "delete" in last else (b"2",)
+            getattr(store, last)("plan", *value, grant.stamp, claim=grant, release=True)
+        assert grant.is_over
+        with store.claim("plan"):  # somebody else's by now, and the end of the block leaves it alone
+            pass
+
+
 def test_a_grant_of_another_key_is_refused(store):
     grant = store.claim("plan")
     stamp = store.get("other").stamp

@@ -425,6 +425,24 @@ class Interrupted(Exception):
     pass
 
 
+def test_a_claim_goes_on_from_whatever_was_written_under_it(files, root):
+    with files.claim("a") as a, files.claim("b") as b:
+        files.publish({"./a": b"1", "b": b"1"}, {"a": a.stamp, "b": b.stamp}, claims={"a": a, "b": b})
+        a.write(b"2")
+        files.publish({"b": keystile.DELETE}, {"b": b.stamp}, claims={"b": b})
+        b.write(b"3")
+        assert files.write("a", b"4", a.stamp, claim=a) == a.stamp
+        a.write(b"5")
+        assert files.remove("a", a.stamp, claim=a) == a.stamp
+        a.write(b"6")
+        (root / "a").write_bytes(b"foreign")
+        assert files.adopt("a", claim=a) == a.stamp
+        a.write(b"7")
+        assert files.rename("b", b.stamp, "a", a.stamp, claim=b, to_claim=a) == a.stamp
+        a.write(b"8")
+    assert (root / "a").read_bytes() == b"8" and not (root / "b").exists()
+
+
 def test_an_interrupted_claim_is_left_with_nobody(files, root):
     """The claim is won in the very slice of the waiting in which a signal's handler raises."""
 

@@ -19,7 +19,7 @@ from ._opening import default_label
 from ._store import NEVER, Store
 from ._transactions import value_bytes
 from ._values import Owner
-from ._waiting import SLICE, Deadline, in_thread, nanoseconds
+from ._waiting import SLICE, Deadline, in_thread, nanoseconds, waited_in_thread
 
 __all__ = ["FileGrant", "FileStatus", "Files"]
 
@@ -146,11 +146,11 @@ class Files:
 
         Raises Conflict, Held, Fenced, ForeignEdit: nothing was changed then, neither in the store nor on disk.
         """
-        return self._files.write(_path(path), data, stamp, claim=claim)
+        return _went_on(claim, self._files.write(_path(path), data, stamp, claim=claim))
 
     def remove(self, path: Path, stamp: Stamp, *, claim: FileGrant | None = None) -> Stamp:
         """Delete a file; deleting what is not there changes nothing."""
-        return self._files.remove(_path(path), stamp, claim=claim)
+        return _went_on(claim, self._files.remove(_path(path), stamp, claim=claim))
 
     def rename(
         self,
@@ -166,7 +166,8 @@ class Files:
 
         Under these claims of the old name and of the new one.
         """
-        return self._files.rename(_path(path), stamp, _path(to), to_stamp, claim=claim, to_claim=to_claim)
+        new = self._files.rename(_path(path), stamp, _path(to), to_stamp, claim=claim, to_claim=to_claim)
+        return _went_on(to_claim, new)
 
     def update(
         self, path: Path, function: Callable[[bytes | None], Value | Edit], *, timeout: float | None = None
@@ -207,7 +208,7 @@ class Files:
 
     def adopt(self, path: Path, *, claim: FileGrant | None = None) -> Stamp:
         """Make what is on disk now the file's new version."""
-        return self._files.adopt(_path(path), claim=claim)
+        return _went_on(claim, self._files.adopt(_path(path), claim=claim))
 
     def restore(self, path: Path) -> Stamp:
         """Put the store's content back, over whatever is there. Raises NotFound if it has none."""
@@ -238,6 +239,8 @@ class Files:
         status, results = self._files.publish(listed)
         if status != 0:
             _refuse(status, names, results)
+        for key, (_, stamp, _) in zip(keys, results, strict=True):
+            _went_on(held.get(key), stamp)
 
     def gate(
         self,
@@ -433,7 +436,7 @@ class Files:
                     ):
                         raise
                     pause = nanoseconds(deadline.slice(SLICE), "wait")
-                    await in_thread(self.store._watch, self.key(name), held.stamp, pause)
+                    await waited_in_thread(self.store._watch, self.key(name), held.stamp, pause)
 
         return Claiming(claim)
 
@@ -470,14 +473,12 @@ class FileGrant(Claimed):
     def write(self, data: Value, stamp: Stamp | None = None) -> Stamp:
         """Write under the claim, from `stamp` or the one remembered. Raises Fenced, Conflict, ForeignEdit."""
         with self._fenced_is_over():
-            self._stamp = self._files.write(self.key, data, self._stamp if stamp is None else stamp, claim=self)
-        return self._stamp
+            return self._files.write(self.key, data, self._stamp if stamp is None else stamp, claim=self)
 
     def remove(self, stamp: Stamp | None = None) -> Stamp:
         """Delete the file, as write()."""
         with self._fenced_is_over():
-            self._stamp = self._files.remove(self.key, self._stamp if stamp is None else stamp, claim=self)
-        return self._stamp
+            return self._files.remove(self.key, self._stamp if stamp is None else stamp, claim=self)
 
     async def aread(self) -> Entry:
         """read() for asyncio."""
@@ -498,6 +499,13 @@ def _path(path: Path) -> str:
         if isinstance(name, str):
             return name
     raise TypeError(f"a path is str, or an os.PathLike of str (os.fsdecode() makes one of bytes), not {type(path)!r}")
+
+
+def _went_on(claim: FileGrant | None, stamp: Stamp) -> Stamp:
+    """The stamp, from which the claim that it was written under goes on."""
+    if claim is not None:
+        claim._stamp = stamp
+    return stamp
 
 
 def _change(

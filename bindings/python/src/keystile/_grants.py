@@ -36,9 +36,9 @@ class Claimed:
     A context manager: the end of the block gives the claim back. If it was taken away meanwhile (its lease was over,
     and somebody else claimed the key), the block's end raises Fenced, unless another exception is on its way.
 
-    It remembers the stamp of its last read or commit and commits from that. It may be used in every thread of the
-    process; of one that is detached, token() is the text with which another process goes on. It cannot be copied or
-    pickled: the end of a copy would give the claim of all of them back.
+    It remembers the stamp of its last read, or of what was committed under it since, and commits from that. It may be
+    used in every thread of the process; of one that is detached, token() is the text with which another process goes
+    on. It cannot be copied or pickled: the end of a copy would give the claim of all of them back.
     """
 
     __slots__ = ("_detached", "_holder", "_is_lost", "_raw", "_stamp", "epoch", "key")
@@ -87,7 +87,8 @@ class Claimed:
             return None
         with self._fenced_is_over():
             self._stamp = self._holder._release(self.key, raw)
-        return self._settle(True)
+        self._raw = None
+        return self._stamp
 
     def token(self) -> str:
         """A detached claim as text, for another process's Store.grant(). Whoever has it holds the claim."""
@@ -105,11 +106,6 @@ class Claimed:
                 raise Fenced(self.key, self._stamp, None)
             raise GrantError(f"the claim of {self.key!r} was given back: claim it again", "KS_E_GRANT")
         return raw
-
-    def _settle(self, is_last: bool) -> Stamp:
-        if is_last:
-            self._raw = None
-        return self._stamp
 
     @contextlib.contextmanager
     def _fenced_is_over(self) -> Generator[None]:
@@ -183,15 +179,13 @@ class Grant(Claimed):
         """
         seen = self._stamp if stamp is None else stamp
         with self._fenced_is_over():
-            self._stamp = self._store.commit(self.key, value, seen, claim=self, durable=durable, release=release)
-        return self._settle(release)
+            return self._store.commit(self.key, value, seen, claim=self, durable=durable, release=release)
 
     def delete(self, stamp: Stamp | None = None, *, durable: bool | None = None, release: bool = False) -> Stamp:
         """Take the value away, as commit()."""
         seen = self._stamp if stamp is None else stamp
         with self._fenced_is_over():
-            self._stamp = self._store.delete(self.key, seen, claim=self, durable=durable, release=release)
-        return self._settle(release)
+            return self._store.delete(self.key, seen, claim=self, durable=durable, release=release)
 
     async def acommit(
         self, value: Value, stamp: Stamp | None = None, *, durable: bool | None = None, release: bool = False

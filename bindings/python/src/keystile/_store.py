@@ -21,7 +21,7 @@ from ._feeds import Feed
 from ._grants import Claiming, Grant, lease_of
 from ._transactions import Transaction, value_bytes
 from ._values import Counters, Owner, Participant, Report, Stats
-from ._waiting import SLICE, Deadline, in_thread, nanoseconds, pause_of
+from ._waiting import SLICE, Deadline, in_thread, nanoseconds, pause_of, waited_in_thread
 
 __all__ = ["DELETE", "KEEP", "NEVER", "Listed", "Store"]
 
@@ -164,7 +164,7 @@ class Store(_core.Store):
     async def _await_after(self, refusal: Refused, attempt: int, deadline: Deadline) -> None:
         if isinstance(refusal, Held):
             if not self._take_what_is_over(refusal):
-                await in_thread(self._watch, refusal.key, refusal.stamp, _held_slice(refusal, deadline))
+                await waited_in_thread(self._watch, refusal.key, refusal.stamp, _held_slice(refusal, deadline))
         else:
             await asyncio.sleep(min(pause_of(attempt), deadline.slice()))
 
@@ -214,7 +214,7 @@ class Store(_core.Store):
                     if deadline.is_over or (wait is None and is_own(self, held, is_task=True)):
                         raise
                     pause = _held_slice(held, deadline)
-                    await in_thread(self._watch, key, held.stamp, pause)
+                    await waited_in_thread(self._watch, key, held.stamp, pause)
 
         return Claiming(claim)
 
@@ -341,7 +341,7 @@ class Store(_core.Store):
         while now is None:
             if deadline.is_over:
                 raise Timeout(f"{key!r} did not change for {timeout} s")
-            now = await in_thread(self._watch, key, seen, nanoseconds(deadline.slice(), "timeout"))
+            now = await waited_in_thread(self._watch, key, seen, nanoseconds(deadline.slice(), "timeout"))
         return now
 
     def feed(self, from_lsn: int | str = 0, *, prefix: Key = "", timeout: float | None = None) -> Feed:

@@ -67,6 +67,9 @@ class _Opening:
         self._store = store
         self._pid = os.getpid()
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Opening:
+        return self  # the same store, which knows what this process has seen of it: see _flows
+
     def store(self) -> Store:
         if self._pid != os.getpid():
             self._store = shared(self._store.url, **self._store._options)
@@ -83,6 +86,9 @@ class _Flows:
         self.lineage: Lineage[Any] = Lineage(store, are_one=True)  # branches are; a kickoff() has its own context
         self.lock = threading.Lock()
         """Branches of one run save one state: each after the one before it, and the newest last."""
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        return type(None), ()  # in a copy, or another process, None: _here() finds what is known there
 
 
 _flows: WeakValueDictionary[tuple[int, str], _Flows] = WeakValueDictionary()

@@ -52,7 +52,7 @@ class _Read:
 
     @property
     def is_mine(self) -> bool:
-        """This task's own."""
+        """It is of the task that asks."""
         reader = None if self._reader is None else self._reader()
         return not self.is_of_run and reader is asyncio.current_task()
 

@@ -9,7 +9,7 @@ import multiprocessing
 import pathlib
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import agent_framework
 import pytest
@@ -331,6 +331,49 @@ def test_a_checkpoint_has_one_successor(storage):
         assert await storage.list_checkpoint_ids(workflow_name="w") == ["c/2"]
         forking = CheckpointStorage(storage.store, may_fork=True)
         await forking.save(checkpoint(3, "c/1"))
+
+    asyncio.run(main())
+
+
+@dataclass
+class Plan:
+    steps: int
+
+
+def test_what_one_worker_cannot_decode_is_in_nobodys_way(storage, caplog):
+    knowing = CheckpointStorage(storage.store, allowed_checkpoint_types=[f"{__name__}:Plan"])
+
+    async def main():
+        await storage.save(checkpoint(1))
+        await knowing.save(replace(checkpoint(2), state={"plan": Plan(3)}))
+        assert (await knowing.get_latest(workflow_name="w")).state["plan"] == Plan(3)
+        assert await storage.list_checkpoint_ids(workflow_name="w") == ["c/1"]
+        assert "c/2" in caplog.text
+        assert await storage.get_latest(workflow_name="w") == checkpoint(1)
+        with pytest.raises(agent_framework.WorkflowCheckpointException):
+            await storage.load("c/2")
+        assert await storage.delete("c/2")
+        assert await knowing.get_latest(workflow_name="w") == checkpoint(1)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("value", [b"{}", b"[]", b"\xff", b"null", b'{"workflow_name": 7}', b'{"workflow_name": "w"}'])
+def test_a_damaged_checkpoint_is_left_out_and_can_be_deleted(store, value):
+    storage = CheckpointStorage(store)
+
+    async def main():
+        for one in (checkpoint(1), checkpoint(3, workflow="w/x")):
+            await storage.save(one)
+        others = {one.key for one in store.list()}
+        await storage.save(checkpoint(2))
+        store.update("agent-framework/checkpoints/id/c%2F2", lambda _: value)
+        assert await storage.list_checkpoints(workflow_name="w") == [checkpoint(1)]
+        assert await storage.get_latest(workflow_name="w") == checkpoint(1)
+        with pytest.raises(agent_framework.WorkflowCheckpointException):
+            await storage.load("c/2")
+        assert await storage.delete("c/2") and not await storage.delete("c/2")
+        assert {one.key for one in store.list()} == others
 
     asyncio.run(main())
 
