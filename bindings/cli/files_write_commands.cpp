@@ -43,8 +43,9 @@ constexpr const char* kPublishForm =
   {"path":PATH,"file":FILE}             the new content is in FILE; with --file one may be -
   {"path":PATH,"remove":true}           the file goes
   {"path":PATH}                         nobody has changed it
-each with "version" and "epoch" that were seen (without them: whatever is there now). After a
-crash in the middle the next command puts the rest on disk.
+each with the "version" and "epoch" that were seen, or "create":true (there never was one), or
+"force":true (whatever is there now). After a crash in the middle the next command puts the
+rest on disk.
 
 Examples:
   keystile files publish < changes.jsonl)";
@@ -152,6 +153,22 @@ std::string content_of_file(JsonLine& line, bool& is_input_taken) {
     }
 }
 
+enum class Does { kWrite, kRemove, kExpect };
+
+ks_stamp seen_by(const Root& root, JsonLine& line, const std::string& path, Does does) {
+    const std::optional<ks_stamp> stamp = line.stamp();
+    const bool is_new = line.flag("create"), is_forced = line.flag("force");
+    if (does == Does::kExpect && (!stamp || is_new || is_forced))
+        line.fail("what is expected? \"version\" and \"epoch\", or one of value, file and remove");
+    if (int{stamp.has_value()} + int{is_new} + int{is_forced} != 1 || (is_new && does == Does::kRemove)) {
+        line.fail(
+            "what was it computed from? \"version\" and \"epoch\" (from `keystile files read PATH --stamp`), "
+            "\"create\":true or \"force\":true: one of them");
+    }
+    if (is_new) return {};
+    return stamp ? *stamp : root.stamp(path);
+}
+
 std::vector<FileStep> read_file_steps(const std::string& file, const Root& root) {
     std::vector<FileStep> steps;
     bool is_input_taken = is_standard_input(file);
@@ -165,10 +182,11 @@ std::vector<FileStep> read_file_steps(const std::string& file, const Root& root)
             line.fail("value, file and remove exclude one another");
         if (has_value) step.content = line.value("value");
         if (has_file) step.content = content_of_file(line, is_input_taken);
-        const std::optional<ks_stamp> stamp = line.stamp();
+        const Does does = has_value || has_file ? Does::kWrite : is_removing ? Does::kRemove : Does::kExpect;
+        step.change.seen = seen_by(root, line, step.path, does);
         line.end();
-        if (!has_value && !has_file) step.change.flags = is_removing ? KS_FILES_REMOVE : KS_FILES_EXPECT;
-        step.change.seen = stamp ? *stamp : root.stamp(step.path);
+        if (does == Does::kRemove) step.change.flags = KS_FILES_REMOVE;
+        if (does == Does::kExpect) step.change.flags = KS_FILES_EXPECT;
         steps.push_back(std::move(step));
     });
     return steps;

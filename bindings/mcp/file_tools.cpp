@@ -34,12 +34,6 @@ void add_content(Json& outcome, const File& file) {
     add_stamp(outcome, file.stamp);
 }
 
-Json foreign_edit(const Target& target, ks_stamp stamp) {
-    ks_receipt receipt{};
-    receipt.stamp = stamp;
-    return with_path(refusal_of(KS_FOREIGN_EDIT, target.name, receipt, false), target);
-}
-
 Json read_file_tool(Call& call) {
     const Target target = file_target(call.workspace, call.arguments.text("path"));
     const bool is_adopting = call.arguments.flag("adopt");
@@ -48,8 +42,8 @@ Json read_file_tool(Call& call) {
     if (grant && !is_adopting)
         throw InvalidArguments{"\"claim\" is for \"adopt\": who only reads needs none"};
     ks_files* const files = call.workspace.files();
+    ks_receipt receipt{};
     if (is_adopting) {
-        ks_receipt receipt{};
         const ks_status status =
             ks_files_adopt(files, target.name.c_str(), grant ? &*grant : nullptr, &receipt);
         if (status != KS_OK && status != KS_NOT_FOUND) {
@@ -57,7 +51,10 @@ Json read_file_tool(Call& call) {
         }
     }
     const File file = read_file(files, target.name);
-    if (file.status == KS_FOREIGN_EDIT) return foreign_edit(target, file.stamp);
+    if (file.status == KS_FOREIGN_EDIT) {
+        receipt.stamp = file.stamp;
+        return with_path(refusal_of(KS_FOREIGN_EDIT, target.name, receipt, grant.has_value()), target);
+    }
     Json outcome = with_path(ok(), target);
     add_content(outcome, file);
     return outcome;
@@ -179,7 +176,7 @@ Json edit_file_tool(Call& call) {
     File file = read_file(call.workspace.files(), write.target.name);
     ks_receipt receipt{};
     receipt.stamp = file.stamp;
-    if (file.status == KS_FOREIGN_EDIT) return foreign_edit(write.target, file.stamp);
+    if (file.status == KS_FOREIGN_EDIT) return refused_write(write, KS_FOREIGN_EDIT, receipt);
     // The edits were made for what the caller read; that its epoch still stands is told by the write.
     if (file.stamp.version != write.seen.version) return refused_write(write, KS_CONFLICT, receipt);
     if (file.status == KS_NOT_FOUND) return refused_write(write, KS_NOT_FOUND, receipt);

@@ -1,19 +1,13 @@
-// list_directory, get_file_info: what is there. Listing a folder looks at what lies in it and reads no content but that
-// of its own files which Keystile knows (their state): it costs the same whatever else lies there, or deeper.
-#include <dirent.h>
+// list_directory, get_file_info: what is there.
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <map>
-#include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -48,6 +42,7 @@ const char* state_word(uint32_t state) {
 }
 
 Json entry_json(const ks_files_entry& entry) {
+    if (entry.state == KS_FILES_FOLDER) return Json{{"type", "directory"}};
     Json told{{"type", "file"}, {"size", entry.size}, {"state", state_word(entry.state)}};
     add_stamp(told, entry.stamp);
     told["claimed"] = entry.is_claimed != 0;
@@ -55,43 +50,24 @@ Json entry_json(const ks_files_entry& entry) {
     return told;
 }
 
-Json directory() {
-    return Json{{"type", "directory"}};
+// 0: the path is a folder; else why not (ENOENT, ENOTDIR; ELOOP: a link). Whatever is swapped in meanwhile, what is
+// looked at is in the root.
+int errno_of_folder(const Workspace& workspace, const std::string& path) {
+    const int root = open(workspace.root().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0) return errno;
+    open_how how{};
+    how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
+    const char* const name = path.empty() ? "." : path.c_str();
+    long folder = 0;
+    do {
+        folder = syscall(SYS_openat2, root, name, &how, sizeof how);
+    } while (folder < 0 && (errno == EINTR || errno == EAGAIN));
+    const int number = folder < 0 ? errno : 0;
+    if (folder >= 0) close(static_cast<int>(folder));
+    close(root);
+    return number;
 }
-
-// A folder beneath the root, or the root itself (""), whatever link is swapped in meanwhile.
-class Folder {
-public:
-    Folder(const Workspace& workspace, const std::string& path, uint64_t flags) {
-        const int root = open(workspace.root().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (root < 0) {
-            errno_ = errno;
-            return;
-        }
-        open_how how{};
-        how.flags = flags | O_DIRECTORY | O_CLOEXEC;
-        how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
-        const char* const name = path.empty() ? "." : path.c_str();
-        do {
-            fd_ = static_cast<int>(syscall(SYS_openat2, root, name, &how, sizeof how));
-        } while (fd_ < 0 && (errno == EINTR || errno == EAGAIN));
-        errno_ = fd_ < 0 ? errno : 0;
-        close(root);
-    }
-    ~Folder() {
-        if (fd_ >= 0) close(fd_);
-    }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-
-    bool is_open() const { return fd_ >= 0; }
-    int why_not() const { return errno_; }  // ENOENT; ENOTDIR and ELOOP: something else is there
-    int fd() const { return fd_; }
-
-private:
-    int fd_ = -1;
-    int errno_ = 0;
-};
 
 Json no_folder(int number, const std::string& path) {
     const std::string name = cli::escaped(path);
@@ -101,83 +77,29 @@ Json no_folder(int number, const std::string& path) {
     return refusal("fault", false, "stop", fmt::format("{}: {}", name, strerror(number)));
 }
 
-// What a name in a folder stands for.
-struct Named {
-    bool is_folder = false, is_file = false;   // on disk
-    uint64_t size = 0;                         // there
-    bool is_known = false, has_below = false;  // in the store: itself, and as a folder
+// A page of a folder's entries.
+struct Page {
+    size_t prefix_size;  // of "" or "a/b/"
+    std::string after;
+    uint64_t limit;
+    bool is_any = false;  // an entry, of any page
+    bool has_more = false;
+    Json entries = Json::array();
 };
 
-struct Level {
-    std::string folder;  // "" or "a/b/"
-    std::map<std::string, Named> names;
-};
-
-// Files and folders; links and the like are passed over, and so is the store. Returns an errno.
-int add_from_disk(const Folder& folder, Level& level) {
-    const int fd = fcntl(folder.fd(), F_DUPFD_CLOEXEC, 0);
-    const std::unique_ptr<DIR, int (*)(DIR*)> entries(fd >= 0 ? fdopendir(fd) : nullptr, closedir);
-    if (!entries) {
-        const int number = errno;
-        if (fd >= 0) close(fd);
-        return number;
-    }
-    while (const dirent* const entry = readdir(entries.get())) {
-        const std::string name = entry->d_name;
-        struct stat info{};
-        if (name == "." || name == ".." || name == ".keystile") continue;
-        if (level.folder.size() + name.size() > KS_FILES_PATH_MAX) continue;
-        if (fstatat(folder.fd(), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) continue;  // it is gone
-        if (!S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) continue;
-        Named& named = level.names[name];
-        named.is_folder = S_ISDIR(info.st_mode);
-        named.is_file = S_ISREG(info.st_mode);
-        named.size = static_cast<uint64_t>(info.st_size);
-    }
+int add_to_page(void* user, const ks_files_entry* entry) {
+    Page& page = *static_cast<Page*>(user);
+    if (entry->state == KS_FILES_DELETED) return 0;
+    const std::string_view name = std::string_view(entry->path).substr(page.prefix_size);
+    page.is_any = true;
+    if (!page.after.empty() && name <= page.after) return 0;
+    page.has_more = page.entries.size() == page.limit;
+    if (page.has_more) return 1;
+    Json told;
+    add_name(told, "name", name);
+    told.update(entry_json(*entry));
+    page.entries.push_back(std::move(told));
     return 0;
-}
-
-int add_from_store(void* user, const ks_entry* entry) {
-    Level& level = *static_cast<Level*>(user);
-    const std::string_view rest = view_of(entry->key).substr(kFilePrefix.size() + level.folder.size());
-    const size_t slash = rest.find('/');
-    Named& named = level.names[std::string(rest.substr(0, slash))];
-    (slash == std::string_view::npos ? named.is_known : named.has_below) = true;
-    return 0;
-}
-
-int take_file(void* user, const ks_files_entry* entry) {
-    auto& [path, told] = *static_cast<std::pair<std::string, Json>*>(user);
-    if (entry->path == path && entry->state != KS_FILES_DELETED) told = entry_json(*entry);
-    return 1;  // what is below it comes later
-}
-
-int take_any(void* user, const ks_files_entry*) {
-    *static_cast<bool*>(user) = true;
-    return 1;
-}
-
-// null: nothing is there, nor should be. A folder is one, whatever file was in its place.
-Json look_at(const Workspace& workspace, const std::string& path, const Named& named) {
-    ks_files* const files = workspace.files();
-    if (named.is_folder) return directory();
-    if (named.is_known) {
-        std::pair<std::string, Json> found{path, nullptr};
-        const ks_status status = ks_files_status(files, path.c_str(), KS_FILES_ALL, take_file, &found);
-        if (status != KS_OK) throw Fault{status, path};
-        if (!found.second.is_null()) return found.second;
-    } else if (named.is_file) {
-        ks_files_entry entry{};
-        entry.size = named.size;
-        entry.state = KS_FILES_UNTRACKED;
-        return entry_json(entry);
-    }
-    bool is_missed = false;  // a folder with files, which another program removed
-    if (named.has_below) {
-        const ks_status status = ks_files_status(files, path.c_str(), 0, take_any, &is_missed);
-        if (status != KS_OK) throw Fault{status, path};
-    }
-    return is_missed ? directory() : Json(nullptr);
 }
 
 Json list_directory(Call& call) {
@@ -186,41 +108,22 @@ Json list_directory(Call& call) {
     while (given.ends_with('/')) given.pop_back();
     std::string path;
     if (!given.empty() && given != ".") path = file_target(call.workspace, given).name;
-    const std::string after = arguments.has("after") ? arguments.bytes("after", "after_encoding") : "";
-    const uint64_t limit = arguments.number("limit", kEntriesDefault, 1, kEntriesMax);
+    Page page{path.empty() ? 0 : path.size() + 1, "", 0};
+    if (arguments.has("after")) page.after = arguments.bytes("after", "after_encoding");
+    page.limit = arguments.number("limit", kEntriesDefault, 1, kEntriesMax);
     arguments.end();
 
-    Level level{path.empty() ? "" : path + '/', {}};
-    const Folder folder(call.workspace, path, O_RDONLY);
-    if (folder.is_open()) {
-        if (const int number = add_from_disk(folder, level); number != 0) return no_folder(number, path);
-    }
-    const std::string keys = std::string(kFilePrefix) + level.folder;
-    const ks_status status =
-        ks_list(call.workspace.session(), bytes_of(keys), KS_LIST_ALL, add_from_store, &level);
+    const ks_status status = ks_files_status(call.workspace.files(), path.c_str(),
+                                             KS_FILES_ALL | KS_FILES_LEVEL, add_to_page, &page);
     if (status != KS_OK) throw Fault{status, given};
-
-    Json outcome = ok();
-    outcome["entries"] = Json::array();
-    outcome["has_more"] = false;
-    bool is_there = folder.is_open();  // on disk, or by what should be in it
-    for (const auto& [name, named] : level.names) {
-        const bool is_before = !after.empty() && name <= after;
-        if (is_before && is_there) continue;
-        const Json told = look_at(call.workspace, level.folder + name, named);
-        if (told.is_null()) continue;
-        is_there = true;
-        if (is_before) continue;
-        if (outcome["entries"].size() == limit) {
-            outcome["has_more"] = true;
-            break;
-        }
-        Json entry;
-        add_name(entry, "name", name);
-        entry.update(told);
-        outcome["entries"].push_back(std::move(entry));
+    if (!page.is_any) {
+        const int number = errno_of_folder(call.workspace, path);
+        if (number != 0) return no_folder(number, path);
     }
-    return is_there ? outcome : no_folder(folder.why_not(), path);
+    Json outcome = ok();
+    outcome["entries"] = std::move(page.entries);
+    outcome["has_more"] = page.has_more;
+    return outcome;
 }
 
 struct Info {
@@ -249,9 +152,8 @@ Json get_file_info(Call& call) {
     Json outcome = ok();
     outcome["path"] = target.name;
     // A folder is one, whatever file was in its place.
-    if (Folder(call.workspace, target.name, O_PATH).is_open()) {
-        outcome["exists"] = true;
-        outcome.update(directory());
+    if (errno_of_folder(call.workspace, target.name) == 0) {
+        outcome.update(Json{{"exists", true}, {"type", "directory"}});
         return outcome;
     }
     Info info{target.name, nullptr};

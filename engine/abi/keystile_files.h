@@ -101,6 +101,9 @@ KS_API ks_status ks_files_read(ks_files* files, const char* path, void* buf, siz
 #define KS_FILES_UNTRACKED 3u /* never written or read through here; or deleted, and there again */
 #define KS_FILES_PENDING 4u   /* committed, on its way to the disk */
 #define KS_FILES_DELETED 5u   /* deleted through here, and no file is there; listed with KS_FILES_ALL only */
+#define KS_FILES_FOLDER \
+    6u /* with KS_FILES_LEVEL: a folder in which the store has files or, with KS_FILES_ALL, that is there. It has no
+          stamp, size or hash */
 
 typedef struct ks_files_entry {
     const char* path; /* valid during the callback */
@@ -117,6 +120,9 @@ typedef int (*ks_files_fn)(void* user, const ks_files_entry* entry); /* return 0
 
 #define KS_FILES_ALL \
     1u /* also DELETED ones, and UNTRACKED ones (walks the folder; links and the like are skipped) */
+#define KS_FILES_LEVEL \
+    2u /* only what lies directly in the folder `prefix`, its folders as FOLDER: nothing deeper is read. An UNTRACKED
+          file is not hashed if the store has never heard of it */
 
 /* Every path at or below `prefix` (NULL or "": all), sorted. Changes nothing; reads and hashes each tracked file. Each
  * entry is true by itself at some moment of the call. Faults: KS_E_PATH · as ks_list · KS_E_MEMORY · KS_E_SYSTEM. */
@@ -176,8 +182,8 @@ KS_API ks_status ks_files_rename(ks_files* files, const char* from, ks_stamp fro
                                  const ks_grant* to_grant, ks_receipt* receipt_out);
 
 /* Commit what is on disk now as the file's new version; a file that was removed, or has given way to something else, as
- * a deletion. KS_OK: also if nothing was foreign; receipt: the stamp now. KS_HELD · KS_FENCED · KS_BUSY (it is being
- * edited all the time) · faults as ks_files_write. */
+ * a deletion. KS_OK: also if nothing was foreign; receipt: the stamp now. KS_NOT_FOUND: there is no file, and never was
+ * one that is known. KS_HELD · KS_FENCED · KS_BUSY (it is being edited all the time) · faults as ks_files_write. */
 KS_API ks_status ks_files_adopt(ks_files* files, const char* path, const ks_grant* grant,
                                 ks_receipt* receipt_out);
 /* Put the store's content back, over whatever is there (a file's mode stays), but no folder, and no file or link where

@@ -444,28 +444,22 @@ ks_status Root::list_tickets(std::vector<Ticket>* tickets_out) const {
     return KS_OK;
 }
 
-ks_status Root::walk(const std::string& folder, Visit visit, void* user) const {
-    std::vector<std::string> folders{folder};
-    while (!folders.empty()) {
-        const std::string at = std::move(folders.back());
-        folders.pop_back();
-        const File here(open_beneath(at.empty() ? "." : at.c_str(), O_RDONLY | O_DIRECTORY));
-        if (!here.is_open()) {
-            if (errno == ENOENT || is_of_the_path(errno) || errno == EACCES) continue;  // nothing of ours
-            return system_fault("opening", at);
-        }
-        const auto entries = entries_of(here.fd());
-        if (!entries) return system_fault("listing", at);
-        while (const dirent* entry = ::readdir(entries.get())) {
-            const std::string_view name = entry->d_name;
-            if (name == "." || name == ".." || name == kOwnFolder) continue;
-            std::string path = at.empty() ? std::string(name) : at + '/' + std::string(name);
-            if (path.size() > KS_FILES_PATH_MAX) continue;
-            struct stat info;
-            if (::fstatat(here.fd(), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
-            if (S_ISREG(info.st_mode) && !visit(user, path)) return KS_OK;
-            if (S_ISDIR(info.st_mode)) folders.push_back(std::move(path));
-        }
+ks_status Root::list(const std::string& folder, Visit visit, void* user) const {
+    const File here(open_beneath(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY));
+    if (!here.is_open()) {
+        if (errno == ENOENT || is_of_the_path(errno) || errno == EACCES) return KS_OK;  // nothing of ours
+        return system_fault("opening", folder);
+    }
+    const auto entries = entries_of(here.fd());
+    if (!entries) return system_fault("listing", folder);
+    while (const dirent* entry = ::readdir(entries.get())) {
+        const std::string_view name = entry->d_name;
+        if (name == "." || name == ".." || name == kOwnFolder) continue;
+        const std::string path = folder.empty() ? std::string(name) : folder + '/' + std::string(name);
+        if (path.size() > KS_FILES_PATH_MAX) continue;
+        struct stat info;
+        if (::fstatat(here.fd(), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
+        if (S_ISREG(info.st_mode) || S_ISDIR(info.st_mode)) visit(user, path, info);
     }
     return KS_OK;
 }

@@ -7,6 +7,8 @@
 // Faults are told here (ks_last_error). EINTR is retried.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <string>
 #include <vector>
 
@@ -82,9 +84,9 @@ public:
     void remove(const Ticket& ticket) const noexcept;                 // gone is gone
     ks_status list_tickets(std::vector<Ticket>* tickets_out) const;
 
-    using Visit = bool (*)(void* user, const std::string& path);  // false: stop
-    // Every regular file below `folder` (a path, or "").
-    ks_status walk(const std::string& folder, Visit visit, void* user) const;
+    using Visit = void (*)(void* user, const std::string& path, const struct stat& info);
+    // Every regular file and every folder in `folder` (a path, or ""), what is deeper not. Nothing, if it is no folder.
+    ks_status list(const std::string& folder, Visit visit, void* user) const;
 
 private:
     int open_beneath(const char* path, int flags) const noexcept;

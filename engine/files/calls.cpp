@@ -218,7 +218,8 @@ ks_status ks_files_adopt(ks_files* files, const char* path, const ks_grant* gran
         if (const ks_status s = parse_path(path, &parsed); s != KS_OK) return s;
         Scene scene;
         ks_receipt receipt{};
-        const ks_status s = adopt(*files, session, parsed, grant, true, &scene, &receipt);
+        ks_status s = adopt(*files, session, parsed, grant, true, &scene, &receipt);
+        if (s == KS_OK && !scene.stored.is_known) s = KS_NOT_FOUND;
         if (receipt_out != nullptr) *receipt_out = receipt;
         return s;
     });

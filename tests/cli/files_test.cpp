@@ -80,6 +80,7 @@ TEST_F(CliFiles, AnotherProgramsEditIsAdoptedOrRestored) {
     EXPECT_EQ(run({"files", "write", "f", "--value", "two", "--force"}).exit_code, 18);
     EXPECT_EQ(run({"files", "status", "--json"}).json()["files"][0]["state"], "edited");
     ok({"files", "adopt", "f"});
+    expect_fails({"files", "adopt", "typo"}, 13, "not_found");
     EXPECT_EQ(ok({"files", "read", "f"}), "edited");
     std::filesystem::remove(root_ + "/f");
     EXPECT_EQ(run({"files", "status", "--json"}).json()["files"][0]["state"], "missing");
@@ -101,16 +102,24 @@ TEST_F(CliFiles, AnotherProgramsEditIsAdoptedOrRestored) {
 
 TEST_F(CliFiles, PublishIsAllOrNothing) {
     poke("c.src", "from a file");
-    const std::string lines = "{\"path\":\"a\",\"value\":\"1\"}\n{\"path\":\"d/b\",\"file\":\"" + root_ +
-                              "/c.src\"}\n{\"path\":\"absent\"}\n";
+    const std::string lines =
+        "{\"path\":\"a\",\"value\":\"1\",\"create\":true}\n{\"path\":\"d/b\",\"file\":\"" + root_ +
+        "/c.src\",\"force\":true}\n{\"path\":\"absent\",\"version\":0,\"epoch\":0}\n";
     ok({"files", "publish"}, lines);
     EXPECT_EQ(peek("a") + peek("d/b"), "1from a file");
     const Outcome refused = run({"files", "publish", "--json"},
-                                "{\"path\":\"a\",\"remove\":true}\n"
+                                "{\"path\":\"a\",\"remove\":true,\"force\":true}\n"
                                 "{\"path\":\"d/b\",\"value\":\"2\",\"version\":0,\"epoch\":0}\n");
     EXPECT_EQ(refused.exit_code, 10);
     EXPECT_EQ(refused.json()["files"][0]["path"], "d/b");
     EXPECT_EQ(peek("a"), "1");
+    for (const char* line : {R"({"path":"a","value":"2"})", R"({"path":"a","remove":true})",
+                             R"({"path":"a"})", R"({"path":"a","value":"2","create":true,"force":true})",
+                             R"({"path":"a","remove":true,"create":true})", R"({"path":"a","force":true})"}) {
+        const Outcome mistake = run({"files", "publish"}, std::string(line) + "\n");
+        EXPECT_EQ(mistake.exit_code, 64);
+        EXPECT_NE(mistake.err.find("line 1: what "), std::string::npos) << mistake.err;
+    }
     EXPECT_EQ(run({"files", "publish"}, "{\"path\":\"a\\u0000b\",\"value\":\"2\"}\n").exit_code, 64);
     EXPECT_EQ(peek("a"), "1");
     EXPECT_EQ(run({"files", "publish"}, "{\"path\":\"a\",\"values\":\"1\"}\n").exit_code, 64);
@@ -119,7 +128,7 @@ TEST_F(CliFiles, PublishIsAllOrNothing) {
 
 // Of what comes on standard input nothing would be left for the lines: they would be the content.
 TEST_F(CliFiles, PublishDoesNotSwallowItsOwnLines) {
-    const std::string b = "{\"path\":\"b\",\"value\":\"B\"}\n";
+    const std::string b = "{\"path\":\"b\",\"value\":\"B\",\"create\":true}\n";
     for (const char* file : {"-", ""}) {
         const Outcome refused =
             run({"files", "publish"}, "{\"path\":\"a\",\"file\":\"" + std::string(file) + "\"}\n" + b);
@@ -132,7 +141,7 @@ TEST_F(CliFiles, PublishDoesNotSwallowItsOwnLines) {
     poke("lines", "{\"path\":\"a\",\"file\":\"-\"}\n{\"path\":\"c\",\"file\":\"-\"}\n");
     EXPECT_EQ(run({"files", "publish", "--file", root_ + "/lines"}, "twice?").exit_code, 64);
     EXPECT_EQ(peek("a") + peek("b") + peek("c"), "(none)(none)(none)");
-    poke("lines", "{\"path\":\"a\",\"file\":\"-\"}\n" + b);
+    poke("lines", "{\"path\":\"a\",\"file\":\"-\",\"create\":true}\n" + b);
     ok({"files", "publish", "--file", root_ + "/lines"}, "the input");
     EXPECT_EQ(peek("a") + peek("b"), "the inputB");
 }
@@ -187,7 +196,8 @@ TEST_F(CliFiles, AFaultAfterItsCommitSaysSo) {
     EXPECT_EQ(seen["value"].get<std::string>().size(), large.size());
     const Outcome published =
         with_small_disk({"files", "publish", "--json"},
-                        "{\"path\":\"f\",\"file\":\"" + source + "\"}\n{\"path\":\"g\",\"value\":\"1\"}\n");
+                        "{\"path\":\"f\",\"file\":\"" + source +
+                            "\",\"force\":true}\n{\"path\":\"g\",\"value\":\"1\",\"create\":true}\n");
     EXPECT_EQ(published.exit_code, 70);
     EXPECT_GT(published.json()["files"][1]["version"], 0);
     EXPECT_LT(with_small_disk({"files", "status"}).exit_code, 128) << "opening it, too";

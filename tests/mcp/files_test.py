@@ -175,6 +175,7 @@ class ForeignEdits(FilesTest):
         self.write("f", b"theirs")
         refused = server.call("write_file", path="f", content="x", claim=claim["claim"], **stamp(claim))
         self.assertEqual(refused["status"], "foreign_edit")
+        self.assertIn("your claim", refused["message"])
         self.assertEqual(server.call("read_file", path="f", adopt=True)["status"], "held")
         for wrong in ({"claim": "junk", "adopt": True}, {"claim": claim["claim"]}):
             self.assertEqual(server.call("read_file", path="f", **wrong)["status"], "invalid_arguments")

@@ -304,6 +304,28 @@ TEST(FilesRename, TakesContentAndMode) {
     EXPECT_EQ(folder.peek("d/b"), "two");
 }
 
+TEST(FilesRename, ActsUnderTheClaimsOfBothNames) {
+    const Folder folder;
+    const Files files(folder), others(folder);
+    ASSERT_EQ(files.put("a", "one"), KS_OK);
+    ASSERT_EQ(files.put("b", "two"), KS_OK);
+    const ks_stamp a = files.stamp("a"), b = files.stamp("b");
+    ks_grant from{}, to{};
+    ASSERT_EQ(ks_files_claim(files.get(), "a", nullptr, &from, nullptr), KS_OK);
+    ASSERT_EQ(ks_files_claim(files.get(), "b", nullptr, &to, nullptr), KS_OK);
+    const auto rename = [&](const ks_grant* of_a, const ks_grant* of_b) {
+        return ks_files_rename(files.get(), "a", a, of_a, "b", b, of_b, nullptr);
+    };
+    EXPECT_EQ(rename(nullptr, nullptr), KS_HELD);
+    EXPECT_EQ(rename(&from, nullptr), KS_HELD);
+    EXPECT_EQ(rename(nullptr, &to), KS_HELD);
+    EXPECT_EQ(rename(&to, &from), KS_E_GRANT);
+    EXPECT_EQ(folder.peek("a") + folder.peek("b"), "onetwo");
+    ASSERT_EQ(rename(&from, &to), KS_OK) << ks_last_error();
+    EXPECT_EQ(folder.peek("a") + folder.peek("b"), "(none)one");
+    EXPECT_EQ(others.put("b", "three"), KS_HELD);  // they still stand
+}
+
 TEST(FilesOpen, FaultsAreTyped) {
     ks_files* files = nullptr;
     EXPECT_EQ(ks_files_open("/dev/shm/keystile-no-such-folder", nullptr, &files), KS_E_PATH);

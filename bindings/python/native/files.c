@@ -245,6 +245,7 @@ static FAST(files_adopt) {
     ks_status status;
     CALL_FILES(files, status, ks_files_adopt(files->files, write.path.bytes.data, write.claim, &receipt));
     drop_write(&write);
+    if (status == KS_NOT_FOUND) return raise_not_found(files->core, "file", given[0]);
     return tell(files, status, given[0], &receipt);
 }
 

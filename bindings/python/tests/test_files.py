@@ -101,6 +101,8 @@ def test_a_foreign_edit_is_seen_and_somebody_decides(files, root):
         assert isinstance(caught.value, RuntimeError)
     assert (root / "plan.md").read_bytes() == b"theirs"
     assert files.status()[0].state == "edited"
+    with pytest.raises(keystile.NotFound):
+        files.adopt("typo.md")
     adopted = files.adopt("plan.md")
     assert files.read("plan.md") == keystile.Entry(b"theirs", adopted)
     (root / "plan.md").unlink()
