@@ -62,9 +62,12 @@ class _Read:
         return self._reader is not None and self._reader() is None
 
 
-_reads: ContextVar[dict[tuple[str, str], tuple[_Read, ...]]] = ContextVar("keystile_session_reads", default={})  # noqa: B039
+_Reads = dict[tuple[str, str], tuple[_Read, ...]]
 """By the store's URL and the session's key: of this task, its runs, and the runs and tasks that it is a part of; the
-innermost last. The dict is replaced when it changes."""
+innermost last."""
+
+_reads: ContextVar[_Reads] = ContextVar("keystile_session_reads", default={})  # noqa: B039
+"""The dict is replaced when it changes."""
 
 
 class _Head(NamedTuple):

@@ -2,12 +2,10 @@
 
 import asyncio
 import contextvars
-import copy
 import datetime
 import functools
 import multiprocessing
 import pathlib
-import pickle
 import re
 import subprocess
 import sys
@@ -122,29 +120,6 @@ def test_a_flow_that_was_written_down_finds_its_store_again(url):
         assert type(again) is KeystileFlowPersistence
         assert again.load_state("s") == {"id": "s", "a": 1}
         assert again.options == {"flush_interval": 0.5}
-
-
-def copied(persistence):
-    return copy.deepcopy(persistence)
-
-
-def pickled(persistence):
-    return pickle.loads(pickle.dumps(persistence))
-
-
-@pytest.mark.parametrize("how", [copied, copy.copy, pickled, lambda one: one.model_copy(deep=True)])
-def test_copies_of_one_that_was_used(persistence, how):
-    save(persistence, "s", a=1)
-    other = how(persistence)
-    assert type(other) is KeystileFlowPersistence and other.url == persistence.url
-    if how is pickled:  # as another process's
-        with pytest.raises(keystile.Conflict):
-            save(other, "s", a=2)
-        other.load_state("s")
-    else:
-        elsewhere(save, other, "s", a=2)  # it knows what this process has made
-    save(other, "s", a=3)
-    assert persistence.load_state("s") == {"id": "s", "a": 3}
 
 
 # ---- That nothing is lost ----
