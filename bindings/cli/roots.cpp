@@ -1,6 +1,6 @@
 #include "roots.hpp"
 
-#include <unistd.h>
+#include <filesystem>
 
 #include <filesystem>
 
@@ -13,9 +13,14 @@
 namespace keystile::cli {
 
 Root::Root(const std::string& folder, std::string_view command, IfNew if_new) {
-    if (if_new == IfNew::kRefuse && access((folder + "/.keystile").c_str(), F_OK) != 0) {
-        throw Failure{ExitCode::no_store,
-                      fmt::format("{}: nothing was written there through Keystile yet", escaped(folder))};
+    std::error_code error;
+    const std::filesystem::path whole = std::filesystem::canonical(folder, error);
+    // What is no folder is told so below.
+    if (if_new == IfNew::kRefuse && std::filesystem::is_directory(whole, error) &&
+        !std::filesystem::exists(whole / ".keystile", error)) {
+        throw Failure{ExitCode::no_store, fmt::format("{}: nothing was written there through Keystile yet; "
+                                                      "--root or KEYSTILE_ROOT names another folder",
+                                                      escaped(whole.string()))};
     }
     const std::string label = fmt::format("keystile files {}", command);
     ks_files_options options{};

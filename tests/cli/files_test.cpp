@@ -49,6 +49,16 @@ TEST_F(CliFiles, OptionsWithoutMeaningAreNotPassedOver) {
     }
 }
 
+TEST_F(CliFiles, AFolderThatIsNoRootIsNamed) {
+    EXPECT_NE(shell("cd " + root_ + " && keystile files status --root .").err.find(root_ + ": nothing was"),
+              std::string::npos);
+    EXPECT_NE(run({"files", "status", "--root", root_ + "/no"}).err.find("there is no such folder"),
+              std::string::npos);
+    poke("file", "x");
+    EXPECT_NE(run({"files", "status", "--root", root_ + "/file"}).err.find("is no folder"),
+              std::string::npos);
+}
+
 TEST_F(CliFiles, AWriteSaysWhatItWasComputedFrom) {
     expect_fails({"files", "status"}, 66, "no_store");
     EXPECT_EQ(run({"files", "write", "a/plan", "--value", "one"}).exit_code, 64);
