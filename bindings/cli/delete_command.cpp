@@ -1,5 +1,6 @@
 // keystile del
 #include "commands.hpp"
+#include "roots.hpp"
 #include "write_options.hpp"
 
 namespace keystile::cli {
@@ -27,6 +28,8 @@ void erase(const Globals& globals, const WriteOptions& options) {
                       "--tries and --wait belong to --force or --claim: a given stamp is tried once"};
     }
     require_url(globals.store);
+    // By force it is the way out of a value there that is no file's.
+    if (!options.force) refuse_file_key(globals.store, key_of(globals, options.key));
     Write write(globals, options, "del");
     if (!given && !options.force && !write.has_grant()) {
         throw Failure{

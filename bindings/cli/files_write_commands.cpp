@@ -40,23 +40,25 @@ Examples:
 constexpr const char* kPublishForm =
     R"(Many files in one step, all or none: JSON lines from standard input or --file,
   {"path":PATH,"value":TEXT}            or {"base64":...} for TEXT: the file's new content
-  {"path":PATH,"file":FILE}             the new content is in FILE
+  {"path":PATH,"file":FILE}             the new content is in FILE; with --file one may be -
   {"path":PATH,"remove":true}           the file goes
   {"path":PATH}                         nobody has changed it
-each with "version" and "epoch" that were seen (without them: whatever is there now). After a
-crash in the middle the next command puts the rest on disk.
+each with the "version" and "epoch" that were seen, or "create":true (there never was one), or
+"force":true (whatever is there now). After a crash in the middle the next command puts the
+rest on disk.
 
 Examples:
   keystile files publish < changes.jsonl)";
 
 constexpr const char* kAdoptForm =
-    R"(What another program wrote (or removed) becomes the next version. Prints the new stamp.
+    R"(What another program wrote (or removed) becomes the next version. A folder or a link in the
+file's place, or a file in its folder's, makes it a removal. Prints the new stamp.
 
 Examples:
   keystile files adopt plan.md)";
 
 constexpr const char* kRestoreForm =
-    R"(The store's content goes back on disk, over whatever is there. The stamp stays.
+    R"(The store's content goes back on disk, over whatever is there but a folder. The stamp stays.
 
 Examples:
   keystile files restore plan.md)";
@@ -136,22 +138,55 @@ struct FileStep {
     ks_files_change change{};
 };
 
+// Standard input is good for one reader: of all that is in it, nothing would be left for the lines or the next file.
+std::string content_of_file(JsonLine& line, bool& is_input_taken) {
+    const std::string file = line.text("file");
+    if (file.empty()) line.fail("\"file\" is empty: it names the file that has the content");
+    if (file == "-" && is_input_taken)
+        line.fail(
+            "\"file\": \"-\" is standard input, which is read already: for these lines, or in one before");
+    is_input_taken = is_input_taken || file == "-";
+    try {
+        return read_input(file);
+    } catch (const Failure& failure) {
+        throw at_line(line.number(), failure);
+    }
+}
+
+enum class Does { kWrite, kRemove, kExpect };
+
+ks_stamp seen_by(const Root& root, JsonLine& line, const std::string& path, Does does) {
+    const std::optional<ks_stamp> stamp = line.stamp();
+    const bool is_new = line.flag("create"), is_forced = line.flag("force");
+    if (does == Does::kExpect && (!stamp || is_new || is_forced))
+        line.fail("what is expected? \"version\" and \"epoch\", or one of value, file and remove");
+    if (int{stamp.has_value()} + int{is_new} + int{is_forced} != 1 || (is_new && does == Does::kRemove)) {
+        line.fail(
+            "what was it computed from? \"version\" and \"epoch\" (from `keystile files read PATH --stamp`), "
+            "\"create\":true or \"force\":true: one of them");
+    }
+    if (is_new) return {};
+    return stamp ? *stamp : root.stamp(path);
+}
+
 std::vector<FileStep> read_file_steps(const std::string& file, const Root& root) {
     std::vector<FileStep> steps;
+    bool is_input_taken = is_standard_input(file);
     for_each_json_line(file, [&](JsonLine& line) {
         FileStep step;
         step.path = line.text("path");
         if (step.path.find('\0') != std::string::npos) line.fail("\"path\": a path has no zero character");
         const bool has_value = line.has("value"), has_file = line.has("file");
-        if (has_value) step.content = line.value("value");
-        if (has_file) step.content = read_input(line.text("file"));
         const bool is_removing = line.flag("remove");
         if (int{has_value} + int{has_file} + int{is_removing} > 1)
             line.fail("value, file and remove exclude one another");
-        const std::optional<ks_stamp> stamp = line.stamp();
+        if (has_value) step.content = line.value("value");
+        if (has_file) step.content = content_of_file(line, is_input_taken);
+        const Does does = has_value || has_file ? Does::kWrite : is_removing ? Does::kRemove : Does::kExpect;
+        step.change.seen = seen_by(root, line, step.path, does);
         line.end();
-        if (!has_value && !has_file) step.change.flags = is_removing ? KS_FILES_REMOVE : KS_FILES_EXPECT;
-        step.change.seen = stamp ? *stamp : root.stamp(step.path);
+        if (does == Does::kRemove) step.change.flags = KS_FILES_REMOVE;
+        if (does == Does::kExpect) step.change.flags = KS_FILES_EXPECT;
         steps.push_back(std::move(step));
     });
     return steps;

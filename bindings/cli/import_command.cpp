@@ -7,6 +7,7 @@
 #include "commands.hpp"
 #include "json_lines.hpp"
 #include "multi_loop.hpp"
+#include "roots.hpp"
 #include "text.hpp"
 
 namespace keystile::cli {
@@ -162,6 +163,7 @@ void import_lines(const Globals& globals, const ImportOptions& options) {
     }
     require_url(globals.store);
     const std::vector<Imported> entries = read_entries(options.file);
+    for (const Imported& entry : entries) refuse_file_key(globals.store, entry.key, entry.line);
     Store store = Store::attach(globals.store, "import");
     const Progress done = Import(store.session(), options, entries).run();
     std::string line = fmt::format("imported {} keys", done.written);

@@ -30,8 +30,12 @@ std::string read_all(FILE* input, const std::string& name, ExitCode unreadable) 
 
 }  // namespace
 
+bool is_standard_input(const std::string& file) {
+    return file.empty() || file == "-";
+}
+
 std::string read_input(const std::string& file) {
-    if (file.empty() || file == "-") {
+    if (is_standard_input(file)) {
         if (isatty(STDIN_FILENO) != 0)
             fmt::print(stderr, "keystile: reading the value from the terminal, Ctrl-D ends it\n");
         return read_all(stdin, "standard input", ExitCode::fault);

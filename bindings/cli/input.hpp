@@ -5,7 +5,9 @@
 
 namespace keystile::cli {
 
-// `file`: empty or "-" is standard input. More than KS_VALUE_SIZE_MAX bytes, or what cannot be read: a Failure.
+bool is_standard_input(const std::string& file);  // empty or "-"
+
+// `file`: or standard input. More than KS_VALUE_SIZE_MAX bytes, or what cannot be read: a Failure.
 std::string read_input(const std::string& file);
 
 }  // namespace keystile::cli

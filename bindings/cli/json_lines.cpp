@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "input.hpp"
 #include "text.hpp"
 
 namespace keystile::cli {
@@ -59,7 +60,7 @@ struct CloseFile {
 };
 
 std::unique_ptr<FILE, CloseFile> open_input(const std::string& file) {
-    if (file.empty() || file == "-") {
+    if (is_standard_input(file)) {
         if (isatty(STDIN_FILENO) != 0)
             fmt::print(stderr, "keystile: reading JSON lines from the terminal, Ctrl-D ends them\n");
         return std::unique_ptr<FILE, CloseFile>(stdin);

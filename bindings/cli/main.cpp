@@ -7,6 +7,7 @@
 
 #include "commands.hpp"
 #include "help.hpp"
+#include "process.hpp"
 #include "swarm/swarm.hpp"
 #include "text.hpp"
 
@@ -185,6 +186,7 @@ int run_and_tell(const CommandLine& line) {
 
 int main(int argc, char** argv) {
     using namespace keystile::cli;
+    ignore_file_size_signal();
     try {
         return run_and_tell(split(argc, argv));
     } catch (...) {  // no memory even to tell what happened

@@ -7,6 +7,7 @@
 #include "json_lines.hpp"
 #include "multi_loop.hpp"
 #include "multi_steps.hpp"
+#include "roots.hpp"
 #include "text.hpp"
 
 namespace keystile::cli {
@@ -143,6 +144,10 @@ void print(const Globals& globals, const Batch& batch, const std::vector<Step>& 
 void multi(const Globals& globals, const MultiOptions& options) {
     require_url(globals.store);
     const std::vector<Step> steps = read_steps(options.file);
+    for (const Step& step : steps) {
+        const bool is_write = step.kind == Step::Kind::put || step.kind == Step::Kind::erase;
+        if (is_write) refuse_file_key(globals.store, step.key, step.line);
+    }
     Store store = Store::attach(globals.store, "multi");
     const Batch batch(store.session(), steps);
     const MultiLoop loop{store.session(), [&](const std::string& key) { return batch.line_of(key); },

@@ -58,7 +58,20 @@ std::string drain(int pipe, size_t output_max) {
     return output;
 }
 
+bool is_newly_ignored = false;
+
 }  // namespace
+
+void ignore_file_size_signal() {
+    is_newly_ignored = std::signal(SIGXFSZ, SIG_IGN) == SIG_DFL;
+}
+
+sigset_t newly_ignored_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    if (is_newly_ignored) sigaddset(&set, SIGXFSZ);
+    return set;
+}
 
 Environment::Environment(const std::vector<std::pair<std::string, std::string>>& changes) {
     for (char** entry = environ; *entry != nullptr; ++entry) {
@@ -104,8 +117,14 @@ Filtered run_filter(const std::string& command, std::string_view input, size_t o
     posix_spawn_file_actions_adddup2(&actions, child_out.number, STDOUT_FILENO);
     std::string shell = "sh", dash_c = "-c", text = command;
     char* const argv[] = {shell.data(), dash_c.data(), text.data(), nullptr};
+    posix_spawnattr_t attributes;
+    posix_spawnattr_init(&attributes);
+    const sigset_t defaults = newly_ignored_signals();
+    posix_spawnattr_setsigdefault(&attributes, &defaults);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
     pid_t pid = 0;
-    const int error = posix_spawn(&pid, "/bin/sh", &actions, nullptr, argv, environment.get());
+    const int error = posix_spawn(&pid, "/bin/sh", &actions, &attributes, argv, environment.get());
+    posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     if (error != 0) system_failure("running /bin/sh", error);
     child_out.close();

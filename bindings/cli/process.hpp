@@ -1,6 +1,7 @@
 // Child processes of the command line: what they find in their environment, and how their ends are told.
 #pragma once
 
+#include <csignal>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,6 +19,12 @@ private:
     std::vector<std::string> entries_;
     std::vector<char*> pointers_;
 };
+
+// A file that grows to a limit (ulimit -f) is to be a full disk, which write() tells, and not the end of this process.
+// Called once, before there are threads.
+void ignore_file_size_signal();
+// What is ignored since then and was not before: a child's to be default again.
+sigset_t newly_ignored_signals();
 
 // A key for the environment: empty if it holds a zero byte, which no variable can.
 std::string environment_key(std::string_view key);

@@ -4,6 +4,7 @@
 #include "commands.hpp"
 #include "input.hpp"
 #include "process.hpp"
+#include "roots.hpp"
 #include "text.hpp"
 #include "write_options.hpp"
 
@@ -87,6 +88,7 @@ std::string computed(const Globals& globals, const std::string& command, const R
 void put(const Globals& globals, const PutOptions& options) {
     require_sensible(options);
     require_url(globals.store);
+    refuse_file_key(globals.store, key_of(globals, options.key));
     Write write(globals, options, "put");
     const auto commit = [&](ks_stamp seen, const std::string& value, ks_receipt& receipt) {
         return ks_commit(write.session(), bytes_of(write.key()), seen, bytes_of(value),

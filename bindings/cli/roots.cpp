@@ -2,8 +2,12 @@
 
 #include <unistd.h>
 
+#include <filesystem>
+
 #include <fmt/format.h>
 
+#include "file_keys.hpp"
+#include "json_lines.hpp"
 #include "text.hpp"
 
 namespace keystile::cli {
@@ -67,6 +71,21 @@ Failure path_refusal(ks_status status, std::string_view path, const ks_receipt& 
         add_stamp(failure.details, receipt.stamp);
     }
     return failure;
+}
+
+void refuse_file_key(const std::string& url, std::string_view key, size_t line) {
+    constexpr std::string_view kScheme = "file:";
+    if (!is_reserved(key) || !url.starts_with(kScheme)) return;
+    std::error_code ignored;  // of a store that cannot be reached: opening it tells
+    const auto folder = std::filesystem::weakly_canonical(url.substr(kScheme.size()), ignored);
+    if (folder.filename() != ".keystile") return;
+    Failure failure{
+        ExitCode::usage,
+        fmt::format("{} is a file's, in the store of {}: use keystile files. (What stands there and is no "
+                    "file's goes by del --force)",
+                    escaped(key), escaped(folder.parent_path().string()))};
+    add_key(failure.details, key);
+    throw line != 0 ? at_line(line, failure) : failure;
 }
 
 void add_path(Json& object, std::string_view path) {

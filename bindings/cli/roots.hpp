@@ -39,6 +39,9 @@ inline bool is_stamp(ks_stamp stamp) {
 
 void add_path(Json& object, std::string_view path);
 
+// Of the store of a folder's files: a key of theirs is not written as state is. In a line, if there is one.
+void refuse_file_key(const std::string& url, std::string_view key, size_t line = 0);
+
 // The commands that write; those that look are in files_command.cpp.
 void add_files_write_commands(CLI::App& files, const Globals& globals, const std::string& root);
 

@@ -79,6 +79,8 @@ private:
     terminal.take();  // SIGTTOU is ignored still
     for (const int number : kAwaited) std::signal(number, SIG_DFL);
     std::signal(SIGTTOU, SIG_DFL);
+    const sigset_t ignored = newly_ignored_signals();
+    if (sigismember(&ignored, SIGXFSZ) == 1) std::signal(SIGXFSZ, SIG_DFL);
     sigprocmask(SIG_SETMASK, &mask, nullptr);
     execvpe(argv[0], argv.data(), environment);
     const int error = errno;

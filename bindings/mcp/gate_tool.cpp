@@ -276,7 +276,9 @@ void add_gate_tool(std::vector<Tool>& tools) {
          "ok. A claim "
          "stops who writes through Keystile, not a program that ignores it. A target you claimed yourself is "
          "given with "
-         "its `claim` and the odd epoch of the claim.",
+         "its `claim` and the odd epoch of the claim. What was never written stays so (\"0\", \"0\") until "
+         "it is written: a gate "
+         "on it is ok each time.",
          schema::object(
              {{"expect", schema::list(item, "What must still be as you read it.", kExpectationsMax)},
               {"claim", schema::flag("True keeps it so: claim every target.")},

@@ -90,8 +90,8 @@ Json refusal_of(ks_status status, std::string_view what, const ks_receipt& recei
             outcome =
                 refusal("foreign_edit", true, "read_again",
                         fmt::format("{} was written or removed by a program that does not use Keystile. "
-                                    "read_file with adopt true takes what is on disk as its newest version",
-                                    name));
+                                    "read_file with adopt true{} takes what is on disk as its newest version",
+                                    name, has_grant ? " and your claim" : ""));
             break;
         case KS_BUSY:
             return refusal("busy", true, "wait", fmt::format("{}: others kept changing it; ask again", name));

@@ -101,7 +101,9 @@ Json outcome(std::initializer_list<Property> properties) {
                                "work must not go on; mend the call.")},
             {"version", digits("Version now. Give it back, with the epoch, when you write.")},
             {"epoch",
-             digits("Epoch now; odd while it is claimed. Never falls: other systems may fence by it.")},
+             digits(
+                 "Epoch now; odd while it is claimed. Never falls: other systems may fence by it. (What was "
+                 "never written is read as \"0\", also after a claim of it.)")},
             {"owner", object({{"label", text("Who holds the claim.")},
                               {"detached", flag("Held by whoever has the token, not by a process.")},
                               {"pid", Json{{"type", "integer"}}}},

@@ -239,6 +239,7 @@ const std::vector<Tool>& all_tools() {
     static const std::vector<Tool> tools = [] {
         std::vector<Tool> made;
         add_file_tools(made);
+        add_listing_tools(made);
         add_state_tools(made);
         add_claim_tools(made);
         add_gate_tool(made);

@@ -16,7 +16,6 @@ namespace keystile::mcp {
 
 EndSignals::EndSignals() : fd_(-1) {
     signal(SIGPIPE, SIG_IGN);  // a client that is gone is an error of write()
-    signal(SIGXFSZ, SIG_IGN);  // and a limit of a file's size is a disk that is full
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);

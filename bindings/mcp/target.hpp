@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "arguments.hpp"
+#include "file_keys.hpp"
 #include "keystile.h"
 #include "workspace.hpp"
 
@@ -18,12 +19,9 @@ struct Target {
     bool is_file = false;
 };
 
-inline constexpr std::string_view kFilePrefix = "files/";       // of the keys of files (keystile_files.h)
-inline constexpr std::string_view kDiskPrefix = "files.disk/";  // of what that layer keeps for itself
-
-inline bool is_reserved(std::string_view key) {
-    return key.starts_with(kFilePrefix) || key.starts_with(kDiskPrefix);
-}
+using cli::is_reserved;
+using cli::kDiskPrefix;
+using cli::kFilePrefix;
 
 Target file_target(const Workspace& workspace, const std::string& path);  // in its one spelling
 Target state_target(Arguments& arguments);                                // by "key"

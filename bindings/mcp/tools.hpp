@@ -39,6 +39,7 @@ bool may_wait(const Tool& tool, const Json* arguments);
 
 // By file.
 void add_file_tools(std::vector<Tool>& tools);
+void add_listing_tools(std::vector<Tool>& tools);
 void add_state_tools(std::vector<Tool>& tools);
 void add_claim_tools(std::vector<Tool>& tools);
 void add_gate_tool(std::vector<Tool>& tools);

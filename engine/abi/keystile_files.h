@@ -13,6 +13,8 @@
  *   disk the new version, ks_files_restore() puts the store's content back. (What another program writes in the
  *   microseconds between the last look at the file and the rename is lost, as between any two programs that do not
  *   talk.) A file that was never written through here is adopted by the first ks_files_read() or ks_files_claim().
+ *   A folder, a link or the like in the place of a file that was written here is an edit, too, and one in the place of
+ *   its folder is its removal: adopting commits a deletion, and what is there stays. Then the path is KS_E_PATH again.
  *
  * A LOOP THAT LOSES NOTHING
  *     do { ks_files_read(f, "plan.md", buf, sizeof buf, &n, &seen);  n = recompute(buf, n);
@@ -23,9 +25,12 @@
  *   regular file, another file system, or ".keystile" (ours) at any depth. The kernel checks it while it opens
  *   (openat2 beneath the root, Linux 5.6), so a link that is swapped in meanwhile leads nowhere either.
  *
- * FILES have 0..KS_FILES_SIZE_MAX bytes of any content. Folders are made as needed, never removed. A file keeps its
- *   mode; a new one gets 0666 less the umask that the process had at ks_files_open(). Owner, hard links, ACLs and
- *   extended attributes are not kept: each write makes a new inode.
+ * FILES have 0..KS_FILES_SIZE_MAX bytes of any content. Folders are made as needed, never removed: where a file
+ *   is to become a folder, remove it first and write below it then. A file keeps its mode; a new one gets 0666 less the
+ *   umask that the process had at ks_files_open(). It keeps its group, too (a new one in a set-group-id folder gets the
+ *   folder's); where we may not give it that, its group gets no more than all others. Owner, hard links, ACLs and
+ *   extended attributes are not kept: each write makes a new inode, its writer's, and set-user-id and set-group-id bits
+ *   stay only where owner and group do.
  *
  * STAMPS, GRANTS, RECEIPTS are those of the path's key in the store, ks_files_key(), so everything else of keystile.h
  *   works on it too: ks_watch() waits for a file, ks_multi_expect() ties a state to one. A deleted file still has a
@@ -83,7 +88,7 @@ KS_API ks_status ks_files_parse(ks_bytes value, ks_bytes* data_out, uint32_t* mo
  * KS_OK · KS_TOO_SMALL (nothing in buf, *size_out and *seen_out are set) · KS_NOT_FOUND (no such file; *size_out 0,
  * *seen_out creates it) · KS_FOREIGN_EDIT (*size_out 0; *seen_out is the store's stamp: what adopt or restore act on).
  * A file that was never written through here is adopted: committed as it is (not waiting for the disk), unless
- * somebody holds its claim; then it is read with the stamp of nothing.
+ * somebody holds its claim or the store has no room for it; then it is read with the stamp of nothing.
  * Faults: KS_E_PATH · KS_E_VALUE_SIZE (a file too large) · KS_E_PERMISSION · KS_E_SYSTEM · KS_E_FULL · KS_E_MEMORY ·
  *         KS_E_CORRUPT · those of ks_get, and of putting on disk what was not yet. */
 KS_API ks_status ks_files_read(ks_files* files, const char* path, void* buf, size_t capacity,
@@ -92,10 +97,13 @@ KS_API ks_status ks_files_read(ks_files* files, const char* path, void* buf, siz
 #define KS_FILES_CLEAN 0u /* the store's content is on disk */
 #define KS_FILES_EDITED \
     1u /* someone wrote it without us (or made it unreadable, or a link): KS_FOREIGN_EDIT */
-#define KS_FILES_MISSING 2u   /* someone removed it without us: KS_FOREIGN_EDIT */
+#define KS_FILES_MISSING 2u   /* someone removed it without us, or its folder: KS_FOREIGN_EDIT */
 #define KS_FILES_UNTRACKED 3u /* never written or read through here; or deleted, and there again */
 #define KS_FILES_PENDING 4u   /* committed, on its way to the disk */
-#define KS_FILES_DELETED 5u   /* deleted through here, and not there; listed with KS_FILES_ALL only */
+#define KS_FILES_DELETED 5u   /* deleted through here, and no file is there; listed with KS_FILES_ALL only */
+#define KS_FILES_FOLDER \
+    6u /* with KS_FILES_LEVEL: a folder in which the store has files or, with KS_FILES_ALL, that is there. It has no
+          stamp, size or hash */
 
 typedef struct ks_files_entry {
     const char* path; /* valid during the callback */
@@ -112,6 +120,9 @@ typedef int (*ks_files_fn)(void* user, const ks_files_entry* entry); /* return 0
 
 #define KS_FILES_ALL \
     1u /* also DELETED ones, and UNTRACKED ones (walks the folder; links and the like are skipped) */
+#define KS_FILES_LEVEL \
+    2u /* only what lies directly in the folder `prefix`, its folders as FOLDER: nothing deeper is read. An UNTRACKED
+          file is not hashed if the store has never heard of it */
 
 /* Every path at or below `prefix` (NULL or "": all), sorted. Changes nothing; reads and hashes each tracked file. Each
  * entry is true by itself at some moment of the call. Faults: KS_E_PATH · as ks_list · KS_E_MEMORY · KS_E_SYSTEM. */
@@ -123,7 +134,8 @@ KS_API ks_status ks_files_status(ks_files* files, const char* prefix, uint32_t f
 /* Replace or create a file. `seen` is from ks_files_read or the last receipt, {0,0} = "never written"; `grant`: under
  * that claim, or NULL.
  * KS_OK: committed, durably where the store is, and on disk; receipt: the new stamp. (Or a newer commit overtook it,
- * whose writer puts its own content there.)
+ * whose writer puts its own content there; or another program wrote the file between the commit and the rename: then
+ * its content stays on disk, and the next read or write is told KS_FOREIGN_EDIT.)
  * KS_CONFLICT · KS_FENCED · KS_HELD: as ks_commit. KS_FOREIGN_EDIT: someone wrote, removed or made the file without us;
  * receipt: the stamp now. In all of these nothing was changed, neither in the store nor on disk.
  * Faults: KS_E_PATH · KS_E_VALUE_SIZE · KS_E_PERMISSION (the folder) · KS_E_GRANT · KS_E_FULL · KS_E_JOURNAL ·
@@ -133,7 +145,8 @@ KS_API ks_status ks_files_status(ks_files* files, const char* prefix, uint32_t f
 KS_API ks_status ks_files_write(ks_files* files, const char* path, ks_bytes data, ks_stamp seen,
                                 const ks_grant* grant, ks_receipt* receipt_out);
 
-/* Delete a file. KS_NOT_FOUND: there is none, and `seen` says so. Else as ks_files_write. */
+/* Delete a file. KS_NOT_FOUND: there is none, and `seen` (under a grant: its version) says so; nothing is committed.
+ * Else as ks_files_write. */
 KS_API ks_status ks_files_remove(ks_files* files, const char* path, ks_stamp seen, const ks_grant* grant,
                                  ks_receipt* receipt_out);
 
@@ -160,19 +173,23 @@ typedef struct ks_files_change {
  * status is a fault could not be put on disk yet. */
 KS_API ks_status ks_files_publish(ks_files* files, ks_files_change* changes, size_t count, uint64_t* lsn_out);
 
-/* Give a file another name: one ks_files_publish of the new name with the content of the old, and the old one's
- * removal. `to_seen`: of what is there now, replaced in the same step; {0,0} = nothing ever was. The receipt is of
- * `to`, of `from` if that is what stood in the way. KS_NOT_FOUND: there is no `from`. Else as ks_files_write. */
-KS_API ks_status ks_files_rename(ks_files* files, const char* from, ks_stamp from_seen, const char* to,
-                                 ks_stamp to_seen, ks_receipt* receipt_out);
+/* Give a file another name: one ks_files_publish of the new name with the content and mode of the old, and the old
+ * one's removal. `to_seen`: of what is there now, replaced in the same step; {0,0} = nothing ever was. The grants:
+ * under these claims of the two paths, or NULL. The receipt is of `to`, of `from` if that is what stood in the way.
+ * KS_NOT_FOUND: there is no `from`. Else as ks_files_write. */
+KS_API ks_status ks_files_rename(ks_files* files, const char* from, ks_stamp from_seen,
+                                 const ks_grant* from_grant, const char* to, ks_stamp to_seen,
+                                 const ks_grant* to_grant, ks_receipt* receipt_out);
 
-/* Commit what is on disk now as the file's new version; a file that was removed as a deletion. KS_OK: also if nothing
- * was foreign; receipt: the stamp now. KS_HELD · KS_FENCED · KS_BUSY (it is being edited all the time) · faults as
- * ks_files_write. */
+/* Commit what is on disk now as the file's new version; a file that was removed, or has given way to something else, as
+ * a deletion. KS_OK: also if nothing was foreign; receipt: the stamp now. KS_NOT_FOUND: there is no file, and never was
+ * one that is known. KS_HELD · KS_FENCED · KS_BUSY (it is being edited all the time) · faults as ks_files_write. */
 KS_API ks_status ks_files_adopt(ks_files* files, const char* path, const ks_grant* grant,
                                 ks_receipt* receipt_out);
-/* Put the store's content back, over whatever is there; a file that was deleted through here, or is not known, is
- * not touched (KS_NOT_FOUND). No commit: the stamp stays. receipt: the stamp. Faults as ks_files_write. */
+/* Put the store's content back, over whatever is there (a file's mode stays), but no folder, and no file or link where
+ * its folder should be: KS_E_PATH, ks_last_error() says what stands where. A file that was deleted through here, or is
+ * not known, is not touched (KS_NOT_FOUND). No commit: the stamp stays. receipt: the stamp. Faults as ks_files_write;
+ * the receipt is {0,0} then. */
 KS_API ks_status ks_files_restore(ks_files* files, const char* path, ks_receipt* receipt_out);
 
 /* ---- Claims and gates -------------------------------------------------------------------------------- */
@@ -195,9 +212,14 @@ typedef int (*ks_files_effect_fn)(void* user);
  * gives the claims back. Of `changes`: path, seen and grant in; status, stamp and owner out, as ks_files_publish; data
  * and flags must be zero.
  * KS_OK: the effect ran; *result_out is what it returned. KS_CONFLICT · KS_FENCED · KS_HELD · KS_FOREIGN_EDIT: it did
- * not. If a claim was taken from us by force (KS_RECLAIM_LIVE) while it ran: KS_FENCED with *result_out set; set it
- * before to a number that the effect does not return. The claims move the epochs: stamps read before are KS_FENCED
- * afterwards, read again. A process that dies in the effect leaves the claims of a dead owner. */
+ * not. If a claim, the gate's or the caller's, was taken away while it ran (its lease was over, or KS_RECLAIM_LIVE):
+ * KS_FENCED with *result_out set; set it before to a number that the effect does not return.
+ * The claims move the epochs: stamps read before are KS_FENCED afterwards, so of two gates on one stamp one runs; read
+ * again. But not of a path that was never written: its stamp {0,0} says just that, which stays true whoever claimed it
+ * (keystile.h, ks_stamp), so gates on that run one after the other; an effect that may run only once needs a file that
+ * is written after it. A process that dies in the effect leaves the claims of a dead owner, and the stamps read before
+ * are over, too.
+ * Faults as ks_files_write · KS_E_GRANT (a grant of another path). */
 KS_API ks_status ks_files_gate(ks_files* files, ks_files_change* changes, size_t count,
                                ks_files_effect_fn effect, void* user, int* result_out);
 

@@ -24,6 +24,8 @@ ks_status parse_directory(const char* url, Place* place_out) {
     while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
     if (folder.empty() || folder.front() != '/')
         return fault(KS_E_URL, "'%.80s': the folder must be absolute: file:/DIR", url);
+    if (folder.starts_with("//") && !folder.starts_with("///"))  // the usual form of a path, file:///DIR, has three
+        return fault(KS_E_URL, "'%.80s' is not a store URL: file:/DIR", url);
     if (folder.size() > kFolderBytesMax) return fault(KS_E_URL, "the folder's path is too long");
     *place_out = {std::move(folder), "", true};
     return KS_OK;
@@ -39,6 +41,8 @@ ks_status parse_url(const char* url, Place* place_out) {
         return fault(KS_E_URL, "'%.80s' is not a store URL: shm:NAME, shm:/DIR/NAME or file:/DIR", url);
     }
     const std::string rest = url + scheme_bytes;
+    if (rest.starts_with("//"))  // else it would be a store in the root folder
+        return fault(KS_E_URL, "'%.80s' is not a store URL: shm:NAME or shm:/DIR/NAME", url);
     const std::size_t slash = rest.rfind('/');
     const std::string name = slash == std::string::npos ? rest : rest.substr(slash + 1);
     if (slash == std::string::npos) {

@@ -29,9 +29,9 @@ constexpr std::uint64_t kBeneath =
 constexpr int kRacesMax = 1000;
 
 int open_at(int folder, const char* path, int flags) noexcept {
+    if ((flags & O_PATH) == 0) flags |= O_NOCTTY | O_NONBLOCK;  // a FIFO opens, and is refused
     open_how how{};
-    how.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC | O_NOCTTY |
-                                           O_NONBLOCK);  // a FIFO opens, and is refused
+    how.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC);
     how.resolve = kBeneath;
     for (int race = 0;;) {
         const long fd = ::syscall(SYS_openat2, folder, path, &how, sizeof how);
@@ -59,6 +59,18 @@ struct Shown {
 
 ks_status refuse_path(std::string_view path, const char* why) noexcept {
     return fault(KS_E_PATH, "'%s': %s", Shown(path).text, why);
+}
+
+// Something else than a file is there, or than a folder above it.
+bool is_of_an_obstacle(int error) noexcept {
+    return error == ELOOP || error == ENOTDIR || error == ENXIO || error == ENODEV;
+}
+
+const char* name_of(mode_t mode) noexcept {
+    return S_ISDIR(mode)   ? "a folder"
+           : S_ISLNK(mode) ? "a symbolic link"
+           : S_ISREG(mode) ? "a file"
+                           : "a pipe, a socket or a device";
 }
 
 // errno as a fault.
@@ -89,9 +101,11 @@ ks_status read_whole(const File& file, std::string_view path, OnDisk* disk_out) 
     OnDisk& disk = *disk_out;
     struct stat info;
     if (::fstat(file.fd(), &info) != 0) return system_fault("looking at", path);
-    if (S_ISDIR(info.st_mode)) return refuse_path(path, "it is a folder");
-    if (!S_ISREG(info.st_mode)) return refuse_path(path, "it is no regular file");
     disk.look = {true, {}};
+    if (!S_ISREG(info.st_mode)) {
+        disk.obstacle = {std::string(path), name_of(info.st_mode), S_ISDIR(info.st_mode)};
+        return KS_OK;
+    }
     disk.mode = info.st_mode & 07777u;
     disk.size = static_cast<std::uint64_t>(info.st_size);
     disk.data.clear();
@@ -165,6 +179,13 @@ ks_status sync_folder(const File& folder) noexcept {
                                                                     : system_fault("syncing", "a folder");
 }
 
+ks_status refuse_for(const FilePath& path, const Obstacle& obstacle) noexcept {
+    const bool is_above = obstacle.part != path.text;
+    return fault(KS_E_PATH, "'%s': %s%s%s is %s%s", Shown(path.text).text, is_above ? "'" : "",
+                 is_above ? Shown(obstacle.part).text : "it", is_above ? "'" : "", obstacle.what,
+                 is_above ? ", no folder" : "");
+}
+
 int Root::open_beneath(const char* path, int flags) const noexcept {
     return open_at(root_.fd(), path, flags);
 }
@@ -197,26 +218,62 @@ ks_status Root::open_tickets() {
     return tickets_.is_open() ? KS_OK : system_fault("opening a folder in", kOwnFolder);
 }
 
+// The first part of the path that is not what it should be. false: none is (any more).
+bool Root::find_obstacle(const FilePath& path, Obstacle* obstacle_out) const {
+    const std::string& text = path.text;
+    for (std::size_t end = 0; end < text.size();) {
+        end = std::min(text.find('/', end + 1), text.size());
+        std::string part = text.substr(0, end);
+        const File at(open_beneath(part.c_str(), O_PATH | O_NOFOLLOW));  // a link itself
+        struct stat info;
+        if (!at.is_open() || ::fstat(at.fd(), &info) != 0) return false;
+        if (end < text.size() ? S_ISDIR(info.st_mode) : S_ISREG(info.st_mode)) continue;
+        *obstacle_out = {std::move(part), name_of(info.st_mode), S_ISDIR(info.st_mode)};
+        return true;
+    }
+    return false;
+}
+
 ks_status Root::look(const FilePath& path, OnDisk* disk_out) const {
-    *disk_out = {};
-    const File file(open_beneath(path.text.c_str(), O_RDONLY));
-    if (!file.is_open()) return errno == ENOENT ? KS_OK : system_fault("opening", path.text);
-    return read_whole(file, path.text, disk_out);
+    OnDisk& disk = *disk_out;
+    for (int race = 0;;) {
+        disk = {};
+        const File file(open_beneath(path.text.c_str(), O_RDONLY));
+        if (file.is_open()) return read_whole(file, path.text, disk_out);
+        const int error = errno;
+        if (error == ENOENT) return KS_OK;
+        if (is_of_an_obstacle(error)) {
+            if (find_obstacle(path, &disk.obstacle)) {
+                if (disk.obstacle.part == path.text) disk.look = kNoFile;
+                return KS_OK;
+            }
+            if (++race < kRacesMax) continue;
+        }
+        errno = error;
+        return system_fault("opening", path.text);
+    }
 }
 
 ks_status Root::open_folder(const FilePath& path, File* folder_out) const {
     const std::string folder(path.folder());
     *folder_out = File(open_beneath(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY));
     if (folder_out->is_open()) return KS_OK;
-    return errno == ENOENT ? KS_NOT_FOUND : system_fault("opening", folder);
+    return errno == ENOENT || is_of_an_obstacle(errno) ? KS_NOT_FOUND : system_fault("opening", folder);
 }
 
 ks_status Root::make_folder(const FilePath& path, File* folder_out) const {
     if (const ks_status s = open_folder(path, folder_out); s != KS_NOT_FOUND) return s;
     const std::string_view folder = path.folder();
+    const auto refuse = [&] {
+        const int error = errno;
+        Obstacle obstacle;
+        if (is_of_an_obstacle(error) && find_obstacle(path, &obstacle)) return refuse_for(path, obstacle);
+        errno = error;
+        return system_fault("opening", folder);
+    };
     File above(open_beneath(".", O_RDONLY | O_DIRECTORY));
     for (std::size_t begin = 0; begin < folder.size();) {
-        if (!above.is_open()) return system_fault("opening", folder);
+        if (!above.is_open()) return refuse();
         const std::size_t end = std::min(folder.find('/', begin), folder.size());
         const std::string part(folder.substr(begin, end - begin));
         if (::mkdirat(above.fd(), part.c_str(), 0777) == 0) {
@@ -228,15 +285,7 @@ ks_status Root::make_folder(const FilePath& path, File* folder_out) const {
         begin = end + 1;
     }
     *folder_out = std::move(above);
-    return folder_out->is_open() ? KS_OK : system_fault("opening", folder);
-}
-
-bool Root::is_no_file(const FilePath& path) const {
-    File folder;
-    struct stat info;
-    const std::string leaf(path.leaf());
-    return open_folder(path, &folder) == KS_OK &&
-           ::fstatat(folder.fd(), leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(info.st_mode);
+    return folder_out->is_open() ? KS_OK : refuse();
 }
 
 namespace {
@@ -286,14 +335,40 @@ ks_status Root::sync_file(const FilePath& path) const {
     return is_synced || errno == ENOENT ? KS_OK : system_fault("syncing", path.text);
 }
 
-ks_status Root::make_ticket(const FilePath& path, const Stored& stored, Ticket* ticket_out) const {
+namespace {
+
+// What a new inode in the place of an old one may. It is its writer's; the group stays the old one's, a new file's in a
+// folder with the set-group-id bit the folder's. Where that is not allowed the group gets what all others have, and the
+// bits by which others act as owner or group stay only if both are the same and the old file had them.
+ks_status give_rights(const File& file, std::uint32_t mode, const File& folder, const FilePath& path,
+                      ModeOf mode_of) {
+    const std::string leaf(path.leaf());
+    struct stat made, old, above;
+    if (::fstat(file.fd(), &made) != 0 || ::fstat(folder.fd(), &above) != 0)
+        return system_fault("looking at the place of", path.text);
+    const bool is_over =
+        ::fstatat(folder.fd(), leaf.c_str(), &old, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(old.st_mode);
+    if (is_over && mode_of == ModeOf::kFileThere) mode = old.st_mode & 07777u;
+    gid_t group = made.st_gid;
+    if (is_over || (above.st_mode & S_ISGID) != 0) group = is_over ? old.st_gid : above.st_gid;
+    constexpr uid_t kSame = ~uid_t{0};
+    const bool has_group = group == made.st_gid || ::fchown(file.fd(), kSame, group) == 0;
+    if (!has_group) mode = (mode & ~070u) | (mode & 07u) << 3;
+    const bool is_same = is_over && has_group && made.st_uid == old.st_uid;
+    mode &= is_same ? ~06000u | (old.st_mode & 06000u) : ~06000u;
+    return ::fchmod(file.fd(), mode) == 0 ? KS_OK : system_fault("giving its mode to", path.text);
+}
+
+}  // namespace
+
+ks_status Root::make_ticket(const FilePath& path, const Stored& stored, const File& folder, ModeOf mode_of,
+                            Ticket* ticket_out) const {
     *ticket_out = {ticket_name(path.id, stored.version(), false), path.id, stored.version(), false};
     const File file(::openat(tickets_.fd(), ticket_out->name.c_str(),
                              O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!file.is_open()) return system_fault("making a file for", path.text);
     ks_status s = write_whole(file, stored.data(), path.text);
-    if (s == KS_OK && ::fchmod(file.fd(), stored.mode) != 0)
-        s = system_fault("giving its mode to", path.text);
+    if (s == KS_OK) s = give_rights(file, stored.mode, folder, path, mode_of);
     if (s == KS_OK && uninterrupted([&] { return ::fsync(file.fd()); }) != 0)
         s = system_fault("syncing", path.text);
     if (s != KS_OK) remove(*ticket_out);
@@ -369,28 +444,22 @@ ks_status Root::list_tickets(std::vector<Ticket>* tickets_out) const {
     return KS_OK;
 }
 
-ks_status Root::walk(const std::string& folder, Visit visit, void* user) const {
-    std::vector<std::string> folders{folder};
-    while (!folders.empty()) {
-        const std::string at = std::move(folders.back());
-        folders.pop_back();
-        const File here(open_beneath(at.empty() ? "." : at.c_str(), O_RDONLY | O_DIRECTORY));
-        if (!here.is_open()) {
-            if (errno == ENOENT || is_of_the_path(errno) || errno == EACCES) continue;  // nothing of ours
-            return system_fault("opening", at);
-        }
-        const auto entries = entries_of(here.fd());
-        if (!entries) return system_fault("listing", at);
-        while (const dirent* entry = ::readdir(entries.get())) {
-            const std::string_view name = entry->d_name;
-            if (name == "." || name == ".." || name == kOwnFolder) continue;
-            std::string path = at.empty() ? std::string(name) : at + '/' + std::string(name);
-            if (path.size() > KS_FILES_PATH_MAX) continue;
-            struct stat info;
-            if (::fstatat(here.fd(), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
-            if (S_ISREG(info.st_mode) && !visit(user, path)) return KS_OK;
-            if (S_ISDIR(info.st_mode)) folders.push_back(std::move(path));
-        }
+ks_status Root::list(const std::string& folder, Visit visit, void* user) const {
+    const File here(open_beneath(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY));
+    if (!here.is_open()) {
+        if (errno == ENOENT || is_of_the_path(errno) || errno == EACCES) return KS_OK;  // nothing of ours
+        return system_fault("opening", folder);
+    }
+    const auto entries = entries_of(here.fd());
+    if (!entries) return system_fault("listing", folder);
+    while (const dirent* entry = ::readdir(entries.get())) {
+        const std::string_view name = entry->d_name;
+        if (name == "." || name == ".." || name == kOwnFolder) continue;
+        const std::string path = folder.empty() ? std::string(name) : folder + '/' + std::string(name);
+        if (path.size() > KS_FILES_PATH_MAX) continue;
+        struct stat info;
+        if (::fstatat(here.fd(), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
+        if (S_ISREG(info.st_mode) || S_ISDIR(info.st_mode)) visit(user, path, info);
     }
     return KS_OK;
 }

@@ -71,11 +71,14 @@ ks_status read_path(ks_files& files, ks_session* session, const FilePath& path, 
         return s;
     if (scene.standing == Standing::kUntracked) {
         ks_receipt receipt{};
-        const ks_status s = adopt(files, session, path, nullptr, false, &scene, &receipt);
+        ks_status s = adopt(files, session, path, nullptr, false, &scene, &receipt);
+        if (s == KS_E_FULL) s = settle(files, session, path, Need::kRead, kPatienceNs, &scene);
         if (s != KS_OK && s != KS_HELD) return s;
     }
     if (seen_out != nullptr) *seen_out = scene.stored.stamp;
-    // Under another's claim it could not be adopted, and is what is on disk.
+    if (scene.standing == Standing::kNothing && scene.disk.obstacle)
+        return refuse_for(path, scene.disk.obstacle);
+    // Under another's claim, or where the store has no room, it could not be adopted, and is what is on disk.
     const bool is_stored = scene.standing != Standing::kUntracked;
     std::string_view data;
     if (scene.standing == Standing::kClean) data = scene.stored.data();
@@ -184,8 +187,9 @@ ks_status ks_files_publish(ks_files* files, ks_files_change* changes, size_t cou
     });
 }
 
-ks_status ks_files_rename(ks_files* files, const char* from, ks_stamp from_seen, const char* to,
-                          ks_stamp to_seen, ks_receipt* receipt_out) {
+ks_status ks_files_rename(ks_files* files, const char* from, ks_stamp from_seen, const ks_grant* from_grant,
+                          const char* to, ks_stamp to_seen, const ks_grant* to_grant,
+                          ks_receipt* receipt_out) {
     return guarded("renaming a file", [&] {
         ks_session* session = nullptr;
         if (const ks_status s = enter(files, &session); s != KS_OK) return s;
@@ -195,7 +199,9 @@ ks_status ks_files_rename(ks_files* files, const char* from, ks_stamp from_seen,
         if (edits[0].path.text == edits[1].path.text)
             return abi::fault(KS_E_ARGUMENT, "a file is renamed to another name than its own");
         edits[0].seen = to_seen;
+        edits[0].grant = to_grant;
         edits[1].seen = from_seen;
+        edits[1].grant = from_grant;
         edits[1].flags = KS_FILES_REMOVE;
         ks_receipt receipt{};
         const ks_status s = rename_path(*files, session, edits, &receipt);
@@ -212,7 +218,8 @@ ks_status ks_files_adopt(ks_files* files, const char* path, const ks_grant* gran
         if (const ks_status s = parse_path(path, &parsed); s != KS_OK) return s;
         Scene scene;
         ks_receipt receipt{};
-        const ks_status s = adopt(*files, session, parsed, grant, true, &scene, &receipt);
+        ks_status s = adopt(*files, session, parsed, grant, true, &scene, &receipt);
+        if (s == KS_OK && !scene.stored.is_known) s = KS_NOT_FOUND;
         if (receipt_out != nullptr) *receipt_out = receipt;
         return s;
     });
@@ -225,12 +232,11 @@ ks_status ks_files_restore(ks_files* files, const char* path, ks_receipt* receip
         FilePath parsed;
         if (const ks_status s = parse_path(path, &parsed); s != KS_OK) return s;
         Stored stored;
+        if (receipt_out != nullptr) *receipt_out = {};
         if (const ks_status s = load(session, parsed, &stored); s != KS_OK) return s;
-        if (receipt_out != nullptr) {
-            *receipt_out = {};
-            receipt_out->stamp = stored.stamp;
-        }
-        if (!stored.content.is_there) return KS_NOT_FOUND;
-        return land(*files, session, parsed, stored, Landing::kForced);
+        const ks_status s =
+            stored.content.is_there ? land(*files, session, parsed, stored, Landing::kForced) : KS_NOT_FOUND;
+        if (receipt_out != nullptr && s >= 0) receipt_out->stamp = stored.stamp;
+        return s;
     });
 }

@@ -38,7 +38,7 @@ ks_status claim(ks_files& files, ks_session* session, const FilePath& path, cons
     }
 }
 
-// The claims of a gate; given back in the end.
+// The claims that a gate took; given back in the end.
 class Claims {
 public:
     explicit Claims(ks_session* session) noexcept : session_(session) {}
@@ -46,79 +46,126 @@ public:
     Claims(const Claims&) = delete;
     Claims& operator=(const Claims&) = delete;
 
-    void add(const ks_grant& grant) { grants_.push_back(grant); }
-    void reserve(std::size_t count) { grants_.reserve(count); }
-    // KS_FENCED: one of them was taken away.
+    void add(Edit& edit, const ks_grant& grant) { taken_.push_back({&edit, grant}); }
+    void reserve(std::size_t count) { taken_.reserve(count); }
+    // A fault; KS_OK, also if one of them had been taken away: its edit's status is KS_FENCED then.
     ks_status release() noexcept {
-        ks_status worst = KS_OK;
-        for (const ks_grant& grant : grants_) {
-            const ks_status s = ks_release(session_, &grant, nullptr);
-            if (s != KS_OK && worst >= 0) worst = s;
+        ks_status last = KS_OK;
+        for (const Taken& taken : taken_) {
+            const ks_status s = ks_release(session_, &taken.grant, nullptr);
+            if (s < 0) last = s;
+            if (s == KS_FENCED) taken.edit->status = s;
         }
-        grants_.clear();
-        return worst;
+        taken_.clear();
+        return last;
     }
 
 private:
+    struct Taken {
+        Edit* edit;
+        ks_grant grant;
+    };
     ks_session* session_;
-    std::vector<ks_grant> grants_;
+    std::vector<Taken> taken_;
 };
 
-ks_status judge_epoch(const Edit& edit, ks_stamp now) noexcept {
-    if (edit.grant != nullptr) {
-        if (now.epoch != edit.grant->stamp.epoch) return KS_FENCED;
-        return now.version == edit.seen.version ? KS_OK : KS_CONFLICT;
-    }
+// Under the caller's grant: does the claim stand, and what was seen?
+ks_status judge_grant(ks_session* session, Edit& edit) {
+    ks_stamp now{};
+    if (const ks_status s = load_claimed(session, edit.path.content_key, *edit.grant, &now); s != KS_OK)
+        return s;
+    if (now.epoch != edit.grant->stamp.epoch) return KS_FENCED;
+    return now.version == edit.seen.version ? KS_OK : KS_CONFLICT;
+}
+
+// Was the claim granted on what was seen? It is the one next to it, or there was another in between, which may have
+// been a gate's on the same stamp. What was never written is seen as {0, 0}, whatever its epoch.
+ks_status judge_claim(const Edit& edit, ks_stamp granted) noexcept {
+    if (granted.version != edit.seen.version) return KS_CONFLICT;
+    const bool is_untouched = granted.version == 0 && edit.seen.epoch == 0;
+    return is_untouched || granted.epoch == edit.seen.epoch + 1 ? KS_OK : KS_FENCED;
+}
+
+// Who is refused here has moved no epoch.
+ks_status judge_before(ks_session* session, const Edit& edit) {
+    ks_stamp now{};
+    if (const ks_status s = load_stamp(session, edit.path.content_key, &now); s != KS_OK) return s;
     if (now.version != edit.seen.version) return KS_CONFLICT;
     return now.epoch == edit.seen.epoch || now.epoch % 2 == 1 ? KS_OK : KS_FENCED;  // odd: claiming tells
 }
 
-// The path's claim is ours from here on, and what was seen still holds.
-ks_status hold(ks_files& files, ks_session* session, Edit& edit, Claims& claims) {
-    if (const ks_status s = load_stamp(session, edit.path.content_key, &edit.stamp); s != KS_OK) return s;
-    if (edit.status = judge_epoch(edit, edit.stamp); edit.status != KS_OK) return edit.status;
-    if (edit.grant == nullptr) {
-        ks_grant grant{};
-        ks_receipt receipt{};
-        const ks_claim_options options{sizeof options, 0, 0, 0, 0};
-        edit.status = claim_once(files, edit.path, options, &grant, &receipt);
-        if (edit.status != KS_OK) {
-            edit.stamp = receipt.stamp;
-            edit.owner = receipt.owner;
-            return edit.status;
-        }
-        claims.add(grant);
+ks_status take_claim(ks_files& files, Edit& edit, Claims& claims) {
+    ks_grant grant{};
+    ks_receipt receipt{};
+    const ks_claim_options options{sizeof options, 0, 0, 0, 0};
+    KEYSTILE_CRASH_POINT("files.gate.before_claim");
+    const ks_status s = claim_once(files, edit.path, options, &grant, &receipt);
+    if (s != KS_OK) {
+        edit.owner = receipt.owner;
+        return s;
     }
-    const ks_status s = settle(files, session, edit.path, Need::kDecision, kPatienceNs, &edit.scene);
-    if (s != KS_OK) return edit.status = s;
-    edit.stamp = edit.scene.stored.stamp;
-    if (edit.stamp.version != edit.seen.version) return edit.status = KS_CONFLICT;
-    if (is_foreign(edit.scene)) edit.status = KS_FOREIGN_EDIT;
-    return edit.status;
+    claims.add(edit, grant);
+    return judge_claim(edit, grant.stamp);
 }
 
-ks_status run_gate(ks_files& files, ks_session* session, std::vector<Edit>& edits, ks_files_effect_fn effect,
-                   void* user, int* result_out) {
-    Claims claims(session);
-    claims.reserve(edits.size());
-    // In one order everywhere, so that of two gates that meet one goes on.
+// The path's claim is ours from here on, and what was seen still holds.
+ks_status hold(ks_files& files, ks_session* session, Edit& edit, Claims& claims) {
+    if (edit.grant != nullptr) {
+        if (const ks_status s = judge_grant(session, edit); s != KS_OK) return s;
+    } else {
+        if (const ks_status s = judge_before(session, edit); s != KS_OK) return s;
+        if (const ks_status s = take_claim(files, edit, claims); s != KS_OK) return s;
+    }
+    const ks_status s = settle(files, session, edit.path, Need::kDecision, kPatienceNs, &edit.scene);
+    if (s != KS_OK) return s;
+    if (edit.scene.stored.version() != edit.seen.version) return KS_CONFLICT;
+    return is_foreign(edit.scene) ? KS_FOREIGN_EDIT : KS_OK;
+}
+
+// In one order everywhere, so that of two gates that meet one goes on.
+ks_status hold_all(ks_files& files, ks_session* session, std::vector<Edit>& edits, Claims& claims) {
     std::vector<Edit*> order;
     order.reserve(edits.size());
     for (Edit& edit : edits) order.push_back(&edit);
     std::sort(order.begin(), order.end(),
               [](const Edit* a, const Edit* b) { return a->path.text < b->path.text; });
     for (Edit* edit : order) {
-        if (const ks_status s = hold(files, session, *edit, claims); s != KS_OK) return s;
+        if (edit->status = hold(files, session, *edit, claims); edit->status != KS_OK) return edit->status;
     }
-    const int result = effect(user);
-    KEYSTILE_CRASH_POINT("files.gate.after_effect");
-    const ks_status s = claims.release();
-    if (s < 0) return s;
-    if (result_out != nullptr) *result_out = result;
+    return KS_OK;
+}
+
+// Of the claims that the caller brought: KS_FENCED where one was taken away while the effect ran. (What the effect
+// wrote under it is its own.)
+ks_status judge_brought(ks_session* session, std::vector<Edit>& edits) {
+    ks_status last = KS_OK;
     for (Edit& edit : edits) {
-        if (load_stamp(session, edit.path.content_key, &edit.stamp) != KS_OK) edit.stamp = {};
+        if (edit.grant == nullptr) continue;
+        const ks_status s = judge_grant(session, edit);
+        if (s == KS_FENCED) edit.status = s;
+        if (s < 0) last = s;
     }
-    return s;
+    return last;
+}
+
+ks_status run_gate(ks_files& files, ks_session* session, std::vector<Edit>& edits, ks_files_effect_fn effect,
+                   void* user, int* result_out) {
+    Claims claims(session);
+    claims.reserve(edits.size());
+    ks_status status = hold_all(files, session, edits, claims);
+    if (status < 0) return status;
+    if (status == KS_OK) {
+        const int result = effect(user);
+        KEYSTILE_CRASH_POINT("files.gate.after_effect");
+        if (result_out != nullptr) *result_out = result;
+        status = judge_brought(session, edits);
+    }
+    if (const ks_status s = claims.release(); s < 0) status = s;
+    for (Edit& edit : edits) {  // the stamps as they are now that the claims are given back
+        if (load_stamp(session, edit.path.content_key, &edit.stamp) != KS_OK) edit.stamp = {};
+        if (status == KS_OK) status = edit.status;
+    }
+    return status;
 }
 
 }  // namespace

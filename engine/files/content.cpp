@@ -113,6 +113,17 @@ ks_status load_stamp(ks_session* session, const std::string& key, ks_stamp* stam
     return s < 0 ? s : KS_OK;
 }
 
+ks_status load_claimed(ks_session* session, const std::string& key, const ks_grant& grant,
+                       ks_stamp* stamp_out) {
+    ks_key own{};
+    ks_status s = ks_resolve(session, bytes_of(key), &own);
+    if (s < 0) return s;
+    if (s == KS_NOT_FOUND || own.slot != grant.key.slot || own.check != grant.key.check)
+        return fault(KS_E_GRANT, "the grant is not of %.80s", key.c_str());
+    s = ks_watch_k(session, own, grant.stamp, 0, stamp_out);  // just looks
+    return s < 0 ? s : KS_OK;
+}
+
 namespace {
 
 ks_status read_landed(ks_session* session, const FilePath& path, std::uint64_t* version_out,

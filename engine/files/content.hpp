@@ -52,6 +52,10 @@ void compose(std::string_view data, bool is_deleted, const Look& before, std::ui
 ks_status load(ks_session* session, const FilePath& path, Stored* stored_out);
 // The stamp alone. KS_OK, also if it was never written.
 ks_status load_stamp(ks_session* session, const std::string& key, ks_stamp* stamp_out);
+// The same for who has a claim's grant: with the epoch, which others read as 0 where nothing was ever written.
+// KS_E_GRANT: it is another key's.
+ks_status load_claimed(ks_session* session, const std::string& key, const ks_grant& grant,
+                       ks_stamp* stamp_out);
 
 // The version that is known to have landed, 0: none. Then no older one can land any more (FILES.md, F2).
 ks_status load_landed(ks_session* session, const FilePath& path, std::uint64_t* version_out);

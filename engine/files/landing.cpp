@@ -56,7 +56,7 @@ ks_status conclude(ks_files& files, ks_session* session, const FilePath& path, c
     if (!*has_landed_out) return KS_OK;
     OnDisk disk;
     if (const ks_status s = files.root.look(path, &disk); s != KS_OK) return s;
-    *has_landed_out = disk.look == stored.content;
+    *has_landed_out = disk.is(stored.content);
     if (!*has_landed_out || !KEYSTILE_GUARD("files.retire")) return KS_OK;
     KEYSTILE_CRASH_POINT("files.land.before_clear");
     for (const Ticket& ticket : tickets) {
@@ -135,7 +135,10 @@ ks_status put_there(ks_files& files, ks_session* session, const FilePath& path, 
     if (const ks_status s = files.root.make_folder(path, &folder); s != KS_OK) return s;
     KEYSTILE_CRASH_POINT("files.land.before_ticket");
     Ticket ticket;
-    if (const ks_status s = files.root.make_ticket(path, stored, &ticket); s != KS_OK) return s;
+    // Who closed a file to others did not mean that its restoring opens it again.
+    const ModeOf mode_of = over == Over::kAnything ? ModeOf::kFileThere : ModeOf::kVersion;
+    if (const ks_status s = files.root.make_ticket(path, stored, folder, mode_of, &ticket); s != KS_OK)
+        return s;
     KEYSTILE_CRASH_POINT("files.land.after_ticket");
     // The ticket is there, so whoever commits from now on finds it: ours is either seen to be old here, or taken away.
     bool is_ours = false;
@@ -144,7 +147,7 @@ ks_status put_there(ks_files& files, ks_session* session, const FilePath& path, 
     OnDisk disk;
     if (s == KS_OK && is_ours && over != Over::kAnything) {
         s = files.root.look(path, &disk);
-        is_ours = may_land(disk.look, stored, over);
+        is_ours = may_land(disk.look, stored, over) && !disk.obstacle;
     }
     if (s != KS_OK || !is_ours) {
         files.root.remove(ticket);
@@ -227,19 +230,18 @@ ks_status land(ks_files& files, ks_session* session, const FilePath& path, const
     KEYSTILE_CRASH_POINT("files.land.before_retire");
     if (const ks_status s = retire(files, path, stored.version()); s != KS_OK) return s;
     OnDisk disk;
-    const ks_status looked = files.root.look(path, &disk);
-    if (looked != KS_OK) {
-        if (how != Landing::kForced || !files.root.is_no_file(path)) return looked;
-        disk.look = kNoFile;  // a link is replaced, a folder is not
-    }
-    if (disk.look == stored.content) {
+    if (const ks_status s = files.root.look(path, &disk); s != KS_OK) return s;
+    if (disk.is(stored.content)) {
         if (how != Landing::kAdopted) {
             if (const ks_status s = sync_place(files, path); s != KS_OK) return s;
         }
     } else {
         if (how == Landing::kAdopted) return KS_OK;
+        // A link is replaced by who forces it, a folder is not: it may have other files.
+        if (how == Landing::kForced && disk.obstacle.is_folder) return refuse_for(path, disk.obstacle);
         Over over = how == Landing::kForced ? Over::kAnything : Over::kBefore;
-        if (!disk.look.is_there && !may_land(disk.look, stored, over)) {
+        const bool is_missing = !disk.look.is_there && !disk.obstacle;
+        if (is_missing && !may_land(disk.look, stored, over)) {
             Missing missing = Missing::kSomeone;
             const ks_status s = explain_missing(files, session, path, stored, &missing);
             if (s != KS_OK) return s;
@@ -266,9 +268,11 @@ ks_status judge(ks_files& files, ks_session* session, const FilePath& path, Need
                 Scene& scene, Verdict* verdict_out) {
     const Stored& stored = scene.stored;
     const Look& disk = scene.disk.look;
+    const Obstacle& obstacle = scene.disk.obstacle;
     *verdict_out = Verdict::kStands;
-    if (disk == stored.content) {  // both may be "no file"
-        scene.standing = disk.is_there ? Standing::kClean : Standing::kNothing;
+    if (obstacle && !stored.is_known) return refuse_for(path, obstacle);
+    if (scene.disk.is(stored.content)) {  // both may be "no file"
+        scene.standing = stored.content.is_there ? Standing::kClean : Standing::kNothing;
         if (stored.is_known && landed < stored.version() && need == Need::kDecision)
             *verdict_out = Verdict::kLand;
         return KS_OK;
@@ -279,11 +283,12 @@ ks_status judge(ks_files& files, ks_session* session, const FilePath& path, Need
         *verdict_out = Verdict::kAgain;
         return KS_OK;
     }
-    if (stored.is_known && landed < stored.version() && disk == stored.before) {
+    // What is in the way was put there by another program, whatever our writer was at.
+    if (stored.is_known && landed < stored.version() && disk == stored.before && !obstacle) {
         *verdict_out = Verdict::kLand;
         return KS_OK;
     }
-    if (!disk.is_there) {
+    if (!disk.is_there && !obstacle) {
         Missing missing = Missing::kSomeone;
         if (const ks_status s = explain_missing(files, session, path, stored, &missing); s != KS_OK) return s;
         if (missing != Missing::kSomeone) {
@@ -305,14 +310,7 @@ ks_status settle(ks_files& files, ks_session* session, const FilePath& path, Nee
         std::uint64_t landed = 0;
         if (const ks_status s = load_landed(session, path, &landed); s != KS_OK) return s;
         if (const ks_status s = load(session, path, &scene.stored); s != KS_OK) return s;
-        if (const ks_status s = files.root.look(path, &scene.disk); s != KS_OK) {
-            // Where our file was, that is an edit.
-            const bool is_edit =
-                s == KS_E_PATH && scene.stored.content.is_there && files.root.is_no_file(path);
-            if (!is_edit) return s;
-            scene.disk = {};
-            scene.disk.look = kNoFile;
-        }
+        if (const ks_status s = files.root.look(path, &scene.disk); s != KS_OK) return s;
         KEYSTILE_CRASH_POINT("files.settle.after_look");
         Verdict verdict = Verdict::kStands;
         if (const ks_status s = judge(files, session, path, need, landed, scene, &verdict); s != KS_OK)

@@ -17,7 +17,7 @@ ks_commit_options options_of(const ks_grant* grant, bool is_durable) noexcept {
 void compose_next(const ks_files& files, Edit& edit) {
     const OnDisk& disk = edit.scene.disk;
     std::uint32_t mode = edit.mode;
-    if (mode == Edit::kKeepMode) mode = disk.look.is_there ? disk.mode : files.root.new_mode();
+    if (mode == Edit::kKeepMode) mode = disk.has_file() ? disk.mode : files.root.new_mode();
     compose(edit.data, (edit.flags & KS_FILES_REMOVE) != 0, disk.look, mode, &edit.next);
 }
 
@@ -30,7 +30,21 @@ ks_status prepare(ks_files& files, ks_session* session, Edit& edit) {
     if (is_seen && is_foreign(edit.scene)) edit.status = KS_FOREIGN_EDIT;
     const bool is_nothing = (edit.flags & KS_FILES_REMOVE) != 0 && edit.scene.standing == Standing::kNothing;
     const bool is_change = (edit.flags & KS_FILES_EXPECT) == 0 && !is_nothing;
-    if (is_change && is_seen && edit.status == KS_OK) return files.root.check_place(edit.path);
+    if (!is_change || !is_seen || edit.status != KS_OK) return KS_OK;
+    const Obstacle& obstacle = edit.scene.disk.obstacle;
+    return obstacle ? refuse_for(edit.path, obstacle) : files.root.check_place(edit.path);
+}
+
+// Is the stamp what was seen, or the claim's? If not, the store says in which way.
+ks_status is_as_seen(ks_session* session, const Edit& edit, bool* is_seen_out) {
+    ks_stamp now = edit.stamp;
+    std::uint64_t epoch = edit.seen.epoch;
+    if (edit.grant != nullptr) {
+        if (const ks_status s = load_claimed(session, edit.path.content_key, *edit.grant, &now); s != KS_OK)
+            return s;
+        epoch = edit.grant->stamp.epoch;  // whatever was read before it
+    }
+    *is_seen_out = now.version == edit.seen.version && now.epoch == epoch;
     return KS_OK;
 }
 
@@ -40,9 +54,11 @@ ks_status write_one(ks_files& files, ks_session* session, Edit& edit, ks_receipt
     if (const ks_status s = prepare(files, session, edit); s != KS_OK) return s;
     receipt_out->stamp = edit.stamp;
     if (edit.status != KS_OK) return edit.status;
-    const bool is_removing = (edit.flags & KS_FILES_REMOVE) != 0;
-    const bool is_seen = edit.stamp.version == edit.seen.version && edit.stamp.epoch == edit.seen.epoch;
-    if (is_removing && is_seen && edit.scene.standing == Standing::kNothing) return KS_NOT_FOUND;
+    if ((edit.flags & KS_FILES_REMOVE) != 0 && edit.scene.standing == Standing::kNothing) {
+        bool is_seen = false;
+        if (const ks_status s = is_as_seen(session, edit, &is_seen); s != KS_OK) return s;
+        if (is_seen) return KS_NOT_FOUND;
+    }
     receipt_out->stamp = {0, 0};
     compose_next(files, edit);
     const ks_commit_options options = options_of(edit.grant, true);
@@ -105,15 +121,12 @@ ks_status commit_all(ks_multi* multi, const ks_files& files, std::vector<Edit>& 
 // All that can be put on disk is; the last fault.
 ks_status land_all(ks_files& files, ks_session* session, std::vector<Edit>& edits) {
     ks_status last = KS_OK;
-    // Deletions first: a file may go where a folder comes.
-    for (const bool is_there : {false, true}) {
-        for (Edit& edit : edits) {
-            if (!edit.next.is_known || edit.next.content.is_there != is_there) continue;
-            edit.next.stamp = edit.stamp;
-            KEYSTILE_CRASH_POINT("files.publish.before_land");
-            const ks_status s = land(files, session, edit.path, edit.next, Landing::kOurs);
-            if (s != KS_OK) last = edit.status = s;
-        }
+    for (Edit& edit : edits) {
+        if (!edit.next.is_known) continue;
+        edit.next.stamp = edit.stamp;
+        KEYSTILE_CRASH_POINT("files.publish.before_land");
+        const ks_status s = land(files, session, edit.path, edit.next, Landing::kOurs);
+        if (s != KS_OK) last = edit.status = s;
     }
     return last;
 }
@@ -178,16 +191,14 @@ ks_status adopt(ks_files& files, ks_session* session, const FilePath& path, cons
             return fault(KS_E_VALUE_SIZE, "'%.200s': a file has at most %u bytes, not %llu",
                          path.text.c_str(), KS_FILES_SIZE_MAX, static_cast<unsigned long long>(disk.size));
         }
-        if (disk.look == kNoFile) {
-            return fault(KS_E_PATH, "'%.200s': there is no file in its place, but something else",
-                         path.text.c_str());
-        }
-        if (is_durable) {
+        const bool is_there = disk.has_file();
+        if (is_durable && is_there) {
             if (const ks_status s = files.root.sync_file(path); s != KS_OK) return s;
         }
         Stored next;
-        // What is there is all that may be there until it has landed: it has.
-        compose({disk.data.data(), disk.data.size()}, !disk.look.is_there, disk.look, disk.mode, &next);
+        // What is there is all that may be there until it has landed: it has. What is no file is none.
+        compose({disk.data.data(), disk.data.size()}, !is_there, is_there ? disk.look : Look{}, disk.mode,
+                &next);
         const ks_commit_options options = options_of(grant, is_durable);
         const ks_status s = ks_commit(session, bytes_of(path.content_key), scene.stored.stamp,
                                       {next.value.data(), next.value.size()}, &options, receipt_out);
@@ -197,7 +208,7 @@ ks_status adopt(ks_files& files, ks_session* session, const FilePath& path, cons
         next.stamp = receipt_out->stamp;
         if (const ks_status t = land(files, session, path, next, Landing::kAdopted); t != KS_OK) return t;
         scene.stored = std::move(next);
-        scene.standing = disk.look.is_there ? Standing::kClean : Standing::kNothing;
+        scene.standing = is_there ? Standing::kClean : Standing::kNothing;
         return KS_OK;
     }
     return KS_BUSY;

@@ -109,6 +109,8 @@ static void bad_urls_are_refused(void) {
         "shm:caf\xc3\xa9",
         "http:x",
         "file:x",
+        "file://x",
+        "shm://x",
         "SHM:x",
         " shm:x",
         "shm:/",

@@ -2,7 +2,6 @@
 #include <sys/resource.h>
 
 #include <atomic>
-#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -81,11 +80,21 @@ TEST_F(CliFiles, AnotherProgramsEditIsAdoptedOrRestored) {
     EXPECT_EQ(run({"files", "write", "f", "--value", "two", "--force"}).exit_code, 18);
     EXPECT_EQ(run({"files", "status", "--json"}).json()["files"][0]["state"], "edited");
     ok({"files", "adopt", "f"});
+    expect_fails({"files", "adopt", "typo"}, 13, "not_found");
     EXPECT_EQ(ok({"files", "read", "f"}), "edited");
     std::filesystem::remove(root_ + "/f");
     EXPECT_EQ(run({"files", "status", "--json"}).json()["files"][0]["state"], "missing");
     ok({"files", "restore", "f"});
     EXPECT_EQ(peek("f"), "edited");
+    std::filesystem::remove(root_ + "/f");
+    std::filesystem::create_directory(root_ + "/f");
+    const Outcome refused = run({"files", "restore", "f"});
+    EXPECT_EQ(refused.exit_code, 64);
+    EXPECT_NE(refused.err.find("folder"), std::string::npos) << refused.err;
+    EXPECT_EQ(refused.err.find("committed"), std::string::npos) << refused.err;
+    ok({"files", "adopt", "f"});
+    std::filesystem::remove(root_ + "/f");
+    ok({"files", "write", "f", "--value", "edited", "--force"});
     poke("new", "x");
     EXPECT_EQ(run({"files", "status", "--json"}).json()["files"].size(), 1u);
     EXPECT_EQ(run({"files", "status", "--all", "--json"}).json()["files"][1]["state"], "untracked");
@@ -93,20 +102,76 @@ TEST_F(CliFiles, AnotherProgramsEditIsAdoptedOrRestored) {
 
 TEST_F(CliFiles, PublishIsAllOrNothing) {
     poke("c.src", "from a file");
-    const std::string lines = "{\"path\":\"a\",\"value\":\"1\"}\n{\"path\":\"d/b\",\"file\":\"" + root_ +
-                              "/c.src\"}\n{\"path\":\"absent\"}\n";
+    const std::string lines =
+        "{\"path\":\"a\",\"value\":\"1\",\"create\":true}\n{\"path\":\"d/b\",\"file\":\"" + root_ +
+        "/c.src\",\"force\":true}\n{\"path\":\"absent\",\"version\":0,\"epoch\":0}\n";
     ok({"files", "publish"}, lines);
     EXPECT_EQ(peek("a") + peek("d/b"), "1from a file");
     const Outcome refused = run({"files", "publish", "--json"},
-                                "{\"path\":\"a\",\"remove\":true}\n"
+                                "{\"path\":\"a\",\"remove\":true,\"force\":true}\n"
                                 "{\"path\":\"d/b\",\"value\":\"2\",\"version\":0,\"epoch\":0}\n");
     EXPECT_EQ(refused.exit_code, 10);
     EXPECT_EQ(refused.json()["files"][0]["path"], "d/b");
     EXPECT_EQ(peek("a"), "1");
+    for (const char* line : {R"({"path":"a","value":"2"})", R"({"path":"a","remove":true})",
+                             R"({"path":"a"})", R"({"path":"a","value":"2","create":true,"force":true})",
+                             R"({"path":"a","remove":true,"create":true})", R"({"path":"a","force":true})"}) {
+        const Outcome mistake = run({"files", "publish"}, std::string(line) + "\n");
+        EXPECT_EQ(mistake.exit_code, 64);
+        EXPECT_NE(mistake.err.find("line 1: what "), std::string::npos) << mistake.err;
+    }
     EXPECT_EQ(run({"files", "publish"}, "{\"path\":\"a\\u0000b\",\"value\":\"2\"}\n").exit_code, 64);
     EXPECT_EQ(peek("a"), "1");
     EXPECT_EQ(run({"files", "publish"}, "{\"path\":\"a\",\"values\":\"1\"}\n").exit_code, 64);
     EXPECT_EQ(run({"files", "publish"}, "{\"path\":\"a\",\"value\":\"1\",\"remove\":true}\n").exit_code, 64);
+}
+
+// Of what comes on standard input nothing would be left for the lines: they would be the content.
+TEST_F(CliFiles, PublishDoesNotSwallowItsOwnLines) {
+    const std::string b = "{\"path\":\"b\",\"value\":\"B\",\"create\":true}\n";
+    for (const char* file : {"-", ""}) {
+        const Outcome refused =
+            run({"files", "publish"}, "{\"path\":\"a\",\"file\":\"" + std::string(file) + "\"}\n" + b);
+        EXPECT_EQ(refused.exit_code, 64);
+        EXPECT_NE(refused.err.find("line 1: "), std::string::npos) << refused.err;
+    }
+    const Outcome missing = run({"files", "publish"}, b + "{\"path\":\"a\",\"file\":\"/no/such\"}\n");
+    EXPECT_EQ(missing.exit_code, 64);
+    EXPECT_NE(missing.err.find("line 2: "), std::string::npos) << missing.err;
+    poke("lines", "{\"path\":\"a\",\"file\":\"-\"}\n{\"path\":\"c\",\"file\":\"-\"}\n");
+    EXPECT_EQ(run({"files", "publish", "--file", root_ + "/lines"}, "twice?").exit_code, 64);
+    EXPECT_EQ(peek("a") + peek("b") + peek("c"), "(none)(none)(none)");
+    poke("lines", "{\"path\":\"a\",\"file\":\"-\",\"create\":true}\n" + b);
+    ok({"files", "publish", "--file", root_ + "/lines"}, "the input");
+    EXPECT_EQ(peek("a") + peek("b"), "the inputB");
+}
+
+TEST_F(CliFiles, KeysOfFilesAreNotWrittenAsState) {
+    ok({"files", "write", "p", "--value", "one", "--create"});
+    const std::string state = "file:" + root_ + "/.keystile";
+    for (const char* end : {"", "/", "/../.keystile"}) {
+        const Words store{"--store", state + end};
+        const auto refused = [&](Words words, const std::string& input = {}) {
+            words.insert(words.end(), store.begin(), store.end());
+            const Outcome outcome = run(words, input);
+            EXPECT_EQ(outcome.exit_code, 64) << words.front();
+            EXPECT_NE(outcome.err.find("keystile files"), std::string::npos) << outcome.err;
+        };
+        refused({"put", "files/p", "--force", "--value", "x"});
+        refused({"put", "files.disk/p", "--force", "--value", "x"});
+        refused({"del", "files/p", "--version", "1", "--epoch", "0"});
+        refused({"multi"}, "{\"put\":\"files/p\",\"value\":\"x\"}\n");
+        refused({"multi"}, "{\"delete\":\"files/p\"}\n");
+        refused({"import", "--replace"}, "{\"key\":\"files/p\",\"value\":\"x\"}\n");
+        EXPECT_EQ(ok({"files", "read", "p"}), "one");
+    }
+    ok({"get", "files/p", "--store", state});
+    ok({"put", "files", "--store", state, "--force", "--value", "state"});
+    ok({"del", "files/p", "--store", state, "--force"});  // the way out of what is no file's
+    const std::string elsewhere = "file:" + root_ + "/store";
+    ok({"create", "--store", elsewhere});
+    ok({"put", "files/p", "--store", elsewhere, "--force", "--value", "state"});
+    ok({"destroy", "--force", "--store", elsewhere});
 }
 
 // The journal takes the commit and cannot grow for it: a full disk.
@@ -118,11 +183,9 @@ TEST_F(CliFiles, AFaultAfterItsCommitSaysSo) {
         rlimit whole{};
         getrlimit(RLIMIT_FSIZE, &whole);
         const rlimit small{200'000, whole.rlim_max};
-        const auto before = signal(SIGXFSZ, SIG_IGN);  // the command's too
-        setrlimit(RLIMIT_FSIZE, &small);
+        setrlimit(RLIMIT_FSIZE, &small);  // the command's too, which is not killed by it
         const Outcome outcome = run(words, input);
         setrlimit(RLIMIT_FSIZE, &whole);
-        signal(SIGXFSZ, before);
         return outcome;
     };
     const Outcome written = with_small_disk({"files", "write", "f", "--force", "--file", source, "--json"});
@@ -133,9 +196,11 @@ TEST_F(CliFiles, AFaultAfterItsCommitSaysSo) {
     EXPECT_EQ(seen["value"].get<std::string>().size(), large.size());
     const Outcome published =
         with_small_disk({"files", "publish", "--json"},
-                        "{\"path\":\"f\",\"file\":\"" + source + "\"}\n{\"path\":\"g\",\"value\":\"1\"}\n");
+                        "{\"path\":\"f\",\"file\":\"" + source +
+                            "\",\"force\":true}\n{\"path\":\"g\",\"value\":\"1\",\"create\":true}\n");
     EXPECT_EQ(published.exit_code, 70);
     EXPECT_GT(published.json()["files"][1]["version"], 0);
+    EXPECT_LT(with_small_disk({"files", "status"}).exit_code, 128) << "opening it, too";
     EXPECT_EQ(ok({"files", "read", "g"}), "1");
 }
 

@@ -32,6 +32,13 @@ TEST_F(CliUpdate, CmdFindsWhatItWorksOn) {
     EXPECT_EQ(ok({"get", "new"}), store_ + " 0 <>\n");
 }
 
+TEST_F(CliUpdate, CmdHasTheSignalsThatWeWereGiven) {
+    const char* const script = "grep SigIgn /proc/self/status";
+    ok({"put", "k", "--update", script});
+    EXPECT_EQ(ok({"get", "k"}), shell(script).out);
+    EXPECT_EQ(run({"claim", "k", "--", "sh", "-c", script}).out, shell(script).out);
+}
+
 TEST_F(CliUpdate, LargeValuesPassThroughCmd) {
     const std::string value(4'000'000, 'v');
     ok({"put", "k", "--create"}, value);

@@ -118,6 +118,16 @@ class Edits(FilesTest):
         self.assertEqual(self.edit()["status"], "invalid_arguments")
         self.assertEqual(self.on_disk("f"), b"one two two three\n")
 
+    def test_once_is_once_though_the_places_overlap(self):
+        self.write("o", b"\n\n\nx")
+        seen = stamp(self.server.call("read_file", path="o"))
+        edit = {"old_text": "\n\n", "new_text": "|"}
+        self.assertEqual(self.server.call("edit_file", path="o", edits=[edit], **seen)["status"], "no_match")
+        self.assertEqual(self.on_disk("o"), b"\n\n\nx")
+        edit["replace_all"] = True
+        self.assertEqual(self.server.call("edit_file", path="o", edits=[edit], **seen)["status"], "ok")
+        self.assertEqual(self.on_disk("o"), b"|\nx")
+
     def test_of_nothing(self):
         outcome = self.server.call("edit_file", path="g", edits=[{"old_text": "x", "new_text": "y"}], **NEVER)
         self.assertEqual(outcome["status"], "not_found")
@@ -158,6 +168,27 @@ class ForeignEdits(FilesTest):
         self.assertEqual(server.call("read_file", path="none", adopt=True)["exists"], False)
 
 
+    def test_a_claim_s_holder_adopts_with_its_token(self):
+        server = self.serve()
+        server.call("write_file", path="f", content="ours", **NEVER)
+        claim = server.call("claim", path="f", lease_seconds=600)
+        self.write("f", b"theirs")
+        refused = server.call("write_file", path="f", content="x", claim=claim["claim"], **stamp(claim))
+        self.assertEqual(refused["status"], "foreign_edit")
+        self.assertIn("your claim", refused["message"])
+        self.assertEqual(server.call("read_file", path="f", adopt=True)["status"], "held")
+        for wrong in ({"claim": "junk", "adopt": True}, {"claim": claim["claim"]}):
+            self.assertEqual(server.call("read_file", path="f", **wrong)["status"], "invalid_arguments")
+        adopted = server.call("read_file", path="f", adopt=True, claim=claim["claim"])
+        self.assertEqual((adopted["status"], adopted["content"]), ("ok", "theirs"))
+        written = server.call("write_file", path="f", content="both", claim=claim["claim"], release=True,
+                              **stamp(adopted))
+        self.assertEqual(written["status"], "ok")
+        self.write("f", b"again")
+        refused = server.call("read_file", path="f", adopt=True, claim=claim["claim"])
+        self.assertEqual((refused["status"], refused["recover"]), ("fenced", "stop"))
+
+
 class Looking(FilesTest):
     def test_folders(self):
         server = self.serve()
@@ -187,6 +218,49 @@ class Looking(FilesTest):
         claims = server.call("status")["claims"]
         self.assertEqual([claim["path"] for claim in claims], ["a"])
         self.assertEqual(server.call("list_states")["states"], [])
+
+    def test_a_folder_is_one_whatever_file_was_in_its_place(self):
+        server = self.serve()
+        seen = stamp(server.call("write_file", path="x", content="1", **NEVER))
+        server.call("write_file", path="x", delete=True, **seen)
+        server.call("write_file", path="x/y", content="2", **NEVER)
+        server.call("write_file", path="module", content="code", **NEVER)
+        os.unlink(self.path("module"))
+        self.write("module/init", b"")
+        self.assertEqual([(entry["name"], entry["type"]) for entry in server.call("list_directory")["entries"]],
+                         [("module", "directory"), ("x", "directory")])
+        for path in ("x", "module"):
+            info = server.call("get_file_info", path=path)
+            self.assertEqual((info["exists"], info["type"]), (True, "directory"))
+        os.unlink(self.path("x/y"))
+        os.rmdir(self.path("x"))  # what should be in it is missing
+        self.assertEqual([entry["name"] for entry in server.call("list_directory")["entries"]], ["module", "x"])
+        self.assertEqual([(entry["name"], entry["state"]) for entry in
+                          server.call("list_directory", path="x")["entries"]], [("y", "missing")])
+        self.assertEqual(server.call("get_file_info", path="x")["exists"], False)
+        self.write("x", b"a file again")
+        self.assertEqual([(entry["name"], entry["type"]) for entry in server.call("list_directory")["entries"]],
+                         [("module", "directory"), ("x", "file")])
+
+    def test_a_listing_reads_no_content_but_that_of_its_files(self):
+        server = self.serve()
+        server.call("write_file", path="a/known", content="1", **NEVER)
+        server.call("write_file", path="b", content="1", **NEVER)
+        size = (1 << 24) - 64  # the most that would be read; of holes
+        for path in ("large", "a/large", "node_modules/x/large"):
+            self.write(path, b"")
+            os.truncate(self.path(path), size)
+
+        def bytes_read():
+            with open("/proc/%d/io" % server.process.pid) as told:
+                return int(told.readline().split()[1])
+
+        before = bytes_read()
+        listed = server.call("list_directory")["entries"]
+        self.assertEqual([entry["name"] for entry in listed], ["a", "b", "large", "node_modules"])
+        self.assertEqual((listed[2]["state"], listed[2]["size"]), ("untracked", size))
+        self.assertEqual(server.call("get_file_info", path="node_modules")["type"], "directory")
+        self.assertLess(bytes_read() - before, 1 << 20)
 
     def test_names_come_as_they_are(self):
         server = self.serve()

@@ -56,7 +56,8 @@ const Act kActs[] = {
      "two"},
     {"Rename",
      [](const Files& files) {
-         return ks_files_rename(files.get(), "g", files.stamp("g"), "f", files.stamp("f"), nullptr);
+         return ks_files_rename(files.get(), "g", files.stamp("g"), nullptr, "f", files.stamp("f"), nullptr,
+                                nullptr);
      },
      "one"},
     {"Adopt", [](const Files& files) { return files.adopt("k"); }, "one"},

@@ -1,6 +1,8 @@
 // Other programs write the files too.
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "plain/plain_support.hpp"
 #include "support/child.hpp"
 
@@ -23,7 +25,7 @@ TEST(FilesForeign, AnEditIsSeenOnReadAndOnWrite) {
     EXPECT_EQ(files.write("f", "two", seen, nullptr, &receipt), KS_FOREIGN_EDIT);
     EXPECT_EQ(receipt.stamp.version, seen.version);
     EXPECT_EQ(ks_files_remove(files.get(), "f", seen, nullptr, nullptr), KS_FOREIGN_EDIT);
-    EXPECT_EQ(ks_files_rename(files.get(), "f", seen, "g", {}, nullptr), KS_FOREIGN_EDIT);
+    EXPECT_EQ(ks_files_rename(files.get(), "f", seen, nullptr, "g", {}, nullptr, nullptr), KS_FOREIGN_EDIT);
     EXPECT_EQ(folder.peek("f"), "uno");
     EXPECT_THAT(files.status(), ElementsAre("f:edited"));
     EXPECT_EQ(files.write("f", "two", {}), KS_CONFLICT);  // who is behind is told that first
@@ -42,6 +44,7 @@ TEST(FilesForeign, AdoptMakesItTheNextVersion) {
     EXPECT_GT(got.stamp.version, seen.version);
     EXPECT_EQ(files.write("f", "two", seen), KS_CONFLICT);
     EXPECT_EQ(files.adopt("f"), KS_OK);  // nothing to do
+    EXPECT_EQ(files.adopt("typo"), KS_NOT_FOUND);
     EXPECT_EQ(files.stamp("f").version, got.stamp.version);
     EXPECT_EQ(files.write("f", "two", got.stamp), KS_OK);
     EXPECT_EQ(folder.peek("f"), "two");
@@ -58,6 +61,20 @@ TEST(FilesForeign, RestorePutsOursBack) {
     EXPECT_EQ(files.stamp("f").version, seen.version);
     EXPECT_EQ(files.restore("never"), KS_NOT_FOUND);
     EXPECT_THAT(folder.tickets(), IsEmpty());
+}
+
+// Who closed a file to others did not mean that an edit of it opens it again.
+TEST(FilesForeign, RestoreKeepsTheModeThatIsThere) {
+    const Folder folder;
+    const Files files(folder);
+    ASSERT_EQ(files.put("f", "one"), KS_OK);
+    ASSERT_EQ(::chmod(folder.at("f").c_str(), 0600), 0);
+    folder.poke("f", "uno");
+    EXPECT_EQ(files.restore("f"), KS_OK) << ks_last_error();
+    EXPECT_EQ(folder.peek("f"), "one");
+    struct stat info;
+    ASSERT_EQ(::stat(folder.at("f").c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 07777u, 0600u);
 }
 
 TEST(FilesForeign, ARemovalIsAnEdit) {
@@ -180,6 +197,58 @@ TEST(FilesStatus, SaysWhatStandsWhere) {
     EXPECT_EQ(seen, 1);
     EXPECT_EQ(ks_files_status(files.get(), "../x", 0, judge, &seen), KS_E_PATH);
     EXPECT_EQ(ks_files_status(files.get(), "", 8, judge, &seen), KS_E_ARGUMENT);
+}
+
+TEST(FilesStatus, OfOneLevelReadsNothingDeeper) {
+    const Folder folder;
+    const Files files(folder);
+    ASSERT_EQ(files.put("a/deep/one", "1"), KS_OK);
+    ASSERT_EQ(files.put("b", "2"), KS_OK);
+    ASSERT_EQ(files.put("gone", "3"), KS_OK);
+    ASSERT_EQ(files.remove("gone"), KS_OK);
+    folder.poke("new", "44");
+    std::filesystem::create_directory(folder.at("empty"));
+    ASSERT_EQ(::symlink("b", folder.at("link").c_str()), 0);
+    const std::uint32_t level = KS_FILES_LEVEL, all = KS_FILES_LEVEL | KS_FILES_ALL;
+    EXPECT_THAT(files.status(level), ElementsAre("a:folder", "b:clean"));
+    EXPECT_THAT(files.status(all),
+                ElementsAre("a:folder", "b:clean", "empty:folder", "gone:deleted", "new:untracked"));
+    EXPECT_THAT(files.status(all, "a/"), ElementsAre("a/deep:folder"));
+    EXPECT_THAT(files.status(level, "a/deep"), ElementsAre("a/deep/one:clean"));
+    for (const char* nothing : {"b", "empty", "gone", "none", "link"})
+        EXPECT_THAT(files.status(all, nothing), IsEmpty()) << nothing;
+    const auto judge = [](void*, const ks_files_entry* entry) {
+        const auto is_zero = [](std::uint8_t byte) { return byte == 0; };
+        EXPECT_EQ(entry->size, 2u);
+        EXPECT_EQ(entry->mode, 0644u);
+        EXPECT_TRUE(std::all_of(std::begin(entry->hash), std::end(entry->hash), is_zero));
+        return 0;
+    };
+    std::filesystem::create_directory(folder.at("flat"));
+    folder.poke("flat/new", "44");
+    std::filesystem::permissions(folder.at("flat/new"), std::filesystem::perms{0644});
+    EXPECT_EQ(ks_files_status(files.get(), "flat", all, judge, nullptr), KS_OK);
+}
+
+TEST(FilesStatus, OfOneLevelTellsAFolderWhereAFileWas) {
+    const Folder folder;
+    const Files files(folder);
+    ASSERT_EQ(files.put("x", "1"), KS_OK);
+    ASSERT_EQ(files.remove("x"), KS_OK);
+    ASSERT_EQ(files.put("x/y", "2"), KS_OK);
+    ASSERT_EQ(files.put("module", "code"), KS_OK);
+    std::filesystem::remove(folder.at("module"));
+    std::filesystem::create_directory(folder.at("module"));
+    folder.poke("module/init", "");
+    const std::uint32_t level = KS_FILES_LEVEL, all = KS_FILES_LEVEL | KS_FILES_ALL;
+    EXPECT_THAT(files.status(all), ElementsAre("module:folder", "x:folder"));
+    EXPECT_THAT(files.status(level),
+                ElementsAre("module:edited", "x:folder"));  // it does not ask the disk for others
+    std::filesystem::remove_all(folder.at("x"));            // what should be in it is missing
+    EXPECT_THAT(files.status(all), ElementsAre("module:folder", "x:folder"));
+    EXPECT_THAT(files.status(all, "x"), ElementsAre("x/y:missing"));
+    folder.poke("x", "a file again");
+    EXPECT_THAT(files.status(all), ElementsAre("module:folder", "x:untracked"));
 }
 
 // Who may write the store may write anything; it spoils that path alone.

@@ -115,8 +115,8 @@ public:
     std::vector<std::string> status(std::uint32_t flags = 0, const char* prefix = nullptr) const {
         std::vector<std::string> lines;
         const auto add = [](void* user, const ks_files_entry* entry) {
-            static const char* const kNames[] = {"clean",     "edited",  "missing",
-                                                 "untracked", "pending", "deleted"};
+            static const char* const kNames[] = {"clean",   "edited",  "missing", "untracked",
+                                                 "pending", "deleted", "folder"};
             static_cast<std::vector<std::string>*>(user)->push_back(std::string(entry->path) + ":" +
                                                                     kNames[entry->state]);
             return 0;

@@ -107,6 +107,24 @@ TEST(FilesWrite, ADeletedFileHasAVersionStill) {
     EXPECT_THAT(folder.tickets(), IsEmpty());
 }
 
+TEST(FilesWrite, WhatIsNotThereIsNotDeletedUnderAClaimEither) {
+    const Folder folder;
+    const Files files(folder);
+    ASSERT_EQ(files.put("gone", "one"), KS_OK);
+    ASSERT_EQ(files.remove("gone"), KS_OK);
+    for (const char* path : {"never", "gone"}) {
+        const ks_stamp before = files.stamp(path);
+        ks_grant grant{};
+        ASSERT_EQ(ks_files_claim(files.get(), path, nullptr, &grant, nullptr), KS_OK);
+        for (const ks_stamp seen : {before, grant.stamp})
+            EXPECT_EQ(ks_files_remove(files.get(), path, seen, &grant, nullptr), KS_NOT_FOUND) << path;
+        EXPECT_EQ(files.stamp(path).version, before.version);
+        ASSERT_EQ(ks_files_release(files.get(), &grant, nullptr), KS_OK);
+        EXPECT_EQ(ks_files_remove(files.get(), path, before, &grant, nullptr), KS_FENCED) << path;
+        EXPECT_EQ(files.stamp(path).version, before.version);
+    }
+}
+
 TEST(FilesWrite, ModesAreKept) {
     const Folder folder;
     const Files files(folder);
@@ -131,6 +149,61 @@ int run_as_nobody(const Folder& folder, const std::function<int()>& run) {
         if (::geteuid() == 0 && ::setresuid(kNobody, kNobody, kNobody) != 0) return 100;
         return run();
     });
+}
+
+struct stat stat_of(const Folder& folder, const char* file) {
+    struct stat info{};
+    EXPECT_EQ(::stat(folder.at(file).c_str(), &info), 0) << file;
+    return info;
+}
+
+// A new inode is its writer's: what was another's right to act as him does not become one to act as the writer.
+TEST(FilesWrite, SetIdBitsGoWhereTheOwnerChanges) {
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can make another's file";
+    const Folder folder;
+    const Files files(folder);
+    for (const char* name : {"theirs", "ours"}) {
+        folder.poke(name, "x");
+        const uid_t owner = name == std::string("ours") ? 0 : 65534;
+        ASSERT_EQ(::chown(folder.at(name).c_str(), owner, ::getegid()), 0);
+        ASSERT_EQ(::chmod(folder.at(name).c_str(), 06755), 0);
+        ASSERT_EQ(files.put(name, "#!/bin/sh"), KS_OK) << ks_last_error();
+    }
+    EXPECT_EQ(stat_of(folder, "theirs").st_mode & 07777u, 0755u);
+    EXPECT_EQ(stat_of(folder, "ours").st_mode & 07777u, 06755u);
+    ASSERT_EQ(ks_files_rename(files.get(), "ours", files.stamp("ours"), nullptr, "new", {}, nullptr, nullptr),
+              KS_OK);
+    EXPECT_EQ(stat_of(folder, "new").st_mode & 07777u, 0755u);
+}
+
+TEST(FilesWrite, TheGroupIsKeptOrHasNoMoreThanOthers) {
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can make another's file";
+    constexpr gid_t kGroup = 1000;
+    const Folder folder;
+    const Files files(folder);
+    folder.poke("f", "x");
+    ASSERT_EQ(::chown(folder.at("f").c_str(), ~0u, kGroup), 0);
+    ASSERT_EQ(::chmod(folder.at("f").c_str(), 0664), 0);
+    ASSERT_EQ(files.put("f", "one"), KS_OK);
+    EXPECT_EQ(stat_of(folder, "f").st_gid, kGroup);
+    EXPECT_EQ(stat_of(folder, "f").st_mode & 07777u, 0664u);
+
+    std::filesystem::create_directory(folder.at("team"));
+    ASSERT_EQ(::chown(folder.at("team").c_str(), ~0u, kGroup), 0);
+    ASSERT_EQ(::chmod(folder.at("team").c_str(), 02775), 0);
+    ASSERT_EQ(files.put("team/new", "x"), KS_OK);
+    ASSERT_EQ(files.put("team/sub/new", "x"), KS_OK);
+    for (const char* name : {"team/new", "team/sub/new"})
+        EXPECT_EQ(stat_of(folder, name).st_gid, kGroup) << name;
+
+    const Folder nobodys;
+    nobodys.poke("f", "x");
+    ASSERT_EQ(::chown(nobodys.at("f").c_str(), ~0u, kGroup), 0);
+    ASSERT_EQ(::chmod(nobodys.at("f").c_str(), 0664), 0);
+    EXPECT_EQ(run_as_nobody(nobodys, [&] { return Files(nobodys).put("f", "two") == KS_OK ? 0 : 1; }), 0);
+    EXPECT_EQ(nobodys.peek("f"), "two");
+    EXPECT_NE(stat_of(nobodys, "f").st_gid, kGroup);
+    EXPECT_EQ(stat_of(nobodys, "f").st_mode & 07777u, 0644u);
 }
 
 TEST(FilesWrite, AFolderThatMayNotBeWrittenIsToldBefore) {
@@ -209,21 +282,48 @@ TEST(FilesRename, TakesContentAndMode) {
     ASSERT_EQ(::chmod(folder.at("a").c_str(), 0640), 0);
     const ks_stamp a = files.stamp("a");
     ks_receipt receipt{};
-    EXPECT_EQ(ks_files_rename(files.get(), "a", {}, "d/b", {}, &receipt), KS_CONFLICT);
-    ASSERT_EQ(ks_files_rename(files.get(), "a", a, "d/b", {}, &receipt), KS_OK) << ks_last_error();
+    EXPECT_EQ(ks_files_rename(files.get(), "a", {}, nullptr, "d/b", {}, nullptr, &receipt), KS_CONFLICT);
+    ASSERT_EQ(ks_files_rename(files.get(), "a", a, nullptr, "d/b", {}, nullptr, &receipt), KS_OK)
+        << ks_last_error();
     EXPECT_EQ(folder.peek("a"), "(none)");
     EXPECT_EQ(folder.peek("d/b"), "one");
     EXPECT_EQ(files.read("d/b").stamp.version, receipt.stamp.version);
     struct stat info;
     ASSERT_EQ(::stat(folder.at("d/b").c_str(), &info), 0);
     EXPECT_EQ(info.st_mode & 07777u, 0640u);
-    EXPECT_EQ(ks_files_rename(files.get(), "a", files.stamp("a"), "c", {}, nullptr), KS_NOT_FOUND);
+    EXPECT_EQ(ks_files_rename(files.get(), "a", files.stamp("a"), nullptr, "c", {}, nullptr, nullptr),
+              KS_NOT_FOUND);
     ASSERT_EQ(files.put("a", "two"), KS_OK);
-    EXPECT_EQ(ks_files_rename(files.get(), "a", files.stamp("a"), "d/b", {}, &receipt), KS_CONFLICT);
-    EXPECT_EQ(ks_files_rename(files.get(), "a", files.stamp("a"), "./a", {}, &receipt), KS_E_ARGUMENT);
-    EXPECT_EQ(ks_files_rename(files.get(), "a", files.stamp("a"), "d/b", files.stamp("d/b"), &receipt),
+    EXPECT_EQ(ks_files_rename(files.get(), "a", files.stamp("a"), nullptr, "d/b", {}, nullptr, &receipt),
+              KS_CONFLICT);
+    EXPECT_EQ(ks_files_rename(files.get(), "a", files.stamp("a"), nullptr, "./a", {}, nullptr, &receipt),
+              KS_E_ARGUMENT);
+    EXPECT_EQ(ks_files_rename(files.get(), "a", files.stamp("a"), nullptr, "d/b", files.stamp("d/b"), nullptr,
+                              &receipt),
               KS_OK);
     EXPECT_EQ(folder.peek("d/b"), "two");
+}
+
+TEST(FilesRename, ActsUnderTheClaimsOfBothNames) {
+    const Folder folder;
+    const Files files(folder), others(folder);
+    ASSERT_EQ(files.put("a", "one"), KS_OK);
+    ASSERT_EQ(files.put("b", "two"), KS_OK);
+    const ks_stamp a = files.stamp("a"), b = files.stamp("b");
+    ks_grant from{}, to{};
+    ASSERT_EQ(ks_files_claim(files.get(), "a", nullptr, &from, nullptr), KS_OK);
+    ASSERT_EQ(ks_files_claim(files.get(), "b", nullptr, &to, nullptr), KS_OK);
+    const auto rename = [&](const ks_grant* of_a, const ks_grant* of_b) {
+        return ks_files_rename(files.get(), "a", a, of_a, "b", b, of_b, nullptr);
+    };
+    EXPECT_EQ(rename(nullptr, nullptr), KS_HELD);
+    EXPECT_EQ(rename(&from, nullptr), KS_HELD);
+    EXPECT_EQ(rename(nullptr, &to), KS_HELD);
+    EXPECT_EQ(rename(&to, &from), KS_E_GRANT);
+    EXPECT_EQ(folder.peek("a") + folder.peek("b"), "onetwo");
+    ASSERT_EQ(rename(&from, &to), KS_OK) << ks_last_error();
+    EXPECT_EQ(folder.peek("a") + folder.peek("b"), "(none)one");
+    EXPECT_EQ(others.put("b", "three"), KS_HELD);  // they still stand
 }
 
 TEST(FilesOpen, FaultsAreTyped) {
@@ -260,6 +360,40 @@ TEST(FilesOpen, AStoreOfItsOwnUrl) {
     EXPECT_EQ(ks_files_write(files, "f", bytes_in("y"), receipt.stamp, nullptr, &receipt), KS_OK);
     EXPECT_EQ(folder.peek("f"), "y");
     ks_files_close(files);
+    EXPECT_EQ(ks_destroy(url.c_str(), 0), KS_OK);
+}
+
+// A file need not be in the store to be read: who only looks is not stopped by a store that has no room for it.
+TEST(FilesOpen, WhatHasNoRoomInTheStoreIsReadAsItIs) {
+    const Folder folder;
+    const std::string url = "shm:files-full-" + std::to_string(::getpid());
+    ks_open_options small{};
+    small.struct_size = sizeof small;
+    small.max_bytes = 32u << 20;
+    ks_store* store = nullptr;
+    ASSERT_EQ(ks_open(url.c_str(), &small, &store), KS_OK) << ks_last_error();
+    ks_files_options options{};
+    options.struct_size = sizeof options;
+    options.store_url = url.c_str();
+    ks_files* files = nullptr;
+    ASSERT_EQ(ks_files_open(folder.path().c_str(), &options, &files), KS_OK) << ks_last_error();
+    std::string content(KS_FILES_SIZE_MAX, 'x');
+    int untracked = 0;
+    for (const char* path : {"a", "b"}) {  // the second one has no room beside the first
+        folder.poke(path, "");
+        std::filesystem::resize_file(folder.at(path), content.size());
+        std::size_t size = 0;
+        ks_stamp seen{};
+        EXPECT_EQ(ks_files_read(files, path, content.data(), content.size(), &size, &seen), KS_OK)
+            << ks_last_error();
+        EXPECT_EQ(size, content.size());
+        if (seen.version != 0) continue;
+        ++untracked;
+        EXPECT_EQ(ks_files_write(files, path, bytes_in("y"), seen, nullptr, nullptr), KS_FOREIGN_EDIT);
+    }
+    EXPECT_GT(untracked, 0);
+    ks_files_close(files);
+    ks_close(store);
     EXPECT_EQ(ks_destroy(url.c_str(), 0), KS_OK);
 }
 

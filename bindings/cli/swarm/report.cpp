@@ -102,7 +102,10 @@ std::string verdict(const Options& options, const Outcome& outcome) {
     if (!options.is_unguarded) {
         lines = "Nothing is lost, nothing is counted twice, every word stands where it is listed.\n";
         if (outcome.crash) {
-            lines += "All that was acknowledged as on disk came back, and of what was not a prefix.\n";
+            lines +=
+                "All that was acknowledged as on disk came back; of the rest, the oldest part, and nothing "
+                "out "
+                "of order.\n";
         }
         return lines;
     }

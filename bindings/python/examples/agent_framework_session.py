@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import os
 import tempfile
 
 from agent_framework import AgentSession, FileSessionStore
@@ -30,31 +31,37 @@ async def turns(sessions):
                 await asyncio.sleep(0)
 
 
-def work(where, start):
-    sessions = SessionStore(where) if where.startswith("shm:") else FileSessionStore(where)
+def work(store_class, where, start):
+    sessions = store_class(where)
     start.wait()
     asyncio.run(turns(sessions))
 
 
-def count(where):
+def count(store_class, where):
     start = FORK.Barrier(PROCESSES)
-    processes = [FORK.Process(target=work, args=(where, start)) for _ in range(PROCESSES)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
+    processes = [FORK.Process(target=work, args=(store_class, where, start)) for _ in range(PROCESSES)]
+    try:
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+    finally:
+        for process in multiprocessing.active_children():  # interrupted: none stays in the store
+            process.kill()
+            process.join()
     assert not any(process.exitcode for process in processes)
-    sessions = SessionStore(where) if where.startswith("shm:") else FileSessionStore(where)
-    session = asyncio.run(sessions.get("user-7"))
+    session = asyncio.run(store_class(where).get("user-7"))
     return session.state["turns"]
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        print(f"FileSessionStore: {count(folder)} of {PROCESSES * TURNS} turns are left")
-    url = "shm:agent-framework-example"  # or "file:/var/lib/agents": survives reboot and power loss
-    with keystile.open(url):
-        kept = count(url)
+        print(f"FileSessionStore: {count(FileSessionStore, folder)} of {PROCESSES * TURNS} turns are left")
+    url = f"shm:agent-framework-example-{os.getpid()}"  # or "file:" and a new folder: survives reboot and power loss
+    try:
+        with keystile.open(url):
+            kept = count(SessionStore, url)
+    finally:
+        keystile.destroy(url)
     print(f"Keystile:         {kept} of {PROCESSES * TURNS}")
-    keystile.destroy(url)
     assert kept == PROCESSES * TURNS

@@ -50,48 +50,49 @@ def team_of(counter):
     return RoundRobinGroupChat([counter], termination_condition=MaxMessageTermination(2))
 
 
-async def turn_in_a_file(path):
-    team = team_of(Counter())
-    if os.path.exists(path):
-        with open(path) as file:
-            await team.load_state(json.load(file))
-    await team.run(task="go on")
-    with open(f"{path}.{os.getpid()}", "w") as file:
-        json.dump(await team.save_state(), file)
-    os.replace(file.name, path)
-
-
-async def turn_in_a_store(url):
-    store = keystile.shared(url)
-    while True:
+async def turns_in_a_file(path):
+    for _ in range(TURNS):
         team = team_of(Counter())
-        stamp = await load_team(team, store, "team-7")
+        if os.path.exists(path):
+            with open(path) as file:
+                await team.load_state(json.load(file))
         await team.run(task="go on")
-        try:
-            await save_team(team, store, "team-7", stamp)
-            return
-        except keystile.Conflict:
-            pass  # another process was faster: go on from what it saved
+        with open(f"{path}.{os.getpid()}", "w") as file:
+            json.dump(await team.save_state(), file)
+        os.replace(file.name, path)
 
 
-def work(turn, where, start):
-    async def main():
-        keep = keystile.shared(where) if where.startswith("shm:") else None
-        for _ in range(TURNS):
-            await turn(where)
-        del keep
+async def turns_in_a_store(url):
+    store = keystile.shared(url)
+    for _ in range(TURNS):
+        while True:
+            team = team_of(Counter())
+            stamp = await load_team(team, store, "team-7")
+            await team.run(task="go on")
+            try:
+                await save_team(team, store, "team-7", stamp)
+                break
+            except keystile.Conflict:
+                pass  # another process was faster: go on from what it saved
 
+
+def work(turns, where, start):
     start.wait()
-    asyncio.run(main())
+    asyncio.run(turns(where))
 
 
-def run(turn, where):
+def run(turns, where):
     start = FORK.Barrier(PROCESSES)
-    processes = [FORK.Process(target=work, args=(turn, where, start)) for _ in range(PROCESSES)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
+    processes = [FORK.Process(target=work, args=(turns, where, start)) for _ in range(PROCESSES)]
+    try:
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+    finally:
+        for process in multiprocessing.active_children():  # interrupted: none stays in the store
+            process.kill()
+            process.join()
     assert not any(process.exitcode for process in processes)
 
 
@@ -103,7 +104,7 @@ async def turns_of(store):
 
 def count(url):
     with keystile.open(url) as store:
-        run(turn_in_a_store, url)
+        run(turns_in_a_store, url)
         return asyncio.run(turns_of(store))
 
 
@@ -116,10 +117,12 @@ async def turns_in(path):
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        run(turn_in_a_file, f"{folder}/team.json")
+        run(turns_in_a_file, f"{folder}/team.json")
         print(f"JSON file: {asyncio.run(turns_in(f'{folder}/team.json'))} of {PROCESSES * TURNS} turns are left")
-    url = "shm:autogen-example"  # or "file:/var/lib/agents": survives reboot and power loss
-    kept = count(url)
+    url = f"shm:autogen-example-{os.getpid()}"  # or "file:" and a new folder: survives reboot and power loss
+    try:
+        kept = count(url)
+    finally:
+        keystile.destroy(url)
     print(f"Keystile:  {kept} of {PROCESSES * TURNS}")
-    keystile.destroy(url)
     assert kept == PROCESSES * TURNS

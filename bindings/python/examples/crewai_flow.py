@@ -44,37 +44,41 @@ def turn(count):
             # another process was faster: a new flow goes on from what that one saved
 
 
-def persistence_in(where):
-    return KeystileFlowPersistence(where) if where.startswith("shm:") else SQLiteFlowPersistence(where)
-
-
-def work(where, begin):
+def work(persistence_class, where, begin):
     event_listener.formatter.console.quiet = True
     logging.disable()  # CrewAI logs every refusal
-    count = flow_on(persistence_in(where))
+    count = flow_on(persistence_class(where))
     begin.wait()
     for _ in range(TURNS):
         turn(count)
 
 
-def run(where):
+def run(persistence_class, where):
     begin = FORK.Barrier(PROCESSES)
-    processes = [FORK.Process(target=work, args=(where, begin)) for _ in range(PROCESSES)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
+    processes = [FORK.Process(target=work, args=(persistence_class, where, begin)) for _ in range(PROCESSES)]
+    try:
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+    finally:
+        for process in multiprocessing.active_children():  # interrupted: none stays in the store
+            process.kill()
+            process.join()
     assert not any(process.exitcode for process in processes)
-    return persistence_in(where).load_state("job-7")["turns"]
+    return persistence_class(where).load_state("job-7")["turns"]
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         os.environ["CREWAI_STORAGE_DIR"] = folder
-        print(f"SQLiteFlowPersistence: {run(f'{folder}/flows.db')} of {PROCESSES * TURNS} turns are left")
-        url = "shm:crewai-example"  # or "file:/var/lib/agents": survives reboot and power loss
-        with keystile.open(url):
-            kept = run(url)
+        kept = run(SQLiteFlowPersistence, f"{folder}/flows.db")
+        print(f"SQLiteFlowPersistence: {kept} of {PROCESSES * TURNS} turns are left")
+        url = f"shm:crewai-example-{os.getpid()}"  # or "file:" and a new folder: survives reboot and power loss
+        try:
+            with keystile.open(url):
+                kept = run(KeystileFlowPersistence, url)
+        finally:
+            keystile.destroy(url)
     print(f"Keystile:              {kept} of {PROCESSES * TURNS}")
-    keystile.destroy(url)
     assert kept == PROCESSES * TURNS

@@ -5,6 +5,7 @@ told, or waits for its turn.
 """
 
 import operator
+import os
 import threading
 import time
 from typing import Annotated, TypedDict
@@ -57,14 +58,16 @@ def resume_alone(saver, worker):
 print("built-in saver:")
 two_workers(InMemorySaver(), resume)
 
-url = "shm:langgraph-example-checkpoints"
-with keystile.open(url) as store:
-    saver = KeystileSaver(store)
-    print("Keystile:")
-    two_workers(saver, resume)
-    saver.delete_thread("order-7")
-    print("Keystile, each claims the thread for its turn:")
-    claimed = [KeystileSaver(store), KeystileSaver(store)]  # a worker's own, as in processes
-    two_workers(saver, lambda _, worker: resume_alone(claimed[worker == "bert"], worker))
-    assert len(saver.get(THREAD)["channel_values"]["log"]) == 4
-keystile.destroy(url)
+url = f"shm:langgraph-example-{os.getpid()}"
+try:
+    with keystile.open(url) as store:
+        saver = KeystileSaver(store)
+        print("Keystile:")
+        two_workers(saver, resume)
+        saver.delete_thread("order-7")
+        print("Keystile, each claims the thread for its turn:")
+        claimed = [KeystileSaver(store), KeystileSaver(store)]  # a worker's own, as in processes
+        two_workers(saver, lambda _, worker: resume_alone(claimed[worker == "bert"], worker))
+        assert len(saver.get(THREAD)["channel_values"]["log"]) == 4
+finally:
+    keystile.destroy(url)

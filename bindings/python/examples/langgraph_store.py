@@ -1,5 +1,6 @@
 """LangGraph: parallel nodes share a counter. With the built-in store most of it is lost, with Keystile's nothing is."""
 
+import os
 import time
 from typing import TypedDict
 
@@ -38,13 +39,15 @@ def run(store):
 
 print(f"built-in store: {run(InMemoryStore())} of {NODES}")
 
-url = "shm:langgraph-example"  # or "file:/var/lib/agents": survives reboot and power loss
-with keystile.open(url) as opened:
-    store = KeystileStore(opened)
-    count = run(store)
-    print(f"Keystile:       {count} of {NODES}")
-    assert count == NODES
+url = f"shm:langgraph-example-{os.getpid()}"  # or "file:" and a new folder: survives reboot and power loss
+try:
+    with keystile.open(url) as opened:
+        store = KeystileStore(opened)
+        count = run(store)
+        print(f"Keystile:       {count} of {NODES}")
+        assert count == NODES
 
-    # For what is only computed from the old value there is no need to run a node again.
-    print("update():      ", store.update(("team",), "counter", lambda old: {"n": old["n"] + 1}))
-keystile.destroy(url)
+        # For what is only computed from the old value there is no need to run a node again.
+        print("update():      ", store.update(("team",), "counter", lambda old: {"n": old["n"] + 1}))
+finally:
+    keystile.destroy(url)

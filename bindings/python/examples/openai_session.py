@@ -1,6 +1,7 @@
 """OpenAI Agents SDK: two runs answer in one session at once. With Keystile one is told, or waits for its turn."""
 
 import asyncio
+import os
 
 from agents import Agent, Runner, SQLiteSession, set_tracing_disabled
 from scripted_model import ScriptedModel
@@ -40,7 +41,9 @@ async def main(store):
     await show("Keystile, each claims the session for its turn", lambda: KeystileSession("user-8", store), ask_alone)
 
 
-url = "shm:openai-example"  # or "file:/var/lib/agents": survives reboot and power loss
-with keystile.open(url) as opened:
-    asyncio.run(main(opened))
-keystile.destroy(url)
+url = f"shm:openai-example-{os.getpid()}"  # or "file:" and a new folder: survives reboot and power loss
+try:
+    with keystile.open(url) as opened:
+        asyncio.run(main(opened))
+finally:
+    keystile.destroy(url)

@@ -140,7 +140,8 @@ FAST(store_parse) {
     const ks_status status = ks_grant_parse(session, key.bytes, token, &grant);
     drop_key(&key);
     if (status == KS_NOT_FOUND) return raise_not_found(store->core, "key", given[0]);
-    return status == KS_OK ? grant_bytes(&grant) : raise_fault(store->core, status);
+    if (status != KS_OK) return raise_fault(store->core, status);
+    return Py_BuildValue("(NK)", grant_bytes(&grant), (unsigned long long)grant.stamp.epoch);
 }
 
 FAST(store_watch) {

@@ -184,7 +184,7 @@ void leave(StoreObject* self);
 /* Large enough that copying it takes longer than giving the GIL away. */
 #define LARGE_BYTES 65536u
 
-PyObject* lend_store(Core* core, PyTypeObject* type, ks_store* store, PyObject* lender);
+PyObject* lend_store(Core* core, PyTypeObject* type, ks_store* store, PyObject* lender, bool is_durable);
 
 PyObject* open_files(PyObject* module, PyObject* const* args, Py_ssize_t count, PyObject* kwnames);
 PyObject* store_of_files(PyObject* module, PyObject* const* args, Py_ssize_t count, PyObject* kwnames);

@@ -90,7 +90,7 @@ static void files_free(PyObject* object) {
 
 /* The files' own store; the object keeps the files open. */
 PyObject* store_of_files(PyObject* module, PyObject* const* args, Py_ssize_t count, PyObject* kwnames) {
-    static const Signature signature = {"store_of_files", 2, 2, {"cls", "files"}};
+    static const Signature signature = {"store_of_files", 3, 3, {"cls", "files", "is_durable"}};
     Core* const core = core_of_module(module);
     PyObject* given[NAMES_MAX];
     if (!bind(&signature, args, count, kwnames, given)) return NULL;
@@ -102,7 +102,7 @@ PyObject* store_of_files(PyObject* module, PyObject* const* args, Py_ssize_t cou
     if (!is_open(files)) return NULL;
     ks_store* const store = ks_files_store(files->files);
     if (store == NULL) return raise_fault(core, ks_last_status());
-    return lend_store(core, (PyTypeObject*)given[0], store, given[1]);
+    return lend_store(core, (PyTypeObject*)given[0], store, given[1], given[2] == Py_True);
 }
 
 /* ---- One file ---------------------------------------------------------------------------------------- */
@@ -214,17 +214,21 @@ static FAST(files_remove) {
 }
 
 static FAST(files_rename) {
-    static const Signature signature = {"rename", 4, 4, {"path", "stamp", "to", "to_stamp"}};
+    static const Signature signature = {
+        "rename", 4, 4, {"path", "stamp", "to", "to_stamp", "claim", "to_claim"}};
     FilesObject* const files = (FilesObject*)self;
     PyObject* given[NAMES_MAX];
     Write write;
-    if (!bind(&signature, args, count, kwnames, given)) return NULL;
-    if (!read_write(files, given[0], NULL, given[1], NULL, given[2], given[3], &write)) return NULL;
+    ks_grant to_grant;
+    const ks_grant* to_claim;
+    if (!bind(&signature, args, count, kwnames, given) || !read_claim(given[5], &to_grant, &to_claim))
+        return NULL;
+    if (!read_write(files, given[0], NULL, given[1], given[4], given[2], given[3], &write)) return NULL;
     ks_receipt receipt = no_receipt();
     ks_status status;
     CALL_FILES(files, status,
-               ks_files_rename(files->files, write.path.bytes.data, write.seen, write.to.bytes.data,
-                               write.to_seen, &receipt));
+               ks_files_rename(files->files, write.path.bytes.data, write.seen, write.claim,
+                               write.to.bytes.data, write.to_seen, to_claim, &receipt));
     drop_write(&write);
     if (status == KS_NOT_FOUND) return raise_not_found(files->core, "file", given[0]);
     return tell(files, status, given[0], &receipt);
@@ -241,6 +245,7 @@ static FAST(files_adopt) {
     ks_status status;
     CALL_FILES(files, status, ks_files_adopt(files->files, write.path.bytes.data, write.claim, &receipt));
     drop_write(&write);
+    if (status == KS_NOT_FOUND) return raise_not_found(files->core, "file", given[0]);
     return tell(files, status, given[0], &receipt);
 }
 
@@ -288,7 +293,10 @@ static FAST(files_claim) {
     ks_status status;
     do {
         CALL_FILES(files, status, ks_files_claim(files->files, path.bytes.data, &options, &grant, &receipt));
-        if (PyErr_CheckSignals() != 0 || !is_open(files)) break;
+        if (PyErr_CheckSignals() != 0 || !is_open(files)) {
+            if (status == KS_OK) (void)ks_files_release(files->files, &grant, NULL); /* nobody hears of it */
+            break;
+        }
         options.wait_ns = next_slice(&wait);
     } while ((status == KS_HELD || status == KS_TIMEOUT) && options.wait_ns != 0);
     drop_key(&path);
@@ -323,6 +331,23 @@ static FAST(files_release) {
     return tell(files, ks_files_release(files->files, &grant, &receipt), given[0], &receipt);
 }
 
+/* What a claim's holder commits from: the version that the store has, whatever is on disk, and the claim's epoch. */
+static ks_status parse_grant(FilesObject* self, const char* path, const char* token, ks_grant* grant_out) {
+    char key[KS_FILES_PATH_MAX + 16];
+    size_t size = 0;
+    ks_status status = ks_files_grant(self->files, path, token, grant_out);
+    if (status == KS_OK) status = ks_files_key(self->files, path, key, sizeof key, &size);
+    if (status != KS_OK) return status;
+    ks_store* const store = ks_files_store(self->files);
+    ks_session* const session = store != NULL ? ks_default_session(store) : NULL;
+    if (session == NULL) return ks_last_status();
+    ks_stamp now = {0, 0};
+    status = ks_get(session, (ks_bytes){key, size}, NULL, 0, NULL, &now);
+    if (status < 0) return status;
+    grant_out->stamp.version = now.version;
+    return KS_OK;
+}
+
 static FAST(files_grant) {
     static const Signature signature = {"_parse", 2, 2, {"path", "token"}};
     FilesObject* const files = (FilesObject*)self;
@@ -333,10 +358,12 @@ static FAST(files_grant) {
     if (!read_text(files->core, given[1], "a token", KS_E_GRANT, &token)) return NULL;
     if (!is_open(files) || !read_path(given[0], &path)) return NULL;
     ks_grant grant = {0};
-    const ks_status status = ks_files_grant(files->files, path.bytes.data, token, &grant);
+    const ks_status status = parse_grant(files, path.bytes.data, token, &grant);
     drop_key(&path);
     if (status == KS_NOT_FOUND) return raise_not_found(files->core, "file", given[0]);
-    return status == KS_OK ? grant_bytes(&grant) : raise_fault(files->core, status);
+    if (status != KS_OK) return raise_fault(files->core, status);
+    PyObject* const stamp = new_stamp(files->core, grant.stamp);
+    return stamp != NULL ? Py_BuildValue("(NN)", grant_bytes(&grant), stamp) : NULL;
 }
 
 static PyObject* files_format(PyObject* self, PyObject* given) {
@@ -356,14 +383,15 @@ static PyMethodDef methods[] = {
     {"read", files_read, METH_O, "read(path) -> Entry"},
     {"write", CALL(files_write), FASTCALL, "write(path, data, stamp, *, claim=None) -> Stamp"},
     {"remove", CALL(files_remove), FASTCALL, "remove(path, stamp, *, claim=None) -> Stamp"},
-    {"rename", CALL(files_rename), FASTCALL, "rename(path, stamp, to, to_stamp) -> Stamp"},
+    {"rename", CALL(files_rename), FASTCALL,
+     "rename(path, stamp, to, to_stamp, *, claim=None, to_claim=None) -> Stamp"},
     {"adopt", CALL(files_adopt), FASTCALL, "adopt(path, *, claim=None) -> Stamp"},
     {"restore", files_restore, METH_O, "restore(path) -> Stamp"},
     {"key", files_key, METH_O, "key(path) -> the store's key"},
     {"claim", CALL(files_claim), FASTCALL, "claim(path, lease_ns, wait_ns, detached) -> (grant, stamp)"},
     {"renew", CALL(files_renew), FASTCALL, "renew(path, grant, lease_ns) -> Stamp"},
     {"release", CALL(files_release), FASTCALL, "release(path, grant) -> Stamp"},
-    {"parse", CALL(files_grant), FASTCALL, "parse(path, token) -> grant"},
+    {"parse", CALL(files_grant), FASTCALL, "parse(path, token) -> (grant, stamp)"},
     {"format", files_format, METH_O, "format(grant) -> token"},
     {"publish", CALL(files_publish), FASTCALL, "publish(changes) -> (status, [result])"},
     {"gate", CALL(files_gate), FASTCALL, "gate(changes, effect) -> (status, [result], returned)"},

@@ -77,6 +77,16 @@ static PyObject* results_of(Core* core, const Changes* changes) {
     return results;
 }
 
+/* After a fault: the stamp of the first that is committed all the same, or of nothing. */
+static ks_stamp first_committed(const Changes* changes) {
+    for (size_t i = 0; i < changes->size; ++i) {
+        const ks_files_change* const change = &changes->items[i];
+        if (change->flags != KS_FILES_EXPECT && change->stamp.version > change->seen.version)
+            return change->stamp;
+    }
+    return (ks_stamp){0, 0};
+}
+
 FAST(files_publish) {
     static const Signature signature = {"publish", 1, 1, {"changes"}};
     FilesObject* const files = (FilesObject*)self;
@@ -84,12 +94,11 @@ FAST(files_publish) {
     Changes changes;
     if (!bind(&signature, args, count, kwnames, given) || !is_open(files)) return NULL;
     if (!read_changes(files->core, given[0], &changes)) return NULL;
-    uint64_t lsn = 0;
     ks_status status;
-    CALL_FILES(files, status, ks_files_publish(files->files, changes.items, changes.size, &lsn));
+    CALL_FILES(files, status, ks_files_publish(files->files, changes.items, changes.size, NULL));
     PyObject* told = NULL;
     if (status < 0) {
-        raise_committed_fault(files->core, status, (ks_stamp){lsn, 0});
+        raise_committed_fault(files->core, status, first_committed(&changes));
     } else {
         PyObject* const results = results_of(files->core, &changes);
         told = results != NULL ? Py_BuildValue("(iN)", (int)status, results) : NULL;

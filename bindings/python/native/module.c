@@ -116,7 +116,7 @@ static PyMethodDef functions[] = {
     {"open_files", CALL(open_files), METH_FASTCALL | METH_KEYWORDS,
      "open_files(root, store_url, label) -> Files"},
     {"store_of_files", CALL(store_of_files), METH_FASTCALL | METH_KEYWORDS,
-     "store_of_files(cls, files) -> cls"},
+     "store_of_files(cls, files, is_durable) -> cls"},
     {"take_classes", take_classes, METH_O, "take_classes(names)"},
     {"own_quick_methods", own_quick_methods, METH_O, "own_quick_methods(cls)"},
     {"destroy", CALL(destroy_store), METH_FASTCALL | METH_KEYWORDS, "destroy(url, force)"},

@@ -76,12 +76,13 @@ PyObject* open_store(PyObject* module, PyObject* const* args, Py_ssize_t count, 
     return (PyObject*)self;
 }
 
-PyObject* lend_store(Core* core, PyTypeObject* type, ks_store* store, PyObject* lender) {
+PyObject* lend_store(Core* core, PyTypeObject* type, ks_store* store, PyObject* lender, bool is_durable) {
     const allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     StoreObject* const self = (StoreObject*)allocate(type, 0);
     if (self == NULL) return NULL;
     self->core = core;
     self->pid = getpid();
+    self->is_durable = is_durable;
     self->store = store;
     Py_INCREF(lender);
     self->lender = lender;
@@ -372,6 +373,14 @@ static PyObject* tell_commit(Core* core, ks_status status, PyObject* key, const 
     return raise_refusal(core, status, key, receipt);
 }
 
+/* The claim goes on from what was committed under it, or is over. It is committed: nothing is an error any more. */
+static void settle_claim(Core* core, PyObject* claim, const ks_receipt* receipt, bool is_released) {
+    PyObject* const stamp = new_stamp(core, receipt->stamp);
+    if (stamp == NULL || PyObject_SetAttrString(claim, "_stamp", stamp) != 0) PyErr_Clear();
+    if (is_released && PyObject_SetAttrString(claim, "_raw", Py_None) != 0) PyErr_Clear();
+    Py_XDECREF(stamp);
+}
+
 /* given: key, [value,] stamp, claim, durable, release */
 static PyObject* commit(StoreObject* self, PyObject* const* given, bool is_deletion, bool is_trying) {
     PyObject* const* const rest = given + (is_deletion ? 1 : 2);
@@ -397,6 +406,9 @@ static PyObject* commit(StoreObject* self, PyObject* const* given, bool is_delet
     ks_receipt receipt;
     const ks_status status = do_commit(self, session, &commit, &receipt);
     if (status == KS_OK && !commit.is_known) remember_key(self, session, given[0], commit.key.bytes);
+    if ((status == KS_OK || status == KS_NOT_FOUND) && rest[1] != NULL && !PyBytes_Check(rest[1]) &&
+        rest[1] != Py_None)
+        settle_claim(self->core, rest[1], &receipt, (commit.options.flags & KS_COMMIT_RELEASE) != 0);
     PyObject* const told = tell_commit(self->core, status, given[0], &receipt, is_trying);
     drop_value(&commit.value);
     drop_key(&commit.key);
@@ -501,7 +513,7 @@ static PyMethodDef methods[] = {
     {"_release", CALL(store_release), FASTCALL, "_release(key, grant) -> stamp"},
     {"_reclaim", CALL(store_reclaim), FASTCALL, "_reclaim(key, epoch, live) -> stamp"},
     {"_format", store_format, METH_O, "_format(grant) -> token"},
-    {"_parse", CALL(store_parse), FASTCALL, "_parse(key, token) -> grant"},
+    {"_parse", CALL(store_parse), FASTCALL, "_parse(key, token) -> grant, epoch"},
     {"_watch", CALL(store_watch), FASTCALL, "_watch(key, stamp, timeout_ns) -> stamp or None"},
     {"_list", CALL(store_list), FASTCALL,
      "_list(prefix, flags) -> [(key, stamp, size, is_deleted, owner or None)]"},

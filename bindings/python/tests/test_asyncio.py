@@ -10,6 +10,7 @@ import time
 import pytest
 
 import keystile
+from keystile._waiting import THREADS_MAX
 
 
 @pytest.fixture
@@ -119,6 +120,32 @@ def test_a_forked_child_may_only_close_a_feed(feed):
 
 
 # ---- What has been cancelled may be done all the same ----
+
+
+def test_however_many_wait_what_is_to_be_done_is_done(durable, monkeypatch):
+    """Threads that wait stand still here, and each has got something to wait for."""
+    over, waits = threading.Event(), threading.Semaphore(0)
+    watch = keystile.Store._watch
+
+    def stand_still(self, key, stamp, timeout):
+        if timeout:
+            waits.release()
+            over.wait()
+        return watch(self, key, stamp, timeout)
+
+    async def main():
+        watchers = [asyncio.create_task(durable.awatch("w", keystile.NEVER)) for _ in range(THREADS_MAX + 1)]
+        await asyncio.to_thread(lambda: [waits.acquire() for _ in range(THREADS_MAX)])
+        try:
+            await asyncio.wait_for(durable.aupdate("k", lambda _: b"done"), 60)
+        finally:
+            over.set()
+        durable.update("w", lambda _: b"woken")
+        await asyncio.gather(*watchers)
+
+    monkeypatch.setattr(keystile.Store, "_watch", stand_still)
+    asyncio.run(main())
+    assert durable.get("k").value == b"done"
 
 
 def test_a_cancelled_commit_is_done_all_the_same_or_not_and_the_key_says_so(durable):

@@ -97,6 +97,16 @@ def test_a_detached_claim_goes_on_by_its_token(store, url):
         store.claim("other", lease=1).token()  # not a detached one
 
 
+def test_a_token_names_its_own_claim_whoever_has_the_key_by_now(store):
+    late = store.claim("plan", lease=0.01, detached=True)
+    token = late.token()
+    now = store.claim("plan", wait=10)
+    again = store.grant("plan", token)
+    assert again.epoch == again.stamp.epoch == late.epoch < now.epoch
+    with pytest.raises(keystile.Fenced):
+        again.commit(b"late")
+
+
 def test_a_grant_that_is_forgotten_is_given_back(store):
     store.claim("plan")  # nobody keeps it
     gc.collect()
@@ -172,6 +182,35 @@ def test_a_grant_commits_from_what_it_read(store):
         assert grant.delete(release=True)  # nothing there; given back all the same
     assert store.get("plan").value is None
     store.claim("plan").release()
+
+
+@pytest.mark.parametrize("kind", ["store", "durable"])
+def test_a_grant_goes_on_from_whatever_was_committed_under_it(request, kind):
+    store = request.getfixturevalue(kind)
+    with store.claim("plan") as grant:
+        assert store.commit("plan", b"1", grant.stamp, claim=grant) == grant.stamp
+        assert store.try_commit("plan", b"2", grant.stamp, claim=grant).stamp == grant.stamp
+        grant.commit(b"3")
+        assert not store.try_commit("plan", b"late", keystile.NEVER, claim=grant)
+        assert not store.try_delete("plan", keystile.NEVER, claim=grant)
+        grant.commit(b"4")
+        assert store.delete("plan", grant.stamp, claim=grant) == grant.stamp
+        grant.commit(b"5")
+    assert store.get("plan") == keystile.Entry(b"5", grant.stamp)
+
+
+@pytest.mark.parametrize("last", ["commit", "try_commit", "delete", "try_delete", "delete of nothing"])
+def test_a_grant_that_the_store_gave_back_is_over(store, last):
+    with store.claim("plan") as grant:
+        if last.startswith("delete of"):
+            store.delete("plan", grant.stamp, claim=grant, release=True)
+        else:
+            grant.commit(b"1")
+            value = () if "delete" in last else (b"2",)
+            getattr(store, last)("plan", *value, grant.stamp, claim=grant, release=True)
+        assert grant.is_over
+        with store.claim("plan"):  # somebody else's by now, and the end of the block leaves it alone
+            pass
 
 
 def test_a_grant_of_another_key_is_refused(store):

@@ -4,6 +4,7 @@ import asyncio
 import os
 import pathlib
 import pickle
+import resource
 import signal
 import subprocess
 import sys
@@ -100,6 +101,8 @@ def test_a_foreign_edit_is_seen_and_somebody_decides(files, root):
         assert isinstance(caught.value, RuntimeError)
     assert (root / "plan.md").read_bytes() == b"theirs"
     assert files.status()[0].state == "edited"
+    with pytest.raises(keystile.NotFound):
+        files.adopt("typo.md")
     adopted = files.adopt("plan.md")
     assert files.read("plan.md") == keystile.Entry(b"theirs", adopted)
     (root / "plan.md").unlink()
@@ -383,3 +386,134 @@ def test_closed_files_say_so(files):
     for call in (lambda: files.read("a"), lambda: files.status(), lambda: store.list(), lambda: files.store.get("a")):
         with pytest.raises(keystile.ClosedError):
             call()
+
+
+def test_a_token_s_holder_settles_a_foreign_edit(files, root):
+    stamp = files.write("plan", b"ours", keystile.NEVER)
+    detached = files.claim("plan", lease=60, detached=True)
+    (root / "plan").write_bytes(b"theirs")
+    with keystile.Files(root) as other:
+        taken = other.grant("plan", detached.token())  # of the store: whatever is on disk
+        assert (taken.stamp.version, taken.epoch) == (stamp.version, detached.epoch)
+        with pytest.raises(keystile.ForeignEdit):
+            taken.write(b"over it")
+        adopted = other.adopt("plan", claim=taken)
+        assert taken.read() == keystile.Entry(b"theirs", adopted)
+        taken.write(b"both")
+        taken.release()
+    assert (root / "plan").read_bytes() == b"both"
+    new = files.claim("new", lease=60, detached=True)
+    assert files.grant("new", new.token()).epoch == new.epoch
+
+
+def test_a_claim_s_holder_renames(files, root):
+    stamp = files.write("a", b"1", keystile.NEVER)
+    (root / "a").chmod(0o640)
+    with files.claim("a", lease=60) as old, files.claim("b", lease=60) as new:
+        for claims in ({}, {"claim": old}, {"to_claim": new}):
+            with pytest.raises(keystile.Held):
+                files.rename("a", stamp, "b", **claims)
+        with pytest.raises(keystile.GrantError):
+            files.rename("a", stamp, "b", claim=new, to_claim=old)
+        files.rename("a", stamp, "b", claim=old, to_claim=new)
+    assert not (root / "a").exists()
+    assert (root / "b").read_bytes() == b"1"
+    assert (root / "b").stat().st_mode & 0o777 == 0o640
+
+
+class Interrupted(Exception):
+    pass
+
+
+def test_a_claim_goes_on_from_whatever_was_written_under_it(files, root):
+    with files.claim("a") as a, files.claim("b") as b:
+        files.publish({"./a": b"1", "b": b"1"}, {"a": a.stamp, "b": b.stamp}, claims={"a": a, "b": b})
+        a.write(b"2")
+        files.publish({"b": keystile.DELETE}, {"b": b.stamp}, claims={"b": b})
+        b.write(b"3")
+        assert files.write("a", b"4", a.stamp, claim=a) == a.stamp
+        a.write(b"5")
+        assert files.remove("a", a.stamp, claim=a) == a.stamp
+        a.write(b"6")
+        (root / "a").write_bytes(b"foreign")
+        assert files.adopt("a", claim=a) == a.stamp
+        a.write(b"7")
+        assert files.rename("b", b.stamp, "a", a.stamp, claim=b, to_claim=a) == a.stamp
+        a.write(b"8")
+    assert (root / "a").read_bytes() == b"8" and not (root / "b").exists()
+
+
+def test_an_interrupted_claim_is_left_with_nobody(files, root):
+    """The claim is won in the very slice of the waiting in which a signal's handler raises."""
+
+    def interrupt(*of_what):
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with keystile.Files(root) as other:
+            held = other.claim("p")
+
+            def release():
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGALRM)
+                held.release()
+
+            timer = threading.Timer(0.02, release)
+            with pytest.raises(Interrupted):
+                timer.start()
+                files.claim("p", wait=60)
+            timer.join()
+            other.claim("p").release()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def small_disk(size):
+    """No file grows beyond this; returns what ends it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_publish_that_is_committed_and_not_on_disk_says_so(files):
+    stamps = {name: files.write(name, b"1", keystile.NEVER) for name in ("a", "b")}
+    end = small_disk(200_000)
+    try:
+        with pytest.raises(keystile.Fault) as caught:
+            files.publish({"a": keystile.KEEP, "b": b"x" * 300_000}, stamps)
+    finally:
+        end()
+    seen = files.read("b")
+    assert len(seen.value) == 300_000
+    assert caught.value.committed == seen.stamp
+    with pytest.raises(keystile.Fault) as caught:
+        files.publish({"a": b"2", "no/such": b"3", "b/folder": b"4"}, {"a": stamps["a"]})
+    assert caught.value.committed is None
+    assert files.read("a").stamp == stamps["a"]
+
+
+def test_a_gate_whose_claims_cannot_be_given_back_says_that_it_ran(files):
+    stamp = files.write("plan", b"go", keystile.NEVER)
+    with pytest.raises(keystile.Fault) as caught:
+        files.gate({"../plan": stamp}, list)
+    assert not caught.value.has_run
+    with pytest.raises(keystile.Fault) as caught:  # an effect's own exception is its own
+        files.gate({"plan": stamp}, lambda: files.gate({"../plan": stamp}, list))
+    assert not caught.value.has_run
+    stamp = files.read("plan").stamp
+    with pytest.raises(keystile.DestroyedError) as caught:
+        files.gate({"plan": stamp}, lambda: keystile.destroy(files.store.url, force=True))
+    assert caught.value.has_run
+
+
+def test_the_store_behind_files_is_durable_in_every_call(files):
+    store = files.store
+    assert store.is_durable
+    grant = store.claim("claimed")
+    for number in range(10):
+        value = b"%d" % number
+        stamps = [store.update("updated", lambda old, value=value: value).stamp, grant.commit(value)]
+        store.transact(lambda tx, value=value: tx.put("moved", value))
+        for stamp in [*stamps, store.get("moved").stamp]:
+            store.wait_durable(stamp, timeout=0)  # raises Timeout
+    grant.release()

@@ -89,6 +89,12 @@ def test_the_largest_value_and_one_byte_more(store):
     assert store.get("k") == keystile.Entry(largest, stamp)
 
 
+def test_the_shortest_and_the_longest_lease(store):
+    for lease in (0.001, 365 * 86400):
+        with store.claim("k", lease=lease):
+            pass
+
+
 def test_str_and_bytes_name_the_same_key(store):
     stamp = store.commit("schlüssel", b"v", keystile.NEVER)
     assert store.get("schlüssel".encode()).stamp == stamp
@@ -121,7 +127,10 @@ def test_str_and_bytes_name_the_same_key(store):
         (lambda s: keystile.Stamp(-1, 0), ValueError, "version"),
         (lambda s: keystile.Stamp(2**64, 0), ValueError, "version"),
         (lambda s: keystile.Stamp("1", 0), TypeError, "version"),
-        (lambda s: s.claim("k", lease=0), keystile.ArgumentError, "lease"),
+        (lambda s: s.claim("k", lease=0), keystile.ArgumentError, "or None for"),
+        (lambda s: s.claim("k", lease=0.000999), keystile.ArgumentError, "0.001 s to a year"),
+        (lambda s: s.claim("k", lease=366 * 86400), keystile.ArgumentError, "0.001 s to a year"),
+        (lambda s: s.claim("k", lease=float("inf")), keystile.ArgumentError, "0.001 s to a year"),
         (lambda s: s.claim("k", lease=-1), ValueError, "lease"),
         (lambda s: s.claim("k", lease=float("nan")), ValueError, "lease"),
         (lambda s: s.claim("k", lease="1"), TypeError, "lease"),
@@ -141,6 +150,7 @@ def test_str_and_bytes_name_the_same_key(store):
         (lambda s: keystile.open(b"shm:x"), TypeError, "str"),
         (lambda s: keystile.open("shm:py.no.such", must_exist=True), keystile.NoStoreError, "no such store"),
         (lambda s: keystile.open(s.url, must_create=True), keystile.StoreExistsError, ""),
+        (lambda s: keystile.open(s.url, durable=True), keystile.ArgumentError, "nothing of a shm: store is on disk"),
         (lambda s: keystile.open(s.url, must_create=True, must_exist=True), keystile.ArgumentError, "contradicts"),
         (lambda s: keystile.open("file:relative"), keystile.UrlError, ""),
         (lambda s: keystile.destroy(s.url), keystile.InUseError, ""),

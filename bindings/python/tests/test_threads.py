@@ -369,3 +369,21 @@ def test_stores_that_are_opened_and_forgotten_are_closed(url):
     assert keeper.stats().participants == 1
     assert time.monotonic()
     keeper.close()
+
+
+def test_threads_that_open_it_at_once_share_one_store(url):
+    for _ in range(20):
+        found, together = [], threading.Barrier(8)
+
+        def share(found=found, together=together):
+            together.wait()
+            found.append(keystile.shared(url))
+
+        threads = [threading.Thread(target=share) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len({id(one) for one in found}) == 1
+        assert found[0].get("k").value is None
+        found[0].close()

@@ -207,6 +207,14 @@ def test_mistakes_in_a_transaction(store):
     assert store.get("0").value is None
 
 
+def test_a_coroutine_function_is_of_atransact(store):
+    async def put(tx):
+        tx.put("k", b"1")
+
+    with pytest.raises(TypeError, match="atransact"):
+        store.transact(put)
+
+
 def test_transact_moves_between_two_keys_and_loses_nothing(store):
     store.update("left", lambda old: b"1000")
     store.update("right", lambda old: b"0")

@@ -20,7 +20,8 @@ from ._errors import *  # noqa: F403 - its __all__ is the list
 from ._feeds import Change, Commit, Feed
 from ._files import FileGrant, Files, FileStatus
 from ._grants import Grant
-from ._store import NEVER, Listed, Store, destroy, open, shared
+from ._opening import destroy, open, shared
+from ._store import NEVER, Listed, Store
 from ._transactions import Transaction
 from ._values import Counters, Owner, Participant, Report, Stats
 

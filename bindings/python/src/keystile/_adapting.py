@@ -11,7 +11,8 @@ from ._aliases import Key
 from ._core import Stamp
 from ._errors import Conflict, Fenced, Refused
 from ._grants import Grant
-from ._store import Store, shared
+from ._opening import shared
+from ._store import Store
 from ._transactions import Transaction
 from ._waiting import pause_of
 

@@ -147,6 +147,9 @@ class Lagged(_Told):
 class Fault(_Told, RuntimeError):
     """The call, the system or the store is at fault: trying again alone does not help."""
 
+    has_run: bool = False
+    """Of Files.gate(): its effect ran all the same."""
+
     @property
     def committed(self) -> Stamp | None:
         """Of Files: what was committed all the same, and is not on disk yet; the next read or write tries again."""

@@ -16,7 +16,7 @@ from . import _core
 from ._aliases import Key
 from ._core import FOREVER, Stamp
 from ._errors import ClosedError, ForkedError, SessionBusyError
-from ._waiting import SLICE, Deadline, nanoseconds, start_in_thread
+from ._waiting import SLICE, Deadline, nanoseconds, start_waiting
 
 __all__ = ["Change", "Commit", "Feed"]
 
@@ -106,7 +106,7 @@ class Feed:
                 if told is None and deadline.is_over:
                     return None
                 pause = nanoseconds(deadline.slice(SLICE), "timeout")
-                self._thread = start_in_thread(self._feed.next, pause)
+                self._thread = start_waiting(self._feed.next, pause)
                 told = await self._await_thread(self._thread)
 
     async def _await_thread(self, thread: futures.Future[Told | None]) -> Told | None:

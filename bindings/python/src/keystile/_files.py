@@ -13,12 +13,13 @@ from ._aliases import Value, key_bytes
 from ._blocks import enter, entered, is_own, leave
 from ._core import Entry, Stamp
 from ._edits import DELETE, KEEP, Edit
-from ._errors import Busy, ClosedError, Conflict, Fenced, ForeignEdit, Held, Refused, SessionBusyError
+from ._errors import Busy, ClosedError, Conflict, Fault, Fenced, ForeignEdit, Held, Refused, SessionBusyError
 from ._grants import Claimed, Claiming, lease_of
-from ._store import NEVER, Store, default_label
+from ._opening import default_label
+from ._store import NEVER, Store
 from ._transactions import value_bytes
 from ._values import Owner
-from ._waiting import SLICE, Deadline, in_thread, nanoseconds
+from ._waiting import SLICE, Deadline, in_thread, nanoseconds, waited_in_thread
 
 __all__ = ["FileGrant", "FileStatus", "Files"]
 
@@ -98,9 +99,11 @@ class Files:
     def store(self) -> Store:
         """The store behind the files, open as long as they are: key(path) names a file's key in it."""
         if self._lent is None:
-            self._lent = _core.store_of_files(Store, self._files)
-            url = self._lent._url = self._url or f"file:{self._root}/.keystile"
-            self._lent._options = {"durable": True} if url.startswith("file:") else {}  # as the files opened it
+            url = self._url or f"file:{self._root}/.keystile"
+            is_durable = url.startswith("file:")  # as the files opened it
+            self._lent = _core.store_of_files(Store, self._files, is_durable)
+            self._lent._url = url
+            self._lent._options = {"durable": True} if is_durable else {}
         return self._lent
 
     def key(self, path: Path) -> str:
@@ -143,15 +146,28 @@ class Files:
 
         Raises Conflict, Held, Fenced, ForeignEdit: nothing was changed then, neither in the store nor on disk.
         """
-        return self._files.write(_path(path), data, stamp, claim=claim)
+        return _went_on(claim, self._files.write(_path(path), data, stamp, claim=claim))
 
     def remove(self, path: Path, stamp: Stamp, *, claim: FileGrant | None = None) -> Stamp:
         """Delete a file; deleting what is not there changes nothing."""
-        return self._files.remove(_path(path), stamp, claim=claim)
+        return _went_on(claim, self._files.remove(_path(path), stamp, claim=claim))
 
-    def rename(self, path: Path, stamp: Stamp, to: Path, to_stamp: Stamp = NEVER) -> Stamp:
-        """Give a file another name in one step; `to_stamp` is of what is there and is replaced."""
-        return self._files.rename(_path(path), stamp, _path(to), to_stamp)
+    def rename(
+        self,
+        path: Path,
+        stamp: Stamp,
+        to: Path,
+        to_stamp: Stamp = NEVER,
+        *,
+        claim: FileGrant | None = None,
+        to_claim: FileGrant | None = None,
+    ) -> Stamp:
+        """Give a file another name in one step; `to_stamp` is of what is there and is replaced.
+
+        Under these claims of the old name and of the new one.
+        """
+        new = self._files.rename(_path(path), stamp, _path(to), to_stamp, claim=claim, to_claim=to_claim)
+        return _went_on(to_claim, new)
 
     def update(
         self, path: Path, function: Callable[[bytes | None], Value | Edit], *, timeout: float | None = None
@@ -192,7 +208,7 @@ class Files:
 
     def adopt(self, path: Path, *, claim: FileGrant | None = None) -> Stamp:
         """Make what is on disk now the file's new version."""
-        return self._files.adopt(_path(path), claim=claim)
+        return _went_on(claim, self._files.adopt(_path(path), claim=claim))
 
     def restore(self, path: Path) -> Stamp:
         """Put the store's content back, over whatever is there. Raises NotFound if it has none."""
@@ -211,7 +227,7 @@ class Files:
 
         stamps: what each path was read with; one without a stamp must be new. A path may be spelled in another way
         there; one that is not among the changes is a ValueError. The exception's `refusals` name every path in the
-        way. read() the new stamps.
+        way. A Fault with `committed`, the stamp of the first path that is written: all are. read() the new stamps.
         """
         names = [_path(path) for path in changes]
         keys = [self.key(name) for name in names]
@@ -223,6 +239,8 @@ class Files:
         status, results = self._files.publish(listed)
         if status != 0:
             _refuse(status, names, results)
+        for key, (_, stamp, _) in zip(keys, results, strict=True):
+            _went_on(held.get(key), stamp)
 
     def gate(
         self,
@@ -234,7 +252,9 @@ class Files:
         """Run an effect only if the files it was decided on are what they were, and let nobody change them meanwhile.
 
         Returns what effect() returned, or raises what it raised. Conflict, Held, Fenced, ForeignEdit: it did not run;
-        Fenced with `has_run` set: it ran, and a claim was taken by force meanwhile. Read the files again afterwards.
+        Fenced with `has_run` set: it ran, and a claim was taken by force meanwhile. A Fault with `has_run` set: it ran,
+        and a claim could not be given back. Read the files again afterwards: the stamps from before are Fenced. But not
+        NEVER, of a file that was never written: that stays true, so such a gate runs its effect each time.
         The effect itself may read them; what would wait there for the gate's end, update() of them say, raises Held.
         """
         if not callable(effect):
@@ -248,11 +268,20 @@ class Files:
             (name, 0, None, stamp, held.get(key)) for name, key, stamp in zip(names, keys, stamps.values(), strict=True)
         ]
 
-        def inside() -> T:
-            with _Gate(self, names):
-                return effect()
+        has_returned = False
 
-        status, results, returned, has_run = self._files.gate(listed, inside)
+        def inside() -> T:
+            nonlocal has_returned
+            with _Gate(self, names):
+                value = effect()
+            has_returned = True
+            return value
+
+        try:
+            status, results, returned, has_run = self._files.gate(listed, inside)
+        except Fault as fault:  # giving the claims back, then; what the effect itself raised is as it was
+            fault.has_run = fault.has_run or has_returned
+            raise
         if status != 0:
             _refuse(status, names, results, has_run)
         value: T = returned
@@ -298,8 +327,8 @@ class Files:
         if not isinstance(token, str):
             raise TypeError(f"a token is str, not {type(token)!r}")
         name = _path(path)
-        raw = self._files.parse(name, token)
-        return FileGrant(self, name, raw, self.read(name).stamp, True)
+        raw, stamp = self._files.parse(name, token)
+        return FileGrant(self, name, raw, stamp, True)
 
     def watch(self, path: Path, stamp: Stamp | None = None, *, timeout: float | None = None) -> Stamp:
         """Wait until the file's stamp is not `stamp` any more. As Store.watch(); foreign edits do not wake."""
@@ -320,9 +349,18 @@ class Files:
         """remove() for asyncio."""
         return await in_thread(lambda: self.remove(path, stamp, claim=claim))
 
-    async def arename(self, path: Path, stamp: Stamp, to: Path, to_stamp: Stamp = NEVER) -> Stamp:
+    async def arename(
+        self,
+        path: Path,
+        stamp: Stamp,
+        to: Path,
+        to_stamp: Stamp = NEVER,
+        *,
+        claim: FileGrant | None = None,
+        to_claim: FileGrant | None = None,
+    ) -> Stamp:
         """rename() for asyncio."""
-        return await in_thread(self.rename, path, stamp, to, to_stamp)
+        return await in_thread(lambda: self.rename(path, stamp, to, to_stamp, claim=claim, to_claim=to_claim))
 
     async def aadopt(self, path: Path, *, claim: FileGrant | None = None) -> Stamp:
         """adopt() for asyncio."""
@@ -398,7 +436,7 @@ class Files:
                     ):
                         raise
                     pause = nanoseconds(deadline.slice(SLICE), "wait")
-                    await in_thread(self.store._watch, self.key(name), held.stamp, pause)
+                    await waited_in_thread(self.store._watch, self.key(name), held.stamp, pause)
 
         return Claiming(claim)
 
@@ -435,14 +473,12 @@ class FileGrant(Claimed):
     def write(self, data: Value, stamp: Stamp | None = None) -> Stamp:
         """Write under the claim, from `stamp` or the one remembered. Raises Fenced, Conflict, ForeignEdit."""
         with self._fenced_is_over():
-            self._stamp = self._files.write(self.key, data, self._stamp if stamp is None else stamp, claim=self)
-        return self._stamp
+            return self._files.write(self.key, data, self._stamp if stamp is None else stamp, claim=self)
 
     def remove(self, stamp: Stamp | None = None) -> Stamp:
         """Delete the file, as write()."""
         with self._fenced_is_over():
-            self._stamp = self._files.remove(self.key, self._stamp if stamp is None else stamp, claim=self)
-        return self._stamp
+            return self._files.remove(self.key, self._stamp if stamp is None else stamp, claim=self)
 
     async def aread(self) -> Entry:
         """read() for asyncio."""
@@ -463,6 +499,13 @@ def _path(path: Path) -> str:
         if isinstance(name, str):
             return name
     raise TypeError(f"a path is str, or an os.PathLike of str (os.fsdecode() makes one of bytes), not {type(path)!r}")
+
+
+def _went_on(claim: FileGrant | None, stamp: Stamp) -> Stamp:
+    """The stamp, from which the claim that it was written under goes on."""
+    if claim is not None:
+        claim._stamp = stamp
+    return stamp
 
 
 def _change(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Awaitable, Callable, Generator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Protocol, Self, TypeVar
 
 from ._aliases import Key, Value, key_bytes
 from ._blocks import enter, leave
 from ._core import Entry, Stamp
-from ._errors import Fenced, GrantError, KeystileError
+from ._errors import ArgumentError, Fenced, GrantError, KeystileError
 from ._waiting import nanoseconds
 
 if TYPE_CHECKING:
@@ -20,6 +20,10 @@ __all__ = ["Claimed", "Claiming", "Grant"]
 
 
 C = TypeVar("C", bound="Claimed")
+
+_LEASE_MIN: Final = 1_000_000
+_LEASE_MAX: Final = 365 * 86400 * 1_000_000_000
+"""Nanoseconds, as of the engine."""
 
 
 class Holder(Protocol):
@@ -36,9 +40,9 @@ class Claimed:
     A context manager: the end of the block gives the claim back. If it was taken away meanwhile (its lease was over,
     and somebody else claimed the key), the block's end raises Fenced, unless another exception is on its way.
 
-    It remembers the stamp of its last read or commit and commits from that. It may be used in every thread of the
-    process; of one that is detached, token() is the text with which another process goes on. It cannot be copied or
-    pickled: the end of a copy would give the claim of all of them back.
+    It remembers the stamp of its last read, or of what was committed under it since, and commits from that. It may be
+    used in every thread of the process; of one that is detached, token() is the text with which another process goes
+    on. It cannot be copied or pickled: the end of a copy would give the claim of all of them back.
     """
 
     __slots__ = ("_detached", "_holder", "_is_lost", "_raw", "_stamp", "epoch", "key")
@@ -87,7 +91,8 @@ class Claimed:
             return None
         with self._fenced_is_over():
             self._stamp = self._holder._release(self.key, raw)
-        return self._settle(True)
+        self._raw = None
+        return self._stamp
 
     def token(self) -> str:
         """A detached claim as text, for another process's Store.grant(). Whoever has it holds the claim."""
@@ -105,11 +110,6 @@ class Claimed:
                 raise Fenced(self.key, self._stamp, None)
             raise GrantError(f"the claim of {self.key!r} was given back: claim it again", "KS_E_GRANT")
         return raw
-
-    def _settle(self, is_last: bool) -> Stamp:
-        if is_last:
-            self._raw = None
-        return self._stamp
 
     @contextlib.contextmanager
     def _fenced_is_over(self) -> Generator[None]:
@@ -183,15 +183,13 @@ class Grant(Claimed):
         """
         seen = self._stamp if stamp is None else stamp
         with self._fenced_is_over():
-            self._stamp = self._store.commit(self.key, value, seen, claim=self, durable=durable, release=release)
-        return self._settle(release)
+            return self._store.commit(self.key, value, seen, claim=self, durable=durable, release=release)
 
     def delete(self, stamp: Stamp | None = None, *, durable: bool | None = None, release: bool = False) -> Stamp:
         """Take the value away, as commit()."""
         seen = self._stamp if stamp is None else stamp
         with self._fenced_is_over():
-            self._stamp = self._store.delete(self.key, seen, claim=self, durable=durable, release=release)
-        return self._settle(release)
+            return self._store.delete(self.key, seen, claim=self, durable=durable, release=release)
 
     async def acommit(
         self, value: Value, stamp: Stamp | None = None, *, durable: bool | None = None, release: bool = False
@@ -207,8 +205,15 @@ class Grant(Claimed):
 
 
 def lease_of(lease: float | None) -> int:
-    """A lease for the engine, to which 0 is none; one of less than 1 ns becomes 1 ns, which it refuses as too short."""
-    return 0 if lease is None else max(1, nanoseconds(lease, "lease"))
+    """A lease for the engine, to which 0 is none. Its own refusal would speak of 0 where Python says None."""
+    if lease is None:
+        return 0
+    nanos = nanoseconds(lease, "lease")
+    if not _LEASE_MIN <= nanos <= _LEASE_MAX:
+        raise ArgumentError(
+            f'a lease is 0.001 s to a year, or None for "until the owner dies", not {lease!r}', "KS_E_ARGUMENT"
+        )
+    return nanos
 
 
 class Claiming(Generic[C]):

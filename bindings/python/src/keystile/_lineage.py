@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextvars import ContextVar
 from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary
@@ -16,14 +16,28 @@ from ._errors import Conflict, Refused
 from ._grants import Grant
 from ._store import Store
 
+K = TypeVar("K")
 T = TypeVar("T")
+
+KEYS_MAX = 1024
+"""Keys of which a context remembers what it has read; of one that it read before these it has read nothing."""
 
 _CREATED_MAX = 65536
 """A run that made so many keys ago its own is told Conflict when it saves from a context that has not loaded it."""
 
 
+def with_newest(known: Mapping[K, T], key: K, thing: T) -> dict[K, T]:
+    """A copy that has this as its newest entry, and no more than KEYS_MAX."""
+    new = dict(known)
+    new.pop(key, None)
+    new[key] = thing
+    while len(new) > KEYS_MAX:
+        del new[next(iter(new))]
+    return new
+
+
 class Cell:
-    """What one run knows of a key. Tasks and threads that a run starts have copies of its context, and this object."""
+    """The version of a key that somebody has read or written. Contexts inherit this object from who started them."""
 
     __slots__ = ("stamp",)
 
@@ -35,14 +49,16 @@ class Lineage(Generic[T]):
     """Keys of one store; every write is compared to the read it comes from.
 
     Which read that is: of the object that was read (bind()), if the caller gives it back; else the last one in this
-    context (asyncio task or thread, and those it was started from). Who has read nothing creates: Conflict if there is
-    a value already. With keeps_created=True everybody may also replace what this object itself created, as long as
-    nobody else has written it since.
+    context (asyncio task or thread), or, if it has read nothing itself, the last one that who started it had made by
+    then. Who has read nothing creates: Conflict if there is a value already.
+
+    With are_one=True all that was started from one read is one writer: what it writes is known to all of it. And
+    everybody may replace what this object itself created, as long as nobody else has written it since.
     """
 
-    def __init__(self, store: Store, *, keeps_created: bool = False) -> None:
+    def __init__(self, store: Store, *, are_one: bool = False) -> None:
         self.store = store
-        self._keeps_created = keeps_created
+        self._are_one = are_one
         self._cells: ContextVar[dict[str, Cell]] = ContextVar("keystile_lineage")
         self._created: OrderedDict[str, Cell] = OrderedDict()
         self._objects: WeakKeyDictionary[T, dict[str, Cell]] = WeakKeyDictionary()
@@ -56,6 +72,10 @@ class Lineage(Generic[T]):
     def has_read(self, key: str) -> bool:
         """Whether there is a version to compare the next write with."""
         return self._cell_of(key, None) is not None
+
+    def forget(self, key: str) -> None:
+        """Let this context be one that has not read the key."""
+        self._cells.set({name: cell for name, cell in self._cells.get({}).items() if name != key})
 
     def bind(self, key: str, thing: T) -> None:
         """Tie `thing` to what this context just read: a write of it replaces that, in whatever context."""
@@ -80,7 +100,7 @@ class Lineage(Generic[T]):
             if entry.value is not None:
                 raise Conflict(key, entry.stamp, None)
             cell = Cell(entry.stamp)
-            if self._keeps_created:
+            if self._are_one:
                 self._created[key] = cell
                 while len(self._created) > _CREATED_MAX:
                     self._created.popitem(last=False)
@@ -89,17 +109,21 @@ class Lineage(Generic[T]):
             stamp = entry.stamp  # the claim itself has moved the epoch only
         try:
             if value is None:
-                cell.stamp = self.store.delete(key, stamp, claim=grant, durable=durable)
+                new = self.store.delete(key, stamp, claim=grant, durable=durable)
             else:
-                cell.stamp = self.store.commit(key, value, stamp, claim=grant, durable=durable)
+                new = self.store.commit(key, value, stamp, claim=grant, durable=durable)
         except Refused as refusal:
             if grant is not None:
                 raise
             raise conflict_of(refusal) from None
+        if self._are_one:
+            cell.stamp = new
+        else:  # of who has the old cell, nobody has seen what was written: siblings, who started them, other objects
+            cell = Cell(new)
         self._remember(key, cell)
         if thing is not None:
             self._objects.setdefault(thing, {})[key] = cell
-        return cell.stamp
+        return new
 
     @contextlib.contextmanager
     def claim(self, key: str, lease: float | None, wait: float | None) -> Generator[Grant]:
@@ -119,4 +143,4 @@ class Lineage(Generic[T]):
         return bound or self._cells.get({}).get(key) or self._created.get(key)
 
     def _remember(self, key: str, cell: Cell) -> None:
-        self._cells.set({**self._cells.get({}), key: cell})
+        self._cells.set(with_newest(self._cells.get({}), key, cell))

@@ -6,10 +6,7 @@ import asyncio
 import contextlib
 import functools
 import inspect
-import os
-import sys
 import time
-import weakref
 from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
@@ -24,9 +21,9 @@ from ._feeds import Feed
 from ._grants import Claiming, Grant, lease_of
 from ._transactions import Transaction, value_bytes
 from ._values import Counters, Owner, Participant, Report, Stats
-from ._waiting import SLICE, Deadline, in_thread, nanoseconds, pause_of
+from ._waiting import SLICE, Deadline, in_thread, nanoseconds, pause_of, waited_in_thread
 
-__all__ = ["DELETE", "KEEP", "NEVER", "Listed", "Store", "destroy", "open", "shared"]
+__all__ = ["DELETE", "KEEP", "NEVER", "Listed", "Store"]
 
 T = TypeVar("T")
 
@@ -75,7 +72,9 @@ class Store(_core.Store):
         return f"<keystile.Store {self._url}{', closed' if self.closed else ''}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self._url, self._options)
+        from ._opening import reopen
+
+        return reopen, (self._url, self._options)
 
     def __enter__(self) -> Store:
         if self.closed:
@@ -165,7 +164,7 @@ class Store(_core.Store):
     async def _await_after(self, refusal: Refused, attempt: int, deadline: Deadline) -> None:
         if isinstance(refusal, Held):
             if not self._take_what_is_over(refusal):
-                await in_thread(self._watch, refusal.key, refusal.stamp, _held_slice(refusal, deadline))
+                await waited_in_thread(self._watch, refusal.key, refusal.stamp, _held_slice(refusal, deadline))
         else:
             await asyncio.sleep(min(pause_of(attempt), deadline.slice()))
 
@@ -215,7 +214,7 @@ class Store(_core.Store):
                     if deadline.is_over or (wait is None and is_own(self, held, is_task=True)):
                         raise
                     pause = _held_slice(held, deadline)
-                    await in_thread(self._watch, key, held.stamp, pause)
+                    await waited_in_thread(self._watch, key, held.stamp, pause)
 
         return Claiming(claim)
 
@@ -223,8 +222,9 @@ class Store(_core.Store):
         """The detached claim of this key that another process gave the token of."""
         if not isinstance(token, str):
             raise TypeError(f"a token is str, not {type(token)!r}")
-        raw = self._parse(key, token)
-        return Grant(self, key, raw, self.get(key).stamp, True)
+        raw, epoch = self._parse(key, token)
+        # The claim's own epoch, whoever has the key by now: what rests on it elsewhere is refused, too.
+        return Grant(self, key, raw, Stamp(self.get(key).stamp.version, epoch), True)
 
     def reclaim(self, key: Key, epoch: int, *, live: bool = False) -> Stamp:
         """Take the claim that `epoch` names (Held.owner.epoch) from its owner, whose commits are Fenced from now on.
@@ -257,6 +257,10 @@ class Store(_core.Store):
             transaction = Transaction(self)
             try:
                 result = function(transaction)
+                if inspect.isawaitable(result):
+                    if inspect.iscoroutine(result):
+                        result.close()  # or it says that nobody awaited it
+                    raise TypeError("transact()'s function is a coroutine function: that is atransact()")
                 transaction.commit(durable=durable)
                 return result
             except Refused as refusal:
@@ -297,6 +301,8 @@ class Store(_core.Store):
             return {_like(prefix, key): entry for key, entry in self._snapshot_prefix(prefix)}
         if isinstance(keys, (str, bytes)):
             raise TypeError("keys is a list of keys; of a prefix: snapshot(prefix=...)")
+        if prefix:
+            raise TypeError("snapshot() takes keys or a prefix, not both")
         names = list(keys)
         return {name: entry for name, (_, entry) in zip(names, self._snapshot_keys(names), strict=True)}
 
@@ -335,7 +341,7 @@ class Store(_core.Store):
         while now is None:
             if deadline.is_over:
                 raise Timeout(f"{key!r} did not change for {timeout} s")
-            now = await in_thread(self._watch, key, seen, nanoseconds(deadline.slice(), "timeout"))
+            now = await waited_in_thread(self._watch, key, seen, nanoseconds(deadline.slice(), "timeout"))
         return now
 
     def feed(self, from_lsn: int | str = 0, *, prefix: Key = "", timeout: float | None = None) -> Feed:
@@ -478,111 +484,3 @@ def _held_slice(held: Held, deadline: Deadline) -> int:
     owner = held.owner
     longest = SLICE if owner is None or owner.lease_left is None else min(SLICE, max(owner.lease_left, 0.001))
     return nanoseconds(deadline.slice(longest), "timeout")
-
-
-# ---- Opening ----
-
-
-def default_label() -> str:
-    """What others are shown of this process."""
-    return os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] not in ("", "-c", "-m") else "python"
-
-
-def open(
-    url: str,
-    *,
-    durable: bool = False,
-    must_exist: bool = False,
-    must_create: bool = False,
-    read_only: bool = False,
-    label: str | None = None,
-    group: int | None = None,
-    expected_keys: int = 0,
-    max_bytes: int = 0,
-    flush_interval: float = 0.005,
-    flusher: bool = True,
-    prefault: bool = False,
-    huge_pages: bool = False,
-) -> Store:
-    """Open a store; it is created if it does not exist.
-
-    url             "shm:NAME" is volatile, in /dev/shm; "shm:/DIR/NAME" the same in another folder; "file:/DIR" is
-                    durable, its journal in the folder DIR, and comes back after a crash of everything.
-    durable         commits return when they are on disk, unless they say otherwise (file: stores).
-    must_exist      never create: NoStoreError. must_create: never attach: StoreExistsError.
-    read_only       be no participant; implies must_exist.
-    label           what others are shown of this process; the program's name.
-    group           create it for this group id too (mode 0660).
-    expected_keys, max_bytes   of creation: sizes of the index and the address space; 0: the defaults.
-    flush_interval  seconds that a commit which is not durable may wait for the disk. flusher: a thread keeps to it.
-    prefault, huge_pages       what the engine does with its memory.
-    """
-    if not isinstance(url, str):
-        raise TypeError(f"a store's URL is str, not {type(url)!r}")
-    flags = 0
-    for is_set, flag in (
-        (durable, _core.OPEN_DURABLE),
-        (must_exist, _core.OPEN_MUST_EXIST),
-        (must_create, _core.OPEN_MUST_CREATE),
-        (read_only, _core.OPEN_READ_ONLY),
-        (group is not None, _core.OPEN_GROUP),
-        (prefault, _core.OPEN_PREFAULT),
-        (huge_pages, _core.OPEN_HUGE_PAGES),
-        (not flusher, _core.OPEN_NO_FLUSHER),
-    ):
-        flags |= flag if is_set else 0
-    store = _core.open(
-        Store,
-        url,
-        flags,
-        group or 0,
-        expected_keys,
-        max_bytes,
-        label=default_label() if label is None else label,
-        flush_interval_ns=nanoseconds(flush_interval, "flush_interval"),
-    )
-    store._url = url
-    store._options = {
-        name: value
-        for name, value, default in (
-            ("durable", durable, False),
-            ("read_only", read_only, False),
-            ("label", label, None),
-            ("group", group, None),
-            ("expected_keys", expected_keys, 0),
-            ("max_bytes", max_bytes, 0),
-            ("flush_interval", flush_interval, 0.005),
-            ("flusher", flusher, True),
-            ("prefault", prefault, False),
-            ("huge_pages", huge_pages, False),
-        )
-        if value != default
-    }
-    return store
-
-
-_shared: weakref.WeakValueDictionary[tuple[Any, ...], Store] = weakref.WeakValueDictionary()
-
-
-def shared(url: str, **options: Any) -> Store:
-    """The one opening of a store in this process: the same object for the same arguments, until nobody has it any more.
-
-    In a forked child it is the child's own. For code that runs in many processes and does not want to pass a store
-    around.
-    """
-    name = (os.getpid(), url, tuple(sorted(options.items())))
-    store = _shared.get(name)
-    if store is None or store.closed:
-        store = _shared[name] = open(url, **options)
-    return store
-
-
-def _reopen(url: str, options: dict[str, Any]) -> Store:
-    return shared(url, **options)
-
-
-def destroy(url: str, *, force: bool = False) -> None:
-    """Remove a store. Refused (InUseError) while somebody has it open, unless `force`: they get DestroyedError."""
-    if not isinstance(url, str):
-        raise TypeError(f"a store's URL is str, not {type(url)!r}")
-    _core.destroy(url, force)

@@ -60,19 +60,37 @@ def pause_of(attempt: int) -> float:
     return random.random() * min(0.05, 0.0001 * 2 ** min(attempt, 10)) if attempt > 2 else 0.0
 
 
-_threads: ThreadPoolExecutor | None = None
-_threads_pid = 0
+class _Threads:
+    """Threads of the package's own, not of the loop's executor: who waits there keeps nobody out."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._pool: ThreadPoolExecutor | None = None
+        self._pid = 0
+
+    def start(self, function: Callable[..., T], *args: object) -> Future[T]:
+        if self._pool is None or self._pid != os.getpid():  # a forked child has none of its parent's threads
+            self._pool = ThreadPoolExecutor(THREADS_MAX, self._name)
+            self._pid = os.getpid()
+        return self._pool.submit(function, *args)
 
 
-def start_in_thread(function: Callable[..., T], *args: object) -> Future[T]:
-    """Call it in a thread of the package's own, not of the loop's executor: who waits there keeps nobody out."""
-    global _threads, _threads_pid
-    if _threads is None or _threads_pid != os.getpid():  # a forked child has none of its parent's threads
-        _threads = ThreadPoolExecutor(THREADS_MAX, "keystile")
-        _threads_pid = os.getpid()
-    return _threads.submit(function, *args)
+_working = _Threads("keystile")
+"""What is done soon: a commit, and what else waits for the disk alone."""
+_waiting = _Threads("keystile-wait")
+"""What waits for somebody, a slice at a time. However many do, what is to be done is done."""
+
+
+def start_waiting(function: Callable[..., T], *args: object) -> Future[T]:
+    """Call what waits for somebody in a thread."""
+    return _waiting.start(function, *args)
+
+
+async def waited_in_thread(function: Callable[..., T], *args: object) -> T:
+    """What it returns that waits for somebody, a slice at most, called in a thread."""
+    return await asyncio.wrap_future(start_waiting(function, *args))
 
 
 async def in_thread(function: Callable[..., T], *args: object) -> T:
     """What it returns, called in a thread. A call that has begun goes on when the task is cancelled."""
-    return await asyncio.wrap_future(start_in_thread(function, *args))
+    return await asyncio.wrap_future(_working.start(function, *args))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 from collections.abc import AsyncGenerator, Callable, Iterable
 from datetime import datetime
 from typing import Any
@@ -34,6 +35,8 @@ from ._store import Store
 from ._transactions import Transaction
 
 __all__ = ["CheckpointStorage", "SessionStore"]
+
+_log = logging.getLogger("keystile")
 
 
 class SessionStore(upstream.SessionStore):
@@ -156,17 +159,33 @@ class CheckpointStorage:
         value = self.store.get(self._key("id", checkpoint_id)).value
         if value is None:
             raise WorkflowCheckpointException(f"No checkpoint found with ID {checkpoint_id}")
-        return self._decode(value)
+        try:
+            return self._decode(value)
+        except WorkflowCheckpointException:
+            raise
+        except Exception as error:
+            raise WorkflowCheckpointException(f"checkpoint {checkpoint_id} cannot be read: {error}") from error
 
     async def list_checkpoints(self, *, workflow_name: str) -> list[WorkflowCheckpoint]:
-        """A workflow's checkpoints, oldest first."""
-        names = self._names(workflow_name)
-        entries = self.store.get_many([self._key("id", name) for name in names])
-        found = [self._decode(entry.value) for entry in entries if entry.value is not None]
-        return sorted(found, key=_time_of)
+        """A workflow's checkpoints, oldest first. One that cannot be decoded here is left out, and logged."""
+        prefix = self._key("of", workflow_name, "")
+        names = [split(self.prefix, one.key)[2] for one in self.store.list(prefix)]
+        found = []
+        for name, entry in zip(names, self.store.get_many([self._key("id", name) for name in names]), strict=True):
+            if entry.value is None:
+                continue
+            try:
+                checkpoint = self._decode(entry.value)
+                found.append((_time_of(checkpoint), checkpoint))
+            except Exception as error:  # of other types than this worker's, or damaged: the others are good
+                _log.warning("checkpoint %s of workflow %s cannot be read: %s", name, workflow_name, error)
+        return [checkpoint for _, checkpoint in sorted(found, key=lambda one: one[0])]
 
     async def delete(self, checkpoint_id: str) -> bool:
-        """Delete a checkpoint; False: there is none. That it had a successor stays known."""
+        """Delete a checkpoint, also one that cannot be decoded; False: there is none.
+
+        That it had a successor stays known.
+        """
         is_there = False
 
         def remove(tx: Transaction) -> None:
@@ -176,19 +195,20 @@ class CheckpointStorage:
             is_there = value is not None
             if value is not None:
                 tx.delete(key)
-                tx.delete(self._key("of", json.loads(value)["workflow_name"], checkpoint_id))
+                for name in self._entries_of(checkpoint_id, value):
+                    tx.delete(name)
 
         await self._transact(remove)
         return is_there
 
     async def get_latest(self, *, workflow_name: str) -> WorkflowCheckpoint | None:
-        """A workflow's newest checkpoint, by its time."""
+        """A workflow's newest checkpoint, by its time, of those that can be decoded here."""
         found = await self.list_checkpoints(workflow_name=workflow_name)
         return found[-1] if found else None
 
     async def list_checkpoint_ids(self, *, workflow_name: str) -> list[str]:
-        """The ids of a workflow's checkpoints."""
-        return self._names(workflow_name)
+        """The ids of a workflow's checkpoints that can be decoded here, as of FileCheckpointStorage."""
+        return [one.checkpoint_id for one in await self.list_checkpoints(workflow_name=workflow_name)]
 
     async def _transact(self, function: Callable[[Transaction], None]) -> None:
         """Done at once; only the disk is waited for."""
@@ -199,9 +219,12 @@ class CheckpointStorage:
     def _key(self, *parts: str) -> str:
         return join(self.prefix, parts)
 
-    def _names(self, workflow_name: str) -> list[str]:
-        prefix = self._key("of", workflow_name, "")
-        return [split(self.prefix, one.key)[2] for one in self.store.list(prefix)]
+    def _entries_of(self, checkpoint_id: str, value: bytes) -> list[str]:
+        """The keys that make it one of a workflow; of a damaged one they are searched for."""
+        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
+            return [self._key("of", json.loads(value)["workflow_name"], checkpoint_id)]
+        keys = [str(one.key) for one in self.store.list(self._key("of", ""))]
+        return [key for key in keys if split(self.prefix, key)[2] == checkpoint_id]
 
     def _decode(self, value: bytes) -> WorkflowCheckpoint:
         decoded: dict[str, Any] = decode_checkpoint_value(json.loads(value), allowed_types=self._allowed_types)

@@ -78,8 +78,8 @@ class _Config(BaseModel):
 class CacheStore(UpstreamCacheStore[T], Component[_Config]):
     """A cache of values that JSON can say, for several processes.
 
-    set() raises keystile.Conflict if somebody else has set the key since the same asyncio task, or thread, got it. Who
-    has not got it replaces what is there, as with every cache.
+    set() raises keystile.Conflict if somebody else has set the key since the same asyncio task, or thread, got its
+    value. Who got none, for there was none or it did not ask, replaces what is there, as with every cache.
     """
 
     component_provider_override = "keystile.autogen.CacheStore"
@@ -93,8 +93,10 @@ class CacheStore(UpstreamCacheStore[T], Component[_Config]):
 
     def get(self, key: str, default: T | None = None) -> T | None:
         """The key's value, or `default`."""
-        entry = self._lineage.read(join(self.prefix, [key]))
+        name = join(self.prefix, [key])
+        entry = self._lineage.read(name)
         if entry.value is None:
+            self._lineage.forget(name)  # of two that miss at once, both have paid for a value, and either will do
             return default
         value: T = json.loads(entry.value)
         return value
@@ -102,7 +104,7 @@ class CacheStore(UpstreamCacheStore[T], Component[_Config]):
     def set(self, key: str, value: T) -> None:
         """Set the key's value in place of the one this task got."""
         name = join(self.prefix, [key])
-        data = json.dumps(value.model_dump(mode="json") if isinstance(value, BaseModel) else value).encode()
+        data = json.dumps(value, default=_model).encode()
         if not self._lineage.has_read(name):
             self.store.update(name, lambda _: data)
             return
@@ -114,6 +116,12 @@ class CacheStore(UpstreamCacheStore[T], Component[_Config]):
     @classmethod
     def _from_config(cls, config: _Config) -> CacheStore[Any]:
         return cls(config.url, prefix=config.prefix)
+
+
+def _model(thing: Any) -> Any:
+    if isinstance(thing, BaseModel):
+        return thing.model_dump(mode="json")
+    raise TypeError(f"a cache's values are what JSON can say, and pydantic models; not {type(thing)!r}")
 
 
 class _MemoryConfig(BaseModel):

@@ -34,7 +34,8 @@ from ._core import KEY_SIZE_MAX
 from ._errors import Conflict, Held, KeystileError
 from ._grants import Grant, lease_of
 from ._lineage import Lineage
-from ._store import Store, shared
+from ._opening import shared
+from ._store import Store
 
 __all__ = ["KeystileFlowPersistence", "KeystileLockBackend", "unwrap"]
 
@@ -66,6 +67,9 @@ class _Opening:
         self._store = store
         self._pid = os.getpid()
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Opening:
+        return self  # the same store, which knows what this process has seen of it: see _flows
+
     def store(self) -> Store:
         if self._pid != os.getpid():
             self._store = shared(self._store.url, **self._store._options)
@@ -79,9 +83,12 @@ class _Flows:
     __slots__ = ("__weakref__", "lineage", "lock")
 
     def __init__(self, store: Store) -> None:
-        self.lineage: Lineage[Any] = Lineage(store, keeps_created=True)  # a kickoff() has a context of its own
+        self.lineage: Lineage[Any] = Lineage(store, are_one=True)  # branches are; a kickoff() has its own context
         self.lock = threading.Lock()
         """Branches of one run save one state: each after the one before it, and the newest last."""
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        return type(None), ()  # in a copy, or another process, None: _here() finds what is known there
 
 
 _flows: WeakValueDictionary[tuple[int, str], _Flows] = WeakValueDictionary()

@@ -15,7 +15,7 @@ import inspect
 import json
 import uuid
 import weakref
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
@@ -30,6 +30,7 @@ from ._adapting import check_claim, claim_of, join, store_of, transact, under
 from ._core import MULTI_KEYS_MAX, Entry, Stamp
 from ._errors import Conflict
 from ._grants import Grant
+from ._lineage import with_newest
 from ._store import NEVER, Store
 from ._transactions import Transaction
 
@@ -39,26 +40,34 @@ Items = list[Any]
 
 
 class _Read:
-    """What a task has read outside of runs. The tasks that it starts have this object too."""
+    """What a run has read, or a task outside of its runs. The tasks that it starts have this object too."""
 
-    __slots__ = ("outer", "stamp", "task")
+    __slots__ = ("_reader", "is_of_run", "stamp")
 
-    def __init__(self, stamp: Stamp, outer: _Read | None) -> None:
-        while outer is not None and outer.task is not None and outer.task() is None:
-            outer = outer.outer  # nobody will ask it again
+    def __init__(self, stamp: Stamp, run: Any) -> None:
+        reader = asyncio.current_task() if run is None else run
         self.stamp: Stamp = stamp
-        self.task: weakref.ref[Any] | None = _this_task()
-        self.outer: _Read | None = outer
-        """What the task knew that started this one."""
+        self.is_of_run = run is not None
+        self._reader: weakref.ref[Any] | None = None if reader is None else weakref.ref(reader)
+
+    @property
+    def is_mine(self) -> bool:
+        """It is of the task that asks."""
+        reader = None if self._reader is None else self._reader()
+        return not self.is_of_run and reader is asyncio.current_task()
+
+    @property
+    def is_over(self) -> bool:
+        """Nobody will ask it again."""
+        return self._reader is not None and self._reader() is None
 
 
-_reads: ContextVar[dict[tuple[str, str], _Read]] = ContextVar("keystile_session_reads", default={})  # noqa: B039
-"""By the store's URL and the session's key; the dict is copied when it changes."""
+_Reads = dict[tuple[str, str], tuple[_Read, ...]]
+"""By the store's URL and the session's key: of this task, its runs, and the runs and tasks that it is a part of; the
+innermost last."""
 
-
-def _this_task() -> weakref.ref[Any] | None:
-    task = asyncio.current_task()
-    return None if task is None else weakref.ref(task)
+_reads: ContextVar[_Reads] = ContextVar("keystile_session_reads", default={})  # noqa: B039
+"""The dict is replaced when it changes."""
 
 
 class _Head(NamedTuple):
@@ -97,13 +106,15 @@ class KeystileSession:
         self.session_settings = coerce_session_settings({} if session_settings is None else session_settings)
         self.store = store_of(store)
         self.key = join(prefix, [session_id])
-        self._runs: weakref.WeakKeyDictionary[Any, Stamp] = weakref.WeakKeyDictionary()
+        self._runs: weakref.WeakKeyDictionary[Any, _Read] = weakref.WeakKeyDictionary()
 
     # ---- The Session protocol; the Runner gives every call of one run the same wrapper ----
 
     async def get_items(self, limit: int | None = None, *, wrapper: Any = None) -> Items:
-        """The session's items, oldest first; of a limit, the newest ones."""
+        """The session's items, oldest first; of a limit, the newest ones, and of one below 0 all, as SQLiteSession."""
         limit = resolve_session_limit(limit, self.session_settings)
+        if limit is not None and limit < 0:
+            limit = None
         while True:
             entry = self.store.get(self.key)
             found = self._load(_head_of(entry), limit)
@@ -115,6 +126,7 @@ class KeystileSession:
         """Append items, all or none."""
         if not items:
             return
+        _check_items(items, "add_items() takes")
         record = _dump(items)
 
         def add(tx: Transaction, head: _Head) -> _Head:
@@ -162,6 +174,7 @@ class KeystileSession:
                 continue
             called = function(items)
             new: Items = await called if inspect.isawaitable(called) else called
+            _check_items(new, "update()'s function returns")
             self._remember(wrapper, entry.stamp)
             with contextlib.suppress(Conflict):
                 await self._replace(wrapper, new)
@@ -194,32 +207,34 @@ class KeystileSession:
             found.append(part)
             count, end, step = count + len(part), end - len(names), step * 2
         items = [item for part in reversed(found) for item in part]
-        return items if limit is None else items[max(0, len(items) - max(0, limit)) :]
+        return items if limit is None else items[max(0, len(items) - limit) :]
 
-    def _stamp(self, wrapper: Any) -> Stamp | None:
+    def _known(self) -> tuple[_Read, ...]:
+        return _reads.get().get((self.store.url, self.key), ())
+
+    def _read_of(self, wrapper: Any) -> _Read | None:
+        """What a write is compared to: what the run has read, or else the innermost task that has read anything."""
         if wrapper is not None:
             return self._runs.get(wrapper)
-        read = _reads.get().get((self.store.url, self.key))
-        return None if read is None else read.stamp
+        return next((read for read in reversed(self._known()) if not read.is_of_run), None)
 
     def _remember(self, wrapper: Any, stamp: Stamp) -> None:
+        inherited, read = self._read_of(None), self._read_of(wrapper)
+        if read is None or not (read.is_of_run or read.is_mine):
+            read = _Read(stamp, wrapper)
+        read.stamp = stamp
         if wrapper is not None:
-            self._runs[wrapper] = stamp
-            return
-        name = (self.store.url, self.key)
-        read = _reads.get().get(name)
-        if read is not None and read.task == _this_task():
-            read.stamp = stamp
-        else:
-            _reads.set({**_reads.get(), name: _Read(stamp, read)})
+            self._runs[wrapper] = read
+        known = self._known()
+        if read not in known:
+            kept = (one for one in known if one is inherited or not one.is_over)
+            _reads.set(with_newest(_reads.get(), (self.store.url, self.key), (*kept, read)))
 
     def _follow(self, replaced: Stamp, stamp: Stamp) -> None:
-        """Whoever started this run or task, and had read what was replaced, knows of what it has done."""
-        read = _reads.get().get((self.store.url, self.key))
-        while read is not None:
+        """The runs and tasks that this is a part of, and that had read what was replaced, know of what was done."""
+        for read in self._known():
             if read.stamp.version == replaced.version:
                 read.stamp = stamp
-            read = read.outer
 
     async def _replace(self, wrapper: Any, items: Items) -> None:
         record = _dump(items) if items else None
@@ -242,7 +257,8 @@ class KeystileSession:
 
     async def _write(self, wrapper: Any, edit: Callable[[Transaction, _Head], _Head | None]) -> None:
         """Commit what edit does, from what the run has read. It is done at once; only the disk is waited for."""
-        seen = self._stamp(wrapper)
+        read = self._read_of(wrapper)
+        seen = None if read is None else read.stamp
         claim = claim_of(self.store, self.key)
         replaced = NEVER
 
@@ -275,6 +291,12 @@ def _head_of(entry: Entry) -> _Head:
 
 def _items_of(entry: Entry) -> Items:
     return [] if entry.value is None else json.loads(entry.value)
+
+
+def _check_items(items: object, who: str) -> None:
+    # What forgot its return would erase the history, and a text's characters are no items.
+    if items is None or isinstance(items, str | bytes | Mapping):
+        raise TypeError(f"{who} a list of items, not {type(items)!r}")
 
 
 def _dump(items: Items) -> bytes:

@@ -9,13 +9,14 @@ import multiprocessing
 import pathlib
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import agent_framework
 import pytest
 from agent_framework import AgentSession, Executor, WorkflowBuilder, WorkflowCheckpoint, WorkflowContext, handler
 
 import keystile
+from keystile import _lineage
 from keystile.agent_framework import CheckpointStorage, SessionStore
 
 EXAMPLES = pathlib.Path(__file__).parents[3] / "examples"
@@ -126,6 +127,72 @@ def test_who_has_read_nothing_replaces_nothing_of_its_own_process_either(session
     asyncio.run(main())
 
 
+def changed(session, **state):
+    """Another object with what this one has, and more."""
+    copy = AgentSession.from_dict(session.to_dict())
+    copy.state.update(state)
+    return copy
+
+
+def test_of_tasks_that_one_read_was_for_one_is_told(sessions):
+    async def main():
+        await sessions.set("s", AgentSession())
+        read = await sessions.get("s")
+        first = asyncio.create_task(sessions.set("s", changed(read, first=1)))
+        second = asyncio.create_task(sessions.set("s", changed(read, second=1)))
+        told = await asyncio.gather(first, second, return_exceptions=True)
+        assert [type(one).__name__ for one in told] == ["NoneType", "Conflict"]
+        assert (await sessions.get("s")).state == {"first": 1}
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("where", ["the same task", "a task it started"])
+def test_the_object_that_was_read_replaces_nothing_that_another_object_has_written(sessions, where):
+    async def main():
+        await sessions.set("s", AgentSession())
+        read = await sessions.get("s")
+        other = sessions.set("s", changed(read, other=1))
+        await (other if where == "the same task" else asyncio.create_task(other))
+        with pytest.raises(keystile.Conflict):
+            await sessions.set("s", read)
+        assert (await sessions.get("s")).state == {"other": 1}
+
+    asyncio.run(main())
+
+
+def test_a_task_knows_what_was_read_when_it_was_started(sessions):
+    async def main():
+        await sessions.set("s", AgentSession())
+        read = await sessions.get("s")
+        late = asyncio.create_task(sessions.set("s", changed(read, late=1)))
+        await sessions.set("s", read)
+        with pytest.raises(keystile.Conflict):
+            await late
+        await asyncio.create_task(sessions.set("s", changed(read, known=1)))
+        with pytest.raises(keystile.Conflict):
+            await sessions.set("s", changed(read, unseen=1))
+        assert (await sessions.get("s")).state == {"known": 1}
+
+    asyncio.run(main())
+
+
+def test_what_is_remembered_of_a_task_has_a_bound(store, monkeypatch):
+    monkeypatch.setattr(_lineage, "KEYS_MAX", 3)
+    sessions = SessionStore(store)
+
+    async def main():
+        for name in "abcd":
+            await elsewhere(sessions.set(name, AgentSession()))
+        read = {name: await sessions.get(name) for name in "abcd"}
+        with pytest.raises(keystile.Conflict):  # as one that has not read it
+            await sessions.set("a", changed(read["a"]))
+        await sessions.set("b", changed(read["b"]))
+        await sessions.set("a", read["a"])  # the object knows
+
+    asyncio.run(main())
+
+
 def test_somebodys_claim_meanwhile_is_a_conflict_and_not_fenced(sessions):
     async def main():
         await sessions.set("s", AgentSession())
@@ -143,7 +210,7 @@ def test_processes_lose_nothing(url):
     import agent_framework_session as example
 
     with keystile.open(url):
-        assert example.count(url) == example.PROCESSES * example.TURNS
+        assert example.count(SessionStore, url) == example.PROCESSES * example.TURNS
 
 
 def test_the_built_in_store_loses_what_was_written_meanwhile(tmp_path):
@@ -264,6 +331,49 @@ def test_a_checkpoint_has_one_successor(storage):
         assert await storage.list_checkpoint_ids(workflow_name="w") == ["c/2"]
         forking = CheckpointStorage(storage.store, may_fork=True)
         await forking.save(checkpoint(3, "c/1"))
+
+    asyncio.run(main())
+
+
+@dataclass
+class Plan:
+    steps: int
+
+
+def test_what_one_worker_cannot_decode_is_in_nobodys_way(storage, caplog):
+    knowing = CheckpointStorage(storage.store, allowed_checkpoint_types=[f"{__name__}:Plan"])
+
+    async def main():
+        await storage.save(checkpoint(1))
+        await knowing.save(replace(checkpoint(2), state={"plan": Plan(3)}))
+        assert (await knowing.get_latest(workflow_name="w")).state["plan"] == Plan(3)
+        assert await storage.list_checkpoint_ids(workflow_name="w") == ["c/1"]
+        assert "c/2" in caplog.text
+        assert await storage.get_latest(workflow_name="w") == checkpoint(1)
+        with pytest.raises(agent_framework.WorkflowCheckpointException):
+            await storage.load("c/2")
+        assert await storage.delete("c/2")
+        assert await knowing.get_latest(workflow_name="w") == checkpoint(1)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("value", [b"{}", b"[]", b"\xff", b"null", b'{"workflow_name": 7}', b'{"workflow_name": "w"}'])
+def test_a_damaged_checkpoint_is_left_out_and_can_be_deleted(store, value):
+    storage = CheckpointStorage(store)
+
+    async def main():
+        for one in (checkpoint(1), checkpoint(3, workflow="w/x")):
+            await storage.save(one)
+        others = {one.key for one in store.list()}
+        await storage.save(checkpoint(2))
+        store.update("agent-framework/checkpoints/id/c%2F2", lambda _: value)
+        assert await storage.list_checkpoints(workflow_name="w") == [checkpoint(1)]
+        assert await storage.get_latest(workflow_name="w") == checkpoint(1)
+        with pytest.raises(agent_framework.WorkflowCheckpointException):
+            await storage.load("c/2")
+        assert await storage.delete("c/2") and not await storage.delete("c/2")
+        assert {one.key for one in store.list()} == others
 
     asyncio.run(main())
 

@@ -13,6 +13,9 @@ from autogen_core import InMemoryStore
 from autogen_core.memory import Memory as UpstreamMemory
 from autogen_core.memory import MemoryContent, MemoryMimeType
 from autogen_core.model_context import BufferedChatCompletionContext
+from autogen_core.models import UserMessage
+from autogen_ext.models.cache import ChatCompletionCache
+from autogen_ext.models.replay import ReplayChatCompletionClient
 
 import keystile
 from keystile.autogen import CacheStore, Memory, load_team, save_team
@@ -117,7 +120,8 @@ def test_the_cache(store):
 
 def test_a_set_replaces_only_what_was_got(store):
     cache = CacheStore(store)
-    assert cache.get("n") is None
+    cache.set("n", 0)
+    assert cache.get("n") == 0
     elsewhere(cache.set, "n", 1)
     with pytest.raises(keystile.Conflict):
         cache.set("n", 1)
@@ -129,10 +133,70 @@ def test_a_set_replaces_only_what_was_got(store):
     assert cache.get("n") == 3
 
 
+def test_who_missed_replaces_what_is_there_by_now(store):
+    cache = CacheStore(store)
+    cache.set("n", 0)
+    assert cache.get("n") == 0
+    store.update("autogen/cache/n", lambda _: keystile.DELETE)
+    assert cache.get("n") is None
+    elsewhere(cache.set, "n", 1)
+    cache.set("n", 2)
+    assert cache.get("n") == 2
+
+
+def test_of_tasks_that_one_get_was_for_one_is_told(store):
+    cache = CacheStore(store)
+
+    async def add(seen, number):
+        cache.set("n", [*seen, number])
+
+    async def main():
+        cache.set("n", [])
+        seen = cache.get("n")
+        told = await asyncio.gather(add(seen, 1), add(seen, 2), return_exceptions=True)
+        assert [type(one).__name__ for one in told] == ["NoneType", "Conflict"]
+        with pytest.raises(keystile.Conflict):
+            await add(seen, 3)
+        assert cache.get("n") == [1]
+
+    asyncio.run(main())
+
+
+class Answering(ReplayChatCompletionClient):
+    """Answers when all that ask at once have asked."""
+
+    def __init__(self, answers, asked):
+        super().__init__(answers)
+        self.asked = asked
+
+    async def create(self, *arguments, **options):
+        answer = await super().create(*arguments, **options)
+        await self.asked.wait()
+        return answer
+
+
+def test_it_is_where_autogen_caches_what_a_model_said(store):
+    async def main():
+        question = [UserMessage(content="Well?", source="user")]
+        client = ChatCompletionCache(Answering(["one", "two"], asyncio.Barrier(2)), CacheStore(store))
+        both = await asyncio.gather(client.create(question), client.create(question))
+        assert sorted(one.content for one in both) == ["one", "two"]
+        again = await client.create(question)
+        assert again.cached and again.content in ("one", "two")
+
+        question = [UserMessage(content="And how?", source="user")]
+        client = ChatCompletionCache(ReplayChatCompletionClient(["word by word"]), CacheStore(store))
+        said = [part async for part in client.create_stream(question)]
+        cached = [part async for part in client.create_stream(question)]
+        assert cached[-1].cached and [*cached[:-1], cached[-1].content] == [*said[:-1], "word by word"]
+
+    asyncio.run(main())
+
+
 async def increments(cache, told):
     for _ in range(20):
         while True:
-            number = cache.get("n", 0)
+            number = cache.get("n")
             await asyncio.sleep(0)
             try:
                 cache.set("n", number + 1)
@@ -144,6 +208,7 @@ async def increments(cache, told):
 def test_tasks_lose_nothing_in_ours_and_most_in_the_built_in_one(store):
     async def main(cache):
         told = []
+        cache.set("n", 0)
         await asyncio.gather(*(increments(cache, told) for _ in range(4)))
         return cache.get("n"), bool(told)
 

@@ -553,7 +553,7 @@ def test_a_new_flow_goes_on_after_a_conflict_and_the_old_one_does_not(persistenc
 
 
 def test_what_the_page_says_runs(url, folder):
-    names = {"Flow": Flow, "State": State, "__name__": "page", "keystile": keystile, "persist": persist, "start": start}
+    names = {"__name__": "page"}
     code = "".join(re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL))
     try:
         exec(code.replace("file:/var/lib/agents", folder).replace("shm:agents", url), names)
@@ -561,7 +561,7 @@ def test_what_the_page_says_runs(url, folder):
             assert not is_free(keystile.shared(url), "crewai/locks/x")
     finally:
         set_lock_backend(None)
-    assert names["persistence"].load_state("job-7") == {"id": "job-7", "n": 1, "said": ""}
+    assert names["persistence"].load_state("job-7") == {"id": "job-7", "n": 1}
 
 
 # ---- Processes ----

@@ -1,48 +1,20 @@
 """The Session protocol of the OpenAI Agents SDK, and that nothing is lost, whoever writes beside."""
 
 import asyncio
-import contextvars
 import multiprocessing
-import pathlib
 import subprocess
 import sys
 
 import pytest
-from agents import (
-    Agent,
-    ModelResponse,
-    Runner,
-    SessionSettings,
-    SQLiteSession,
-    Usage,
-    function_tool,
-    set_tracing_disabled,
-)
+from agents import Agent, Runner, SessionSettings, SQLiteSession
 from agents.memory import Session
-from openai.types.responses import Response, ResponseCompletedEvent, ResponseFunctionToolCall
+from scripted import EXAMPLES, ScriptedModel, answering, count_items, in_a_task_of_its_own, item, texts
 
 import keystile
+from keystile import _lineage
 from keystile.openai_agents import KeystileSession
 
-EXAMPLES = pathlib.Path(__file__).parents[3] / "examples"
-sys.path.insert(0, str(EXAMPLES))
-from scripted_model import ScriptedModel  # noqa: E402
-
-set_tracing_disabled(True)
 FORK = multiprocessing.get_context("fork")
-
-
-def item(text, role="user"):
-    return {"role": role, "content": text}
-
-
-def texts(items):
-    return [one["content"] if isinstance(one["content"], str) else one["content"][0]["text"] for one in items]
-
-
-@pytest.fixture(params=["store", "durable"])
-def session(request):
-    return KeystileSession("user/7%", request.getfixturevalue(request.param))
 
 
 # ---- What every session does ----
@@ -67,6 +39,7 @@ def test_items(session):
         assert texts(await session.get_items(limit=2)) == ["b", "ä\0'; --"]
         assert texts(await session.get_items(limit=1)) == ["ä\0'; --"]
         assert await session.get_items(limit=0) == []
+        assert len(await session.get_items(limit=-1)) == 3  # as the SDK's own
         assert len(await session.get_items(limit=100)) == 3
         assert await session.pop_item() == item("ä\0'; --")
         assert await session.pop_item() == item("b", "assistant")
@@ -141,119 +114,7 @@ def test_mistakes(store):
     asyncio.run(main())
 
 
-# ---- The Runner ----
-
-
-def answering(model):
-    return Agent(name="scripted", model=model)
-
-
-def count_items(input):
-    return f"I have seen {len(input)}"
-
-
-def test_the_runner_keeps_the_history(session):
-    async def main():
-        agent = answering(ScriptedModel(count_items))
-        assert (await Runner.run(agent, "one", session=session)).final_output == "I have seen 1"
-        assert (await Runner.run(agent, "two", session=session)).final_output == "I have seen 3"
-        assert texts(await session.get_items()) == ["one", "I have seen 1", "two", "I have seen 3"]
-
-    asyncio.run(main())
-
-
-class CallingModel(ScriptedModel):
-    """Calls a tool first, and says something then; also as a stream."""
-
-    async def get_response(self, system_instructions, input, *arguments, **options):
-        if input[-1].get("type") == "function_call_output":
-            return await super().get_response(system_instructions, input, *arguments, **options)
-        call = ResponseFunctionToolCall(
-            id="call", call_id=f"call {len(input)}", name="look", arguments="{}", type="function_call"
-        )
-        return ModelResponse(output=[call], usage=Usage(), response_id=None)
-
-    async def stream_response(self, *arguments, **options):
-        answer = await self.get_response(*arguments, **options)
-        response = Response(
-            id="scripted",
-            created_at=0,
-            model="scripted",
-            object="response",
-            output=answer.output,
-            tool_choice="none",
-            tools=[],
-            parallel_tool_calls=False,
-        )
-        yield ResponseCompletedEvent(type="response.completed", sequence_number=0, response=response)
-
-
-@pytest.mark.parametrize("is_streamed", [False, True])
-def test_all_turns_of_a_run_are_one_run(session, is_streamed):
-    """It writes several times, and is never in its own way."""
-
-    @function_tool
-    def look() -> str:
-        return "looked"
-
-    async def main():
-        agent = Agent(name="scripted", model=CallingModel(count_items), tools=[look])
-        for seen in (3, 7):
-            if is_streamed:
-                result = Runner.run_streamed(agent, "look!", session=session)
-                async for _ in result.stream_events():
-                    pass
-            else:
-                result = await Runner.run(agent, "look!", session=session)
-            assert result.final_output == f"I have seen {seen}"
-        kinds = [one.get("type", one.get("role")) for one in await session.get_items()]
-        assert kinds == ["user", "function_call", "function_call_output", "message"] * 2
-
-    asyncio.run(main())
-
-
-@pytest.mark.parametrize("same_object", [True, False])
-def test_of_two_runs_on_one_session_one_is_told(store, same_object):
-    async def main():
-        both = asyncio.Barrier(2)
-        agent = answering(ScriptedModel(count_items, both.wait))
-        one = KeystileSession("s", store)
-        other = one if same_object else KeystileSession("s", store)
-
-        async def quick():
-            await both.wait()  # the first run thinks: it has read, and added its question
-            return await Runner.run(answering(ScriptedModel(count_items)), "other", session=other)
-
-        first, second = await asyncio.gather(Runner.run(agent, "one", session=one), quick(), return_exceptions=True)
-        told = [type(outcome).__name__ for outcome in (first, second)]
-        assert told.count("Conflict") == 1, told
-        history = texts(await KeystileSession("s", store).get_items())
-        assert history[0] == "one"
-        assert sorted(history[1:]) == sorted(["other", "I have seen 2"])
-
-    asyncio.run(main())
-
-
-def test_runs_that_claim_the_session_go_one_after_the_other(store):
-    async def main():
-        agent = answering(ScriptedModel(count_items, lambda: asyncio.sleep(0.001)))
-
-        async def turn(number):
-            session = KeystileSession("s", store)
-            async with session.claim(lease=60):
-                return (await Runner.run(agent, str(number), session=session)).final_output
-
-        said = await asyncio.gather(*(turn(number) for number in range(5)))
-        assert sorted(said, key=lambda one: int(one.split()[-1])) == [f"I have seen {2 * n + 1}" for n in range(5)]
-
-    asyncio.run(main())
-
-
 # ---- That nothing is lost ----
-
-
-def in_a_task_of_its_own(coroutine):
-    return asyncio.create_task(coroutine, context=contextvars.Context())
 
 
 def test_a_write_is_compared_to_what_was_read(store):
@@ -315,6 +176,22 @@ def test_of_two_tasks_that_have_read_one_is_told(store):
     asyncio.run(main())
 
 
+def test_sessions_that_a_task_remembers_have_a_bound(store, monkeypatch):
+    monkeypatch.setattr(_lineage, "KEYS_MAX", 2)
+
+    async def main():
+        sessions = [KeystileSession(str(number), store) for number in range(3)]
+        for session in sessions:
+            await session.get_items()
+        for session in sessions:
+            await in_a_task_of_its_own(session.add_items([item("other")]))
+        await sessions[0].add_items([item("as one that has not read it")])
+        with pytest.raises(keystile.Conflict):
+            await sessions[2].add_items([item("not seen")])
+
+    asyncio.run(main())
+
+
 def test_settings_may_be_a_dict(store):
     assert KeystileSession("s", store, session_settings={"limit": 3}).session_settings == SessionSettings(limit=3)
     with pytest.raises(Exception, match="limitt"):
@@ -335,6 +212,21 @@ def append(where, times):
         for number in range(times):
             await in_a_task_of_its_own(session.add_items([item(f"m{number}")]))
             await asyncio.sleep(0.001)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("wrong", [None, "text", {"role": "user"}])
+def test_what_is_no_list_of_items_erases_nothing(url, wrong):
+    async def main():
+        session = KeystileSession("s", url)
+        await session.add_items([item("one")])
+        with pytest.raises(TypeError, match="a list of items"):
+            await session.update(lambda items: wrong)
+        if wrong is not None:
+            with pytest.raises(TypeError, match="a list of items"):
+                await session.add_items(wrong)
+        assert await session.get_items() == [item("one")]
 
     asyncio.run(main())
 
