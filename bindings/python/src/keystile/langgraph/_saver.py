@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 import random
-import uuid
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import ormsgpack
@@ -26,49 +26,33 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from .._adapting import check_claim, claim_of, join, split, store_of, transact, under
-from .._core import Stamp
-from .._errors import Conflict, Refused
+from .._core import MULTI_KEYS_MAX, Entry
+from .._errors import Conflict, Fenced
 from .._grants import Grant
 from .._store import Store
 from .._transactions import Transaction
 from .._waiting import in_thread
+from ._threads import Early, OldId, Thread, Writes
 
 __all__ = ["KeystileSaver"]
 
 T = TypeVar("T")
-Records = dict[tuple[str, ...], bytes]
-"""A thread's records, by the parts of their keys: see _Thread."""
+Entries = dict[tuple[str, ...], Entry]
+"""A namespace's, by the parts of their keys: see Thread."""
+Told = tuple[str | None, Any, Any]
+"""A checkpoint's parent, the checkpoint without its values, its metadata."""
 Names = list[str]  # inside of the class, list() is a saver's
 Checkpoints = list[tuple[str, str]]
-Writes = list[tuple[str, str, Any]]
-
-
-class _Thread:
-    """The names of a thread's keys.
-
-    PREFIX THREAD                             its life: what all else is under; deleting it deletes the thread
-    PREFIX THREAD/LIFE/NS/tip                 the newest checkpoint's id
-    PREFIX THREAD/LIFE/NS/checkpoint/ID       parent, checkpoint without values, metadata
-    PREFIX THREAD/LIFE/NS/blob/CHANNEL/VERSION
-    PREFIX THREAD/LIFE/NS/tasks/ID            who has written for that checkpoint
-    PREFIX THREAD/LIFE/NS/writes/ID/TASK      what
-    """
-
-    def __init__(self, prefix: str, name: str, life: bytes) -> None:
-        self.key = join(prefix, [name])
-        self.life = life
-        self.prefix = f"{self.key}/{life.decode()}/"
-
-    def __call__(self, *parts: str) -> str:
-        return join(self.prefix, parts)
+Pending = list[tuple[str, str, Any]]
 
 
 class KeystileSaver(BaseCheckpointSaver[str]):
     """Checkpoints that several workers share; of two that go on from the same one, exactly one does.
 
-    put() raises keystile.Conflict if the checkpoint that it goes on from is not the newest of its thread any more:
-    another worker has gone on from it. update_state() and forks, which go on from any, are not refused. A checkpoint
-    and its channels' values are one commit: a killed worker leaves all of it or nothing.
+    put() raises keystile.Conflict if the newest checkpoint of its thread is not the one any more that it was when the
+    run read what it goes on from: another worker was there. A run that names an older one by its checkpoint_id begins
+    a fork; update_state() goes on from any. A checkpoint and its channels' values are one commit: a killed worker
+    leaves all of it or nothing.
 
     claim(thread_id) makes its caller the only one that writes a thread; whoever lost that right gets keystile.Fenced.
     """
@@ -80,6 +64,7 @@ class KeystileSaver(BaseCheckpointSaver[str]):
         super().__init__(serde=serde)
         self.store = store_of(store)
         self.prefix = prefix
+        self._early = Early()
 
     # ---- Reading ----
 
@@ -89,14 +74,11 @@ class KeystileSaver(BaseCheckpointSaver[str]):
             thread = self._thread(name)
             if thread is None:
                 return None
-            checkpoint_id = wanted or _text(self.store.get(thread(ns, "tip")).value)
-            if checkpoint_id is None:
-                return None
-            found = self._load(thread, name, ns, checkpoint_id)
-            if found is not None or wanted:
+            tip = self._tip(thread, ns)
+            checkpoint_id = wanted or tip
+            found = None if checkpoint_id is None else self._load(thread, ns, checkpoint_id, tip)
+            if found is not None or wanted or self._tip(thread, ns) == tip:  # else it was deleted meanwhile
                 return found
-            if _text(self.store.get(thread(ns, "tip")).value) == checkpoint_id:  # else it was deleted meanwhile
-                return None
 
     def list(
         self,
@@ -113,15 +95,16 @@ class KeystileSaver(BaseCheckpointSaver[str]):
         count = 0
         for name in names:
             thread = self._thread(name)
-            for ns, checkpoint_id in [] if thread is None else self._checkpoints(thread):
+            if thread is None:
+                continue
+            for ns, checkpoint_id in self._checkpoints(thread):
                 if only_ns not in (None, ns) or only_id not in (None, checkpoint_id):
                     continue
                 if end is not None and checkpoint_id >= end:
                     continue
                 if limit is not None and count >= limit:
                     return
-                assert thread is not None
-                found = self._load(thread, name, ns, checkpoint_id, filter)
+                found = self._load(thread, ns, checkpoint_id, self._tip(thread, ns), filter)
                 if found is not None:
                     count += 1
                     yield found
@@ -140,24 +123,35 @@ class KeystileSaver(BaseCheckpointSaver[str]):
         values = checkpoint["channel_values"]
         told = get_checkpoint_metadata(config, metadata)
         record = _pack([parent, *self.serde.dumps_typed(bare), *self.serde.dumps_typed(told)])
-        blobs = {
-            (channel, str(version)): _pack(self.serde.dumps_typed(values[channel]))
-            for channel, version in new_versions.items()
-            if channel in values
-        }
-        goes_on = parent is not None and metadata.get("source") not in ("fork", "update")
+        goes_on = metadata.get("source") not in ("fork", "update")
+        read = parent.tip if isinstance(parent, OldId) else parent
+
+        @functools.cache
+        def packed(channel: str) -> bytes:
+            return _pack(self.serde.dumps_typed(values[channel]))
 
         def write(tx: Transaction) -> None:
             thread = self._open(tx, name)
-            tip = tx.get(thread(ns, "tip"))
-            if goes_on and _text(tip.value) != parent:
-                raise Conflict(thread(ns, "tip"), tip.stamp, None)
+            entry = tx.get(thread(ns, "tip"))
+            tip = _text(entry.value)
+            key = thread(ns, "checkpoint", checkpoint["id"])
+            is_late = parent is not None and (tip is None or (goes_on and tip not in (parent, read)))
+            is_again = tip == checkpoint["id"] and tx.get(key).value == record
+            if is_late and not is_again:
+                raise Conflict(thread(ns, "tip"), entry.stamp, None)
+            versions = new_versions
+            if tip != parent:  # a fork: what it shares with others may have been pruned since it was read
+                versions = {**checkpoint["channel_versions"], **new_versions}
+                self._check_deltas(tx, thread, ns, parent, told)
             tx.put(thread(ns, "tip"), checkpoint["id"].encode())
-            tx.put(thread(ns, "checkpoint", checkpoint["id"]), record)
-            for (channel, version), blob in blobs.items():
-                tx.put(thread(ns, "blob", channel, version), blob)
+            tx.put(key, record)
+            for channel, version in versions.items():
+                if channel in values:
+                    tx.put(thread(ns, "blob", channel, str(version)), packed(channel))
 
         transact(self.store, write)
+        for task_id, writes in self._early.take((name, ns, checkpoint["id"])):
+            self._add(name, ns, checkpoint["id"], task_id, writes)
         return _config(name, ns, checkpoint["id"])
 
     def put_writes(
@@ -166,24 +160,16 @@ class KeystileSaver(BaseCheckpointSaver[str]):
         name, ns, checkpoint_id = _address(config)
         if checkpoint_id is None:
             raise ValueError("writes belong to a checkpoint: config['configurable']['checkpoint_id'] is missing")
-        news = {
+        news: Writes = {
             WRITES_IDX_MAP.get(channel, index): [channel, *self.serde.dumps_typed(value), task_path]
             for index, (channel, value) in enumerate(writes)
         }
-
-        def write(tx: Transaction) -> None:
-            thread = self._open(tx, name)
-            tasks = _unpack(tx.get(thread(ns, "tasks", checkpoint_id)).value, [])
-            if task_id not in tasks:
-                tx.put(thread(ns, "tasks", checkpoint_id), _pack([*tasks, task_id]))
-            key = thread(ns, "writes", checkpoint_id, task_id)
-            there = {index: rest for index, *rest in _unpack(tx.get(key).value, [])}
-            for index, value in news.items():
-                if index < 0 or index not in there:  # what a task wrote stands; its errors and interrupts are replaced
-                    there[index] = value
-            tx.put(key, _pack([[index, *rest] for index, rest in there.items()]))
-
-        transact(self.store, write)
+        with self._early.lock:
+            thread = self._thread(name)
+            if thread is None or self.store.get(thread(ns, "checkpoint", checkpoint_id)).value is None:
+                self._early.add((name, ns, checkpoint_id), task_id, news)
+                return
+        self._add(name, ns, checkpoint_id, task_id, news)
 
     # ---- Threads ----
 
@@ -200,8 +186,17 @@ class KeystileSaver(BaseCheckpointSaver[str]):
         with self.store.claim(join(self.prefix, [str(thread_id)]), lease=lease, wait=wait) as grant, under(grant):
             yield grant
 
+    @contextlib.asynccontextmanager
+    async def aclaim(
+        self, thread_id: str, *, lease: float | None = None, wait: float | None = 0
+    ) -> AsyncGenerator[Grant, None]:
+        """claim() for asyncio: `async with saver.aclaim("t1", lease=60, wait=5): await graph.ainvoke(...)`."""
+        async with self.store.aclaim(join(self.prefix, [str(thread_id)]), lease=lease, wait=wait) as grant:
+            with under(grant):
+                yield grant
+
     def delete_thread(self, thread_id: str) -> None:
-        """Delete a thread, at one instant. A worker that is still at it gets keystile.Conflict."""
+        """Delete a thread, at one instant. A worker that is still at it gets keystile.Conflict from its next put()."""
         name = str(thread_id)
         key = join(self.prefix, [name])
 
@@ -211,28 +206,12 @@ class KeystileSaver(BaseCheckpointSaver[str]):
                 tx.delete(key, claim=claim_of(self.store, key))
 
         transact(self.store, end)
-        self._sweep(key)
+        self._sweep(name)
 
     def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """Copy a thread, at one instant of its. Raises keystile.Conflict if the target exists already."""
-        source = self._thread(str(source_thread_id))
-        if source is None:
-            return
-        target = _Thread(self.prefix, str(target_thread_id), _new_life())
-        for parts, value in self._records(source).items():  # nobody sees them yet
-            self.store.update(target(*parts), lambda _, value=value: value, durable=False)  # type: ignore[misc]
-
-        def begin(tx: Transaction) -> None:
-            entry = tx.get(target.key)
-            if entry.value is not None:
-                raise Conflict(target.key, entry.stamp, None)
-            tx.put(target.key, target.life, claim=claim_of(self.store, target.key))
-
-        try:
-            transact(self.store, begin)
-        except Refused:
-            self._sweep(target.key)
-            raise
+        while not self._copy(str(source_thread_id), str(target_thread_id)):
+            pass
 
     def delete_for_runs(self, run_ids: Sequence[str]) -> None:
         """Delete the checkpoints that these runs made."""
@@ -312,26 +291,29 @@ class KeystileSaver(BaseCheckpointSaver[str]):
 
     # ---- Inside ----
 
-    def _thread(self, name: str) -> _Thread | None:
+    def _thread(self, name: str) -> Thread | None:
         life = self.store.get(join(self.prefix, [name])).value
-        return None if life is None else _Thread(self.prefix, name, life)
+        return None if life is None else Thread(self.prefix, name, life)
 
-    def _open(self, tx: Transaction, name: str) -> _Thread:
+    def _open(self, tx: Transaction, name: str) -> Thread:
         """The thread, made if there is none. What the transaction writes is under its claim, or refused by it."""
         key = join(self.prefix, [name])
         entry = tx.get(key)
         claim = claim_of(self.store, key)
         check_claim(key, entry.stamp, claim)
-        life = _new_life() if entry.value is None else entry.value
+        thread = Thread(self.prefix, name, entry.value)
         if claim is not None or entry.value is None or entry.stamp.is_claimed:
-            tx.put(key, life, claim=claim)
-        return _Thread(self.prefix, name, life)
+            tx.put(key, thread.life, claim=claim)
+        return thread
+
+    def _tip(self, thread: Thread, ns: str) -> str | None:
+        return _text(self.store.get(thread(ns, "tip")).value)
 
     def _threads(self) -> Names:
         names = (split(self.prefix, listed.key) for listed in self.store.list(self.prefix))
         return sorted(name[0] for name in names if len(name) == 1)
 
-    def _checkpoints(self, thread: _Thread) -> Checkpoints:
+    def _checkpoints(self, thread: Thread) -> Checkpoints:
         """(namespace, id), the newest of a namespace first."""
         names = (split(thread.prefix, listed.key) for listed in self.store.list(thread.prefix))
         found = [(name[0], name[2]) for name in names if len(name) == 3 and name[1] == "checkpoint"]
@@ -339,41 +321,49 @@ class KeystileSaver(BaseCheckpointSaver[str]):
         found.sort(key=lambda one: one[0])
         return found
 
-    def _records(self, thread: _Thread) -> Records:
-        entries = self.store.snapshot(prefix=thread.prefix)
-        return {split(thread.prefix, key): entry.value for key, entry in entries.items() if entry.value is not None}
-
     def _load(
-        self, thread: _Thread, name: str, ns: str, checkpoint_id: str, filter: dict[str, Any] | None = None
+        self, thread: Thread, ns: str, checkpoint_id: str, tip: str | None, filter: dict[str, Any] | None = None
     ) -> CheckpointTuple | None:
-        record = self.store.get(thread(ns, "checkpoint", checkpoint_id)).value
-        if record is None:
-            return None
-        parent, checkpoint, metadata = self._unpacked(record)
-        if any(metadata.get(field) != value for field, value in (filter or {}).items()):
-            return None
-        versions = checkpoint["channel_versions"]
-        blobs = self.store.get_many(
-            [thread(ns, "blob", channel, str(version)) for channel, version in versions.items()]
-        )
-        values = {
-            channel: self.serde.loads_typed(tuple(_unpack(blob.value)))
-            for channel, blob in zip(versions, blobs, strict=True)
-            if blob.value is not None
-        }
+        """A checkpoint with its values; tip was the newest before."""
+        key = thread(ns, "checkpoint", checkpoint_id)
+        while True:
+            record = self.store.get(key)
+            if record.value is None:
+                return None
+            parent, checkpoint, metadata = self._unpacked(record.value)
+            if any(metadata.get(field) != value for field, value in (filter or {}).items()):
+                return None
+            versions = checkpoint["channel_versions"]
+            blobs = self.store.get_many(
+                [thread(ns, "blob", channel, str(version)) for channel, version in versions.items()]
+            )
+            checkpoint["channel_values"] = {
+                channel: self.serde.loads_typed(tuple(_unpack(blob.value)))
+                for channel, blob in zip(versions, blobs, strict=True)
+                if blob.value is not None
+            }
+            pending = self._pending(thread, ns, checkpoint_id)
+            if self.store.get(thread.key).value != thread.life:
+                return None
+            if self.store.get(key).stamp == record.stamp:  # else a value may be gone, too
+                break
+        read = checkpoint_id
+        if tip != checkpoint_id:
+            read = OldId(checkpoint_id)
+            read.tip = tip
         return CheckpointTuple(
-            config=_config(name, ns, checkpoint_id),
-            checkpoint={**checkpoint, "channel_values": values},
+            config=_config(thread.name, ns, read),
+            checkpoint=checkpoint,
             metadata=metadata,
-            parent_config=None if parent is None else _config(name, ns, parent),
-            pending_writes=self._pending(thread, ns, checkpoint_id),
+            parent_config=None if parent is None else _config(thread.name, ns, parent),
+            pending_writes=pending,
         )
 
-    def _unpacked(self, record: bytes) -> tuple[str | None, Any, Any]:
+    def _unpacked(self, record: bytes) -> Told:
         parent, kind, checkpoint, metadata_kind, metadata = _unpack(record)
         return parent, self.serde.loads_typed((kind, checkpoint)), self.serde.loads_typed((metadata_kind, metadata))
 
-    def _pending(self, thread: _Thread, ns: str, checkpoint_id: str) -> Writes:
+    def _pending(self, thread: Thread, ns: str, checkpoint_id: str) -> Pending:
         tasks = _unpack(self.store.get(thread(ns, "tasks", checkpoint_id)).value, [])
         entries = self.store.get_many([thread(ns, "writes", checkpoint_id, task) for task in tasks])
         found = [
@@ -384,101 +374,171 @@ class KeystileSaver(BaseCheckpointSaver[str]):
         found.sort(key=lambda one: one[0])
         return [write for _, write in found]
 
-    def _keep(self, name: str, is_kept: Callable[[str, set[str], Any], bool]) -> None:
-        """Delete the checkpoints of a thread that is_kept(id, what prune() keeps, metadata) does not want.
+    def _add(self, name: str, ns: str, checkpoint_id: str, task_id: str, news: Writes) -> None:
+        """Add what a task wrote to a checkpoint that is there."""
 
-        The new tips are one commit, in which the thread is what it was when this was decided; what nobody sees any
-        more is deleted then.
-        """
+        def write(tx: Transaction) -> None:
+            thread = self._open(tx, name)
+            record = tx.get(thread(ns, "checkpoint", checkpoint_id))
+            if record.value is None:
+                raise Conflict(thread(ns, "checkpoint", checkpoint_id), record.stamp, None)
+            tasks = _unpack(tx.get(thread(ns, "tasks", checkpoint_id)).value, [])
+            if task_id not in tasks:
+                tx.put(thread(ns, "tasks", checkpoint_id), _pack([*tasks, task_id]))
+            key = thread(ns, "writes", checkpoint_id, task_id)
+            there = {index: rest for index, *rest in _unpack(tx.get(key).value, [])}
+            for index, value in news.items():
+                if index < 0 or index not in there:  # what a task wrote stands; its errors and interrupts are replaced
+                    there[index] = value
+            tx.put(key, _pack([[index, *rest] for index, rest in there.items()]))
+
+        transact(self.store, write)
+
+    def _check_deltas(self, tx: Transaction, thread: Thread, ns: str, parent: str | None, metadata: Any) -> None:
+        """What a fork's DeltaChannels are rebuilt from is not in it: a parent that is gone has taken it along."""
+        if parent is None or not metadata.get("counters_since_delta_snapshot"):
+            return
+        key = thread(ns, "checkpoint", parent)
+        entry = tx.get(key)
+        if entry.value is None:
+            raise Conflict(key, entry.stamp, None)
+
+    def _copy(self, source_name: str, target_name: str) -> bool:
+        """False: somebody who deletes the target took the copy for one that a crash has left."""
+        source = self._thread(source_name)
+        if source is None:
+            return True
+        target = Thread(self.prefix, target_name)
+        self._stage(target("copy"), b"is made")
+        for key, entry in self.store.snapshot(prefix=source.prefix).items():
+            assert entry.value is not None  # a snapshot of a prefix is of what is there
+            self._stage(target.prefix + key.removeprefix(source.prefix), entry.value)
+        is_made = True
+
+        def begin(tx: Transaction) -> None:
+            nonlocal is_made
+            entry = tx.get(target.key)
+            if entry.value is not None:
+                raise Conflict(target.key, entry.stamp, None)
+            is_made = tx.get(target("copy")).value is not None
+            if is_made:
+                tx.delete(target("copy"))
+                tx.put(target.key, target.life, claim=claim_of(self.store, target.key))
+
+        try:
+            transact(self.store, begin)
+        except BaseException:
+            self._sweep(target_name)
+            raise
+        if not is_made:
+            self._sweep(target_name)
+        return is_made
+
+    def _stage(self, key: str, value: bytes) -> None:
+        self.store.update(key, lambda _: value, durable=False)
+
+    def _keep(self, name: str, is_kept: Callable[[str, set[str], Any], bool]) -> None:
+        """Delete the checkpoints of a thread that is_kept(id, what prune() keeps, metadata) does not want."""
         while True:
             thread = self._thread(name)
             if thread is None:
                 return
-            tips = self._tips(thread)
-            records = self._records(thread)
-            told = {
-                (parts[0], parts[2]): self._unpacked(value)
-                for parts, value in records.items()
-                if parts[1] == "checkpoint"
-            }
-            needed = {ns: _needed(records, told, ns, tip) for ns, (tip, _) in tips.items()}
-            kept = {
-                one for one, (_, _, metadata) in told.items() if is_kept(one[1], needed.get(one[0], set()), metadata)
-            }
-            if kept == set(told):
-                return
-            if self._move_tips(thread, name, tips, kept):
+            spaces: dict[str, Entries] = {}
+            for key, entry in self.store.snapshot(prefix=thread.prefix).items():
+                ns, *parts = split(thread.prefix, key)
+                spaces.setdefault(ns, {})[tuple(parts)] = entry
+            if all([self._keep_in(thread, ns, entries, is_kept) for ns, entries in spaces.items()]):
                 break
-        live = {
-            (ns, channel, str(version))
-            for ns, checkpoint_id in kept
-            for channel, version in told[ns, checkpoint_id][1]["channel_versions"].items()
-        }
-        for parts in records:
-            ns, kind, *rest = parts
-            is_live = kind == "tip" or ((ns, *rest) in live if kind == "blob" else (ns, rest[0]) in kept)
-            if not is_live:
-                self._erase(thread(*parts))
         self._settle()
 
-    def _tips(self, thread: _Thread) -> dict[str, tuple[str, Stamp]]:
-        entries = self.store.snapshot(prefix=thread.prefix)
-        return {
-            split(thread.prefix, key)[0]: (entry.value.decode(), entry.stamp)
-            for key, entry in entries.items()
-            if split(thread.prefix, key)[1] == "tip" and entry.value is not None
-        }
-
-    def _move_tips(
-        self, thread: _Thread, name: str, tips: dict[str, tuple[str, Stamp]], kept: set[tuple[str, str]]
+    def _keep_in(
+        self, thread: Thread, ns: str, entries: Entries, is_kept: Callable[[str, set[str], Any], bool]
     ) -> bool:
-        tx = self.store.transaction()
-        if self._open(tx, name).life != thread.life:
+        """Of one namespace as it was at one instant. False: there is more, or somebody has gone on meanwhile."""
+        told = {
+            parts[1]: self._unpacked(entry.value)
+            for parts, entry in entries.items()
+            if parts[0] == "checkpoint" and entry.value is not None
+        }
+        tip = entries.get(("tip",))
+        needed = set() if tip is None else _needed(entries, told, _text(tip.value))
+        unwanted = [one for one, (_, _, metadata) in told.items() if tip and not is_kept(one, needed, metadata)]
+        going = unwanted[: MULTI_KEYS_MAX - 2]  # beside the thread and the tip
+        kept = {one: told[one] for one in told if one not in going}
+        if going and tip and not self._forget(thread, ns, tip, going, kept):
             return False
-        for ns, (tip, stamp) in tips.items():
-            key = thread(ns, "tip")
-            tx.expect(key, stamp)
-            if (ns, tip) not in kept:
-                rest = [checkpoint_id for of, checkpoint_id in kept if of == ns]
-                if rest:
-                    tx.put(key, max(rest).encode())
-                else:
-                    tx.delete(key)
+        live = {
+            (channel, str(version))
+            for _, checkpoint, _ in kept.values()
+            for channel, version in checkpoint["channel_versions"].items()
+        }
+        for parts, entry in entries.items():
+            kind, *rest = parts
+            if (kind == "blob" and tuple(rest) not in live) or (kind in ("tasks", "writes") and rest[0] not in kept):
+                self.store.try_delete(thread(ns, *parts), entry.stamp, durable=False)  # if no fork has put it anew
+        return len(going) == len(unwanted)
+
+    def _forget(self, thread: Thread, ns: str, tip: Entry, going: Names, kept: dict[str, Told]) -> bool:
+        """Delete the records of checkpoints, if nobody has put one since."""
+        tx = self.store.transaction()
+        if self._open(tx, thread.name).life != thread.life:
+            return False
+        key = thread(ns, "tip")
+        tx.expect(key, tip.stamp)
+        if _text(tip.value) in going:
+            if kept:
+                tx.put(key, max(kept).encode())
+            else:
+                tx.delete(key)
+        for checkpoint_id in going:
+            tx.delete(thread(ns, "checkpoint", checkpoint_id))
         try:
             tx.commit()
-        except Conflict:
+        except (Conflict, Fenced):
+            if tx.has_lost_a_claim:
+                raise
             return False
         return True
 
-    def _sweep(self, key: str) -> None:
-        """Erase what nobody can reach any more: records of a thread under a life that is not its own."""
-        life = _text(self.store.get(key).value)
-        for listed in self.store.list(f"{key}/"):
-            if life is None or split(f"{key}/", listed.key)[0] != life:
-                self._erase(str(listed.key))
+    def _sweep(self, name: str) -> None:
+        """Erase the thread's lives that are over, whoever has left them: what a crash has cut off, too."""
+        prefix = join(self.prefix, [name]) + "/"
+        lives: dict[str, Names] = {}
+        for listed in self.store.list(prefix):
+            lives.setdefault(split(prefix, listed.key)[0], []).append(str(listed.key))
+        for life, keys in lives.items():
+            if self._is_over(Thread(self.prefix, name, life.encode())):
+                for key in keys:
+                    self.store.try_delete(key, self.store.get(key).stamp, durable=False)
         self._settle()
 
-    def _erase(self, key: str) -> None:
-        self.store.try_delete(key, self.store.get(key).stamp, durable=False)
+    def _is_over(self, thread: Thread) -> bool:
+        """Whether a life that has keys is not the thread's any more: it was, or it is a copy, which this ends.
+
+        In this order: a copy has its mark before its first key, and loses it when it becomes the thread's.
+        """
+        mark = self.store.get(thread("copy"))
+        if mark.value is not None:
+            return self.store.try_delete(thread("copy"), mark.stamp, durable=False).ok
+        return self.store.get(thread.key).value != thread.life
 
     def _settle(self) -> None:
         if self.store.is_durable:
             self.store.flush()
 
 
-def _needed(records: Records, told: dict[tuple[str, str], tuple[str | None, Any, Any]], ns: str, tip: str) -> set[str]:
+def _needed(entries: Entries, told: dict[str, Told], tip: str | None) -> set[str]:
     """The newest checkpoint, and those before it that its DeltaChannels are rebuilt from."""
-    needed = {tip}
-    if (ns, tip) not in told:
-        return needed
-    _, checkpoint, metadata = told[ns, tip]
-    open_channels = set(metadata.get("counters_since_delta_snapshot") or ())
-    at: str | None = tip
-    while at is not None and (ns, at) in told:
-        parent, checkpoint, _ = told[ns, at]
+    needed: set[str] = set()
+    at = tip
+    open_channels: set[str] | None = None
+    while at is not None and at in told:
+        parent, checkpoint, metadata = told[at]
+        if open_channels is None:
+            open_channels = set(metadata.get("counters_since_delta_snapshot") or ())
         needed.add(at)
         versions = checkpoint["channel_versions"]
-        open_channels -= {one for one in versions if (ns, "blob", one, str(versions[one])) in records}
+        open_channels -= {one for one in versions if ("blob", one, str(versions[one])) in entries}
         if not open_channels:
             break
         at = parent
@@ -492,10 +552,6 @@ def _address(config: RunnableConfig) -> tuple[str, str, str | None]:
 
 def _config(name: str, ns: str, checkpoint_id: str) -> RunnableConfig:
     return {"configurable": {"thread_id": name, "checkpoint_ns": ns, "checkpoint_id": checkpoint_id}}
-
-
-def _new_life() -> bytes:
-    return uuid.uuid4().hex[:12].encode()
 
 
 def _text(value: bytes | None) -> str | None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from langgraph.store.base import (
+    NOT_PROVIDED,
     BaseStore,
     GetOp,
     Item,
     ListNamespacesOp,
     MatchCondition,
+    NotProvided,
     Op,
     PutOp,
     Result,
@@ -87,17 +90,40 @@ class KeystileStore(BaseStore):
 
     # What these read and write is their caller's, whoever runs the coroutine: BaseStore's would learn of it too late.
 
-    def aget(self, *arguments: Any, **named: Any) -> Coroutine[Any, Any, Item | None]:
-        return _scope.bound(super().aget(*arguments, **named))
+    def aget(
+        self, namespace: Namespace, key: str, *, refresh_ttl: bool | None = None
+    ) -> Coroutine[Any, Any, Item | None]:
+        return _scope.bound(super().aget(namespace, key, refresh_ttl=refresh_ttl))
 
-    def asearch(self, *arguments: Any, **named: Any) -> Coroutine[Any, Any, list[SearchItem]]:
-        return _scope.bound(super().asearch(*arguments, **named))
+    def asearch(
+        self,
+        namespace_prefix: Namespace,
+        /,
+        *,
+        query: str | None = None,
+        filter: dict[str, Any] | None = None,
+        limit: int = 10,
+        offset: int = 0,
+        refresh_ttl: bool | None = None,
+    ) -> Coroutine[Any, Any, list[SearchItem]]:
+        search = super().asearch
+        return _scope.bound(
+            search(namespace_prefix, query=query, filter=filter, limit=limit, offset=offset, refresh_ttl=refresh_ttl)
+        )
 
-    def aput(self, *arguments: Any, **named: Any) -> Coroutine[Any, Any, None]:
-        return _scope.bound(super().aput(*arguments, **named))
+    def aput(
+        self,
+        namespace: Namespace,
+        key: str,
+        value: Mapping[str, Any],
+        index: Literal[False] | list[str] | None = None,
+        *,
+        ttl: float | NotProvided | None = NOT_PROVIDED,
+    ) -> Coroutine[Any, Any, None]:
+        return _scope.bound(super().aput(namespace, key, value, index, ttl=ttl))
 
-    def adelete(self, *arguments: Any, **named: Any) -> Coroutine[Any, Any, None]:
-        return _scope.bound(super().adelete(*arguments, **named))
+    def adelete(self, namespace: Namespace, key: str) -> Coroutine[Any, Any, None]:
+        return _scope.bound(super().adelete(namespace, key))
 
     # ---- What BaseStore has not ----
 
@@ -150,6 +176,15 @@ class KeystileStore(BaseStore):
         """
         name = self._name(namespace, key)
         return ClaimedItem(self.store.claim(name, lease=lease, wait=wait), namespace, key)
+
+    @contextlib.asynccontextmanager
+    async def aclaim(
+        self, namespace: Namespace, key: str, *, lease: float | None = None, wait: float | None = 0
+    ) -> AsyncGenerator[ClaimedItem, None]:
+        """claim() for asyncio: `async with store.aclaim(("team",), "plan", lease=60, wait=5) as item`."""
+        grant = await self.store.aclaim(self._name(namespace, key), lease=lease, wait=wait)
+        with ClaimedItem(grant, namespace, key) as item:
+            yield item
 
     # ---- Inside ----
 
@@ -254,32 +289,64 @@ class KeystileStore(BaseStore):
 
 
 class ClaimedItem:
-    """A claimed item. A context manager that gives the claim back."""
+    """A claimed item. A context manager that gives the claim back.
+
+    What a task reads and writes by it, that task knows afterwards, as of a get() and put() of the store.
+    """
 
     def __init__(self, grant: Grant, namespace: Namespace, key: str) -> None:
         self.grant = grant
         """The keystile.Grant: renew(), epoch, stamp."""
         self.namespace = namespace
         self.key = key
+        self._name = (grant._store.url, str(grant.key))
 
     def get(self) -> Item | None:
         """Read it; the next put is compared to what this saw."""
-        value = self.grant.get().value
-        return None if value is None else Item(**_fields(self.namespace, self.key, value))
+        entry = self.grant.get()
+        _scope.current().read([(self._name, entry.stamp)])
+        return None if entry.value is None else Item(**_fields(self.namespace, self.key, entry.value))
 
     def put(self, value: Mapping[str, Any]) -> None:
         """Write it. Raises keystile.Fenced if the claim was taken away."""
-        self.grant.commit(_dump(value, self.grant._store.get(self.grant.key).value))
+        old = self.grant.stamp
+        new = self.grant.commit(_dump(value, self.grant._store.get(self.grant.key).value))
+        _scope.current().wrote([(self._name, old, new)])
 
     def delete(self) -> None:
         """Take it away."""
-        self.grant.delete()
+        old = self.grant.stamp
+        _scope.current().wrote([(self._name, old, self.grant.delete())])
+
+    def aput(self, value: Mapping[str, Any]) -> Coroutine[Any, Any, None]:
+        """put() for asyncio: a durable one waits for the disk in a thread. Cancelled, it may be written."""
+        return _scope.bound(self._aput(value))
+
+    def adelete(self) -> Coroutine[Any, Any, None]:
+        """delete() for asyncio, as aput()."""
+        return _scope.bound(self._adelete())
+
+    async def _aput(self, value: Mapping[str, Any]) -> None:
+        old = self.grant.stamp
+        new = await self.grant.acommit(_dump(value, self.grant._store.get(self.grant.key).value))
+        _scope.current().wrote([(self._name, old, new)])
+
+    async def _adelete(self) -> None:
+        old = self.grant.stamp
+        _scope.current().wrote([(self._name, old, await self.grant.adelete())])
 
     def __enter__(self) -> ClaimedItem:
+        self.grant.__enter__()
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self.grant.__exit__(*error)
+        reads, last = _scope.current(), self.grant.stamp
+        try:
+            self.grant.__exit__(*error)
+        finally:
+            known = reads.stamp(self._name)
+            if known is not None and known.version == last.version:  # the end of the claim alone has moved it
+                reads.wrote([(self._name, last, self.grant.stamp)])
 
 
 def _checked(value: Any) -> Mapping[str, Any]:

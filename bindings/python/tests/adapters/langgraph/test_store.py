@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import contextvars
+import inspect
 import json
 import multiprocessing
 import pathlib
@@ -156,6 +157,15 @@ def test_mistakes(items, store):
     with pytest.raises(ValueError, match="operation"):
         items.batch([("get", "k")])
     assert store.list() == []
+
+
+@pytest.mark.parametrize("name", ["aget", "asearch", "aput", "adelete"])
+def test_the_signatures_are_langgraphs(name):
+    def shape(kind):
+        parameters = inspect.signature(getattr(kind, name)).parameters.values()
+        return [(one.name, one.kind, one.default) for one in parameters]
+
+    assert shape(KeystileStore) == shape(BaseStore)
 
 
 @pytest.mark.parametrize("opened", ["store", "durable"])
@@ -556,6 +566,82 @@ def test_a_claim(items, url):
         items.put(TEAM, "k", {"n": 3})
     assert items.get(TEAM, "k").value == {"n": 2}
     items.put(TEAM, "k", {"n": 3})
+
+
+def test_who_is_in_the_block_of_a_claim_is_not_left_to_wait_for_it(items):
+    with items.claim(TEAM, "k"):
+        with pytest.raises(keystile.Held):
+            items.update(TEAM, "k", lambda old: {"n": 1}, timeout=60)
+        with pytest.raises(keystile.Held):
+            items.claim(TEAM, "k", wait=None)
+
+
+def test_what_a_task_does_under_a_claim_it_knows(items):
+    for key in ("missing", "there", "read"):
+        if key != "missing":
+            items.put(TEAM, key, {"n": 0})
+        items.get(TEAM, key)
+        with items.claim(TEAM, key) as item:
+            if key != "read":
+                item.put({"n": 1})
+        items.put(TEAM, key, {"n": 2})
+        assert items.get(TEAM, key).value == {"n": 2}
+    with items.claim(TEAM, "there") as item:
+        item.delete()
+    items.put(TEAM, "there", {"n": 3})
+
+
+def test_what_it_reads_under_a_claim_is_compared(items):
+    with in_a_context_of_its_own(lambda: items.claim(TEAM, "k")) as item:
+        assert item.get() is None
+    in_a_context_of_its_own(lambda: items.update(TEAM, "k", lambda old: {"n": 1}))
+    with pytest.raises(keystile.Conflict):
+        items.put(TEAM, "k", {"n": "lost"})
+
+
+def test_a_claim_alone_does_not_make_an_old_read_new(items):
+    items.get(TEAM, "k")
+    in_a_context_of_its_own(lambda: items.update(TEAM, "k", lambda old: {"n": 1}))
+    with items.claim(TEAM, "k"):
+        pass
+    with pytest.raises(keystile.Conflict):
+        items.put(TEAM, "k", {"n": "lost"})
+
+
+@pytest.mark.parametrize("opened", ["store", "durable"])
+def test_a_claim_for_asyncio(opened, request):
+    items = KeystileStore(request.getfixturevalue(opened))
+
+    async def main():
+        beats = []
+
+        async def beat():
+            while True:
+                beats.append(None)
+                await asyncio.sleep(0.001)
+
+        async def work(wait):
+            async with items.aclaim(TEAM, "k", lease=60, wait=wait) as item:
+                found = item.get()
+                seen = len(beats)
+                while len(beats) < seen + 3:  # the loop goes on beside those who wait
+                    await asyncio.sleep(0.001)
+                await item.aput({"n": 1 if found is None else found.value["n"] + 1})
+
+        beating = asyncio.create_task(beat())
+        await asyncio.wait_for(asyncio.gather(work(60), work(None), work(60)), 60)
+        beating.cancel()
+        async with items.aclaim(TEAM, "k", lease=60):
+            with pytest.raises(keystile.Held):
+                await work(0)
+            with pytest.raises(keystile.Held):
+                await work(None)  # would wait for itself
+        assert (await items.aget(TEAM, "k")).value == {"n": 3}
+        async with items.aclaim(TEAM, "k") as item:
+            await asyncio.wait_for(item.adelete(), 60)
+        await items.aput(TEAM, "k", {"n": 4})  # knows of it
+
+    asyncio.run(main())
 
 
 def zombie(url, ready, wake, told):
