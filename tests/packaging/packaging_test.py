@@ -101,6 +101,7 @@ def main():
         check_no_tree_paths(options, prefix)
         check_shared_library(prefix / options.libdir / "libkeystile.so")
         run(prefix / "bin" / "keystile", "--help")
+        run(prefix / "bin" / "keystile", "swarm", "--workers", "2", "--quiet")  # its text is installed, too
         check_find_package(options, prefix, folder)
         check_pkg_config(options, prefix, folder)
     print("installed, moved, found by CMake and pkg-config, linked shared and static, run")
