@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "commands.hpp"
+#include "quantity.hpp"
 #include "text.hpp"
 
 namespace keystile::cli {
@@ -54,9 +55,10 @@ void check(const Globals& globals) {
         for (const std::string& problem : problems) print_bytes(escaped(problem) + "\n");
         flush_output();
     }
-    throw Failure{exit_code_of(status),
-                  fmt::format("{}: {} problems; stop using this store", globals.store, problems.size()),
-                  std::move(members)};
+    throw Failure{
+        exit_code_of(status),
+        fmt::format("{}: {}; stop using this store", globals.store, count_text(problems.size(), "problem")),
+        std::move(members)};
 }
 
 }  // namespace

@@ -13,7 +13,8 @@ void add_folder_argument(CLI::App* command, std::string& folder) {
 }
 
 std::string durable_url(const Globals& globals, const std::string& folder) {
-    if (folder.empty()) require_url(globals.store);
+    if (folder.empty() && globals.store.empty())
+        throw Failure{ExitCode::usage, "which store? Give DIR or --store file:/DIR, or set KEYSTILE_STORE"};
     const std::string& named = folder.empty() ? globals.store : folder;
     if (named.starts_with("file:")) return named;
     if (folder.empty() || named.starts_with("shm:")) {

@@ -1,6 +1,7 @@
 // keystile: the command line over keystile.h.
 #include <algorithm>
 #include <iostream>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -46,6 +47,10 @@ CommandLine split(int argc, char** argv) {
         } else if (!line.words[i].starts_with('-')) {
             line.command = line.words[i];
         }
+    }
+    if (line.command == "help" || line.command == "version") {  // as people type them
+        line.words.erase(std::find(line.words.begin(), line.words.end(), line.command));
+        line.words.push_back("--" + std::exchange(line.command, ""));
     }
     // CMD's words are not ours to read: the parser would take [a,b] for a list, for one.
     const auto dashes = std::find(line.words.begin(), line.words.end(), "--");
@@ -95,11 +100,24 @@ Failure usage_failure(const CLI::App& app, const CommandLine& line, const CLI::P
         return {ExitCode::usage,
                 fmt::format("there is no command '{}'; see keystile --help", escaped(line.command))};
     }
-    const std::string name = chosen.empty() ? "" : chosen.front()->get_name();
+    std::string name = chosen.empty() ? "" : chosen.front()->get_name();
+    if (name == "files") {
+        const auto of_files = chosen.front()->get_subcommands();
+        const auto left = app.remaining(true);
+        if (!of_files.empty()) {
+            name += " " + of_files.front()->get_name();
+        } else if (!left.empty() && !left.front().starts_with('-')) {
+            return {ExitCode::usage, fmt::format("files: there is no command '{}'; see keystile files --help",
+                                                 escaped(left.front()))};
+        }
+    }
     std::string message = name.empty() ? error.what() : fmt::format("{}: {}", name, error.what());
     if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {
         if (name == "put") message += " (the value goes behind --value, or into standard input)";
         if (name == "claim") message += " (a command to run goes behind --)";
+        const bool is_url =
+            message.find(": shm:") != std::string::npos || message.find(": file:") != std::string::npos;
+        if (is_url) message += " (a store goes behind --store)";
     }
     return {ExitCode::usage,
             fmt::format("{}; see keystile {}--help", escaped(message), name.empty() ? "" : name + " ")};

@@ -87,6 +87,10 @@ std::string size_text(uint64_t bytes) {
     return fmt::format("{:.1f} {}", count, unit);
 }
 
+std::string count_text(uint64_t count, const char* noun) {
+    return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
 uint64_t now_ns() {
     timespec now{};
     clock_gettime(CLOCK_BOOTTIME, &now);

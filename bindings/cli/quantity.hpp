@@ -22,6 +22,7 @@ std::optional<uint64_t> parse_size(std::string_view text);
 // Two significant units at most: "450ms", "12.3s", "2m05s", "1h20m", "3d04h".
 std::string duration_text(uint64_t ns);
 std::string size_text(uint64_t bytes);
+std::string count_text(uint64_t count, const char* noun);  // "1 commit", "2 commits"
 
 uint64_t now_ns();  // CLOCK_BOOTTIME, as leases count
 

@@ -4,6 +4,7 @@
 #include "commands.hpp"
 #include "damages.hpp"
 #include "folder_argument.hpp"
+#include "quantity.hpp"
 
 namespace keystile::cli {
 namespace {
@@ -36,14 +37,15 @@ Json recovery_members(const std::string& url, const ks_recovery& recovery) {
 }
 
 std::string found_text(const ks_recovery& recovery) {
-    const std::string base = recovery.checkpoint_lsn == 0
-                                 ? "no checkpoint"
-                                 : fmt::format("a checkpoint of {} keys, from {} on",
-                                               recovery.checkpoint_entries, recovery.checkpoint_lsn);
+    const std::string base =
+        recovery.checkpoint_lsn == 0
+            ? "no checkpoint"
+            : fmt::format("a checkpoint of {}, from {} on", count_text(recovery.checkpoint_entries, "key"),
+                          recovery.checkpoint_lsn);
     std::string text =
-        fmt::format("{}, {} commits ({} entries), up to lsn {} (journal-{:06x}, offset {}), incarnation {}",
-                    base, recovery.records, recovery.entries, recovery.last_lsn, recovery.end_file,
-                    recovery.end_offset, recovery.incarnation);
+        fmt::format("{}, {} (entries: {}), up to lsn {} (journal-{:06x}, offset {}), incarnation {}", base,
+                    count_text(recovery.records, "commit"), recovery.entries, recovery.last_lsn,
+                    recovery.end_file, recovery.end_offset, recovery.incarnation);
     if (recovery.cut != nullptr) text += fmt::format("; cut behind that: {}", recovery.cut);
     return text;
 }
@@ -61,8 +63,8 @@ void look_at_recovery(const Globals& globals, const std::string& url) {
     members["checkpoints"] = report.checkpoints;
     members["damages"] = damages.list;
     if (!globals.quiet) damages.print(globals);
-    const std::string files =
-        fmt::format("{} journal files, {} checkpoints", report.journals, report.checkpoints);
+    const std::string files = fmt::format("{}, {}", count_text(report.journals, "journal file"),
+                                          count_text(report.checkpoints, "checkpoint"));
     if (recovery.status != KS_OK) {
         members["code"] = ks_status_name(recovery.status);
         throw Failure{exit_code_of(recovery.status),

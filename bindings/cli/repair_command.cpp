@@ -4,6 +4,7 @@
 #include "commands.hpp"
 #include "damages.hpp"
 #include "folder_argument.hpp"
+#include "quantity.hpp"
 #include "text.hpp"
 
 namespace keystile::cli {
@@ -85,23 +86,24 @@ Json repair_members(const std::string& url, const ks_repair_report& report, cons
 void print_losses(const Globals& globals, const ks_repair_report& report, const Losses& losses) {
     if (globals.json || globals.quiet) return;
     std::vector<std::string> lines = losses.damages.lines;
-    lines.push_back(
-        fmt::format("kept: {} keys, all commits up to {}{}", report.kept_keys, report.kept_last_lsn,
-                    report.is_mixed != 0 ? "; and later values of some keys, not of one moment" : ""));
+    lines.push_back(fmt::format(
+        "kept: {}, all commits up to {}{}", count_text(report.kept_keys, "key"), report.kept_last_lsn,
+        report.is_mixed != 0 ? "; and later values of some keys, not of one moment" : ""));
     lines.push_back(report.lost_commits == 0
                         ? "lost: no commit that can be read"
-                        : fmt::format("lost: {} commits of {} keys, {} to {}", report.lost_commits,
-                                      report.lost_keys, report.lost_first_lsn, report.lost_last_lsn));
+                        : fmt::format("lost: {} of {}, {} to {}", count_text(report.lost_commits, "commit"),
+                                      count_text(report.lost_keys, "key"), report.lost_first_lsn,
+                                      report.lost_last_lsn));
     lines.insert(lines.end(), losses.lines.begin(), losses.lines.end());
     if (report.lost_keys > losses.lines.size()) {
-        lines.push_back(
-            fmt::format("lost: {} keys more; --json tells all", report.lost_keys - losses.lines.size()));
+        lines.push_back(fmt::format("lost: {} more; --json tells all",
+                                    count_text(report.lost_keys - losses.lines.size(), "key")));
     }
     if (report.unreadable_bytes != 0) {
         lines.push_back(
             fmt::format("unreadable: {} bytes, in which more commits may be", report.unreadable_bytes));
     }
-    lines.push_back(fmt::format("aside: {} files, into {}", report.files, report.folder));
+    lines.push_back(fmt::format("aside: {}, into {}", count_text(report.files, "file"), report.folder));
     for (const std::string& line : lines) print_bytes(line + "\n");
     flush_output();
 }
@@ -128,14 +130,14 @@ void repair(const Globals& globals, const RepairOptions& options) {
         return print_result(globals, members, fmt::format("{} needs no repair", url));
     if (report.need == KS_REPAIR_NEEDED) print_losses(globals, report, losses);
     if (report.is_done != 0) {
-        return print_result(
-            globals, members,
-            fmt::format("{} is repaired; {} files are in {}", url, report.files, report.folder));
+        return print_result(globals, members,
+                            fmt::format("{} is repaired; {} set aside, into {}", url,
+                                        count_text(report.files, "file"), report.folder));
     }
     if (report.need == KS_REPAIR_UNFINISHED) {
-        return print_result(
-            globals, members,
-            fmt::format("{} is repaired but for {} old files; --yes sets them aside", url, report.files));
+        return print_result(globals, members,
+                            fmt::format("{} is repaired but for {}; --yes sets aside what is old", url,
+                                        count_text(report.files, "old file")));
     }
     throw Failure{ExitCode::unusable,
                   fmt::format("{} needs a repair; nothing was changed, --yes does it", url),

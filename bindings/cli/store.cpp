@@ -1,6 +1,7 @@
 #include "store.hpp"
 
 #include <algorithm>
+#include <filesystem>
 
 #include <fmt/format.h>
 
@@ -32,6 +33,20 @@ Read read(ks_session* session, std::string_view key, std::string buffer) {
     }
 }
 
+// What to do about a store that could not be opened; empty if there is nothing to add.
+std::string advice(const std::string& url, ks_status status, bool is_attaching) {
+    std::error_code error;
+    const std::filesystem::path place = url.substr(url.find(':') + 1);
+    const std::filesystem::path parent = place.parent_path();
+    if (url.starts_with("file:") && std::filesystem::exists(place, error) &&
+        !std::filesystem::is_directory(place, error))
+        return fmt::format("; {} is a file, and a file: store is a folder", escaped(place.string()));
+    if (status != KS_E_NO_STORE) return "";
+    if (is_attaching) return fmt::format("; make it with: keystile create --store {}", url);
+    if (parent.empty()) return "; the folder it should lie in does not exist";
+    return fmt::format("; there is no folder {}: make it first", escaped(parent.string()));
+}
+
 }  // namespace
 
 void require_url(const std::string& url) {
@@ -46,11 +61,8 @@ Store::Store(const std::string& url, const ks_open_options& options) {
     const ks_status status = ks_open(url.c_str(), &options, &store);
     if (status != KS_OK) {
         Failure failure = fault(status, url);
-        if (status == KS_E_NO_STORE) {
-            const bool is_attaching = (options.flags & (KS_OPEN_MUST_EXIST | KS_OPEN_READ_ONLY)) != 0;
-            failure.message += is_attaching ? fmt::format("; make it with: keystile create --store {}", url)
-                                            : "; the folder it should lie in does not exist";
-        }
+        failure.message +=
+            advice(url, status, (options.flags & (KS_OPEN_MUST_EXIST | KS_OPEN_READ_ONLY)) != 0);
         throw failure;
     }
     store_.reset(store);

@@ -4,6 +4,7 @@
 #include "commands.hpp"
 #include "damages.hpp"
 #include "folder_argument.hpp"
+#include "quantity.hpp"
 
 namespace keystile::cli {
 namespace {
@@ -42,13 +43,14 @@ void verify(const Globals& globals, const std::string& folder) {
     if (status == KS_OK) {
         return print_result(
             globals, members,
-            fmt::format("{} is sound: {} commits in {} journal files, {} checkpoints, up to lsn {}", url,
-                        report.records, report.journals, report.checkpoints, report.recovery.last_lsn));
+            fmt::format("{} is sound: {} in {}, {}, up to lsn {}", url, count_text(report.records, "commit"),
+                        count_text(report.journals, "journal file"),
+                        count_text(report.checkpoints, "checkpoint"), report.recovery.last_lsn));
     }
     members["code"] = ks_status_name(status);
     const bool is_refused = report.recovery.status != KS_OK;
     throw Failure{exit_code_of(status),
-                  fmt::format("{}: {} problems{}", url, report.problems,
+                  fmt::format("{}: {}{}", url, count_text(report.problems, "problem"),
                               is_refused ? "; `keystile repair` says what can be kept" : ""),
                   std::move(members)};
 }

@@ -49,6 +49,28 @@ TEST_F(CliFiles, OptionsWithoutMeaningAreNotPassedOver) {
     }
 }
 
+TEST_F(CliFiles, AFolderThatIsNoRootIsNamed) {
+    EXPECT_NE(shell("cd " + root_ + " && keystile files status --root .").err.find(root_ + ": nothing was"),
+              std::string::npos);
+    EXPECT_NE(run({"files", "status", "--root", root_ + "/no"}).err.find("there is no such folder"),
+              std::string::npos);
+    poke("file", "x");
+    EXPECT_NE(run({"files", "status", "--root", root_ + "/file"}).err.find("is no folder"),
+              std::string::npos);
+}
+
+TEST_F(CliFiles, NobodyGetsARootWithinARootByAccident) {
+    ok({"files", "write", "src/plan", "--value", "one", "--create"});
+    const std::string within = "cd " + root_ + "/src && unset KEYSTILE_ROOT && keystile files ";
+    const Outcome refused = shell(within + "read plan");
+    EXPECT_EQ(refused.exit_code, 64);
+    EXPECT_NE(refused.err.find("lies in the root " + root_ + ": give --root"), std::string::npos)
+        << refused.err;
+    EXPECT_EQ(peek("src/.keystile/lock"), "(none)");
+    EXPECT_EQ(shell(within + "--root .. read src/plan").out, "one");
+    EXPECT_EQ(shell("cd " + root_ + " && unset KEYSTILE_ROOT && keystile files read src/plan").out, "one");
+}
+
 TEST_F(CliFiles, AWriteSaysWhatItWasComputedFrom) {
     expect_fails({"files", "status"}, 66, "no_store");
     EXPECT_EQ(run({"files", "write", "a/plan", "--value", "one"}).exit_code, 64);

@@ -48,6 +48,9 @@ TEST_F(CliHelp, EveryCommandHasHelpWithExamples) {
     }
     EXPECT_EQ(run({}).exit_code, 64);
     EXPECT_TRUE(ok({"--version"}).starts_with("keystile "));
+    EXPECT_EQ(ok({"version"}), ok({"--version"}));
+    EXPECT_EQ(ok({"help"}), ok({"--help"}));
+    EXPECT_EQ(ok({"help", "files", "write"}), ok({"files", "write", "--help"}));
 }
 
 TEST_F(CliHelp, CompletionsAndManPageKnowEveryOption) {
@@ -93,6 +96,12 @@ TEST_F(CliHelp, MistakesAreNamed) {
     EXPECT_NE(run({"frobnicate"}).err.find("there is no command 'frobnicate'"), std::string::npos);
     EXPECT_NE(run({"get"}).err.find("KEY is required"), std::string::npos);
     EXPECT_NE(run({"get", "a", "b"}).err.find("not expected: b"), std::string::npos);
+    EXPECT_NE(run({"create", "shm:demo"}).err.find("a store goes behind --store"), std::string::npos);
+    EXPECT_EQ(run({"get", "a", "b"}).err.find("--store"), std::string::npos);
+    EXPECT_NE(run({"files", "raed", "x"}).err.find("files: there is no command 'raed'"), std::string::npos);
+    EXPECT_NE(run({"files"}).err.find("files: A subcommand is required"), std::string::npos);
+    EXPECT_NE(run({"files", "read"}).err.find("files read: PATH is required; see keystile files read --help"),
+              std::string::npos);
     expect_fails({"get", "a", "b"}, 64, "usage");
     expect_fails({"get", "k", "--nonsense"}, 64, "usage");
     expect_fails({"claim", "k", "--lease", "soon"}, 64, "usage");

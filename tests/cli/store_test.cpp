@@ -43,7 +43,9 @@ TEST_F(CliStore, CreatingInAFolderThatIsNotThereIsNotAdvisedToCreate) {
     expect_fails({"create", "--store", "shm:/no/such/dir/y"}, 66, "no_store");
     const std::string said = run({"create", "--store", "shm:/no/such/dir/y"}).err;
     EXPECT_EQ(said.find("keystile create"), std::string::npos) << said;
-    EXPECT_NE(said.find("folder"), std::string::npos) << said;
+    EXPECT_NE(said.find("there is no folder /no/such/dir"), std::string::npos) << said;
+    const std::string of_a_file = run({"create", "--store", "file:/proc/version"}).err;
+    EXPECT_NE(of_a_file.find("/proc/version is a file"), std::string::npos) << of_a_file;
 }
 
 TEST_F(CliStore, AStoreInUseIsDestroyedByForceOnly) {
@@ -79,7 +81,8 @@ TEST_F(CliStore, ADurableStoreIsVerified) {
         std::filesystem::temp_directory_path() / ("keystile-cli-verify-" + std::to_string(::getpid()));
     const std::string url = "file:" + folder.string();
     ok({"put", "k", "--value", "x", "--create", "--store", (ok({"create", "--store", url}), url)});
-    EXPECT_NE(ok({"verify", folder.string()}).find(" is sound: 1 commits"), std::string::npos);
+    EXPECT_NE(ok({"verify", folder.string()}).find(" is sound: 1 commit in 1 journal file, "),
+              std::string::npos);
     const auto sound = run({"verify", "--json", "--store", url}).json();
     EXPECT_EQ(sound["status"], "ok");
     EXPECT_EQ(sound["records"], 1);
@@ -127,6 +130,9 @@ TEST_F(CliStore, TheStoreMustBeNamed) {
     const std::string store = std::exchange(store_, "");
     expect_fails({"get", "k"}, 64, "usage");
     EXPECT_NE(run({"get", "k"}).err.find("--store"), std::string::npos);
+    for (const char* of_a_folder : {"verify", "recover", "repair", "flushd", "log"})
+        EXPECT_NE(run({of_a_folder}).err.find("Give DIR or --store file:/DIR"), std::string::npos)
+            << of_a_folder;
     ok({"put", "k", "--value", "x", "--create", "--store", store});
     EXPECT_EQ(ok({"--store", store, "get", "k"}), "x");
     expect_fails({"--store", "demo", "get", "k"}, 64, "usage");

@@ -34,9 +34,13 @@ TEST_F(CliUpdate, CmdFindsWhatItWorksOn) {
 
 TEST_F(CliUpdate, CmdHasTheSignalsThatWeWereGiven) {
     const char* const script = "grep SigIgn /proc/self/status";
+    // Those above 31 are the C library's own: of who has had a thread they are not ignored.
+    const auto ignored = [](const std::string& line) {
+        return std::stoull(line.substr(line.find(':') + 1), nullptr, 16) & 0x7FFFFFFFu;
+    };
     ok({"put", "k", "--update", script});
-    EXPECT_EQ(ok({"get", "k"}), shell(script).out);
-    EXPECT_EQ(run({"claim", "k", "--", "sh", "-c", script}).out, shell(script).out);
+    EXPECT_EQ(ignored(ok({"get", "k"})), ignored(shell(script).out));
+    EXPECT_EQ(ignored(run({"claim", "k", "--", "sh", "-c", script}).out), ignored(shell(script).out));
 }
 
 TEST_F(CliUpdate, LargeValuesPassThroughCmd) {

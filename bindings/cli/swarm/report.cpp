@@ -103,9 +103,7 @@ std::string verdict(const Options& options, const Outcome& outcome) {
         lines = "Nothing is lost, nothing is counted twice, every word stands where it is listed.\n";
         if (outcome.crash) {
             lines +=
-                "All that was acknowledged as on disk came back; of the rest, the oldest part, and nothing "
-                "out "
-                "of order.\n";
+                "All that was acknowledged as on disk came back; of the rest, the oldest part, in order.\n";
         }
         return lines;
     }
