@@ -180,7 +180,7 @@ void watch_files(const Globals& globals, const std::string& folder, const LookOp
 
 void add_files_command(CLI::App& app, const Globals& globals) {
     CLI::App* const files = app.add_subcommand("files", "Work on the plain files of a folder");
-    const auto root = std::make_shared<std::string>(".");
+    const auto root = std::make_shared<std::string>();
     files->add_option("--root", *root, "The folder [the working directory]")
         ->envname("KEYSTILE_ROOT")
         ->type_name("DIR");

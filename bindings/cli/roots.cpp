@@ -2,8 +2,6 @@
 
 #include <filesystem>
 
-#include <filesystem>
-
 #include <fmt/format.h>
 
 #include "file_keys.hpp"
@@ -12,12 +10,37 @@
 
 namespace keystile::cli {
 
-Root::Root(const std::string& folder, std::string_view command, IfNew if_new) {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Not named, it is where we stand; but who stands in a folder of a root will mean that root, and the same files are not
+// to have two stores by accident.
+std::string root_of(const std::string& given) {
+    if (!given.empty()) return given;
     std::error_code error;
-    const std::filesystem::path whole = std::filesystem::canonical(folder, error);
+    const fs::path here = fs::current_path(error);
+    if (fs::exists(here / ".keystile", error)) return ".";
+    for (fs::path at = here; at != at.parent_path(); at = at.parent_path()) {
+        const fs::path above = at.parent_path();
+        if (!fs::is_directory(above / ".keystile" / "files", error)) continue;
+        throw Failure{
+            ExitCode::usage,
+            fmt::format("{0} lies in the root {1}: give --root {1}, or --root . for a root of its own",
+                        escaped(here.string()), escaped(above.string()))};
+    }
+    return ".";
+}
+
+}  // namespace
+
+Root::Root(const std::string& given, std::string_view command, IfNew if_new) {
+    const std::string folder = root_of(given);
+    std::error_code error;
+    const fs::path whole = fs::canonical(folder, error);
     // What is no folder is told so below.
-    if (if_new == IfNew::kRefuse && std::filesystem::is_directory(whole, error) &&
-        !std::filesystem::exists(whole / ".keystile", error)) {
+    if (if_new == IfNew::kRefuse && fs::is_directory(whole, error) &&
+        !fs::exists(whole / ".keystile", error)) {
         throw Failure{ExitCode::no_store, fmt::format("{}: nothing was written there through Keystile yet; "
                                                       "--root or KEYSTILE_ROOT names another folder",
                                                       escaped(whole.string()))};

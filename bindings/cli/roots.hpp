@@ -15,7 +15,8 @@ enum class IfNew { kMake, kRefuse };  // a folder in which nothing was written t
 
 class Root {
 public:
-    Root(const std::string& folder, std::string_view command, IfNew if_new);
+    // `given`: empty for the working directory.
+    Root(const std::string& given, std::string_view command, IfNew if_new);
     ks_files* get() const { return files_.get(); }
 
     // {found, content, stamp}; a foreign edit is a Failure.

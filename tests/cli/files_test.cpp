@@ -59,6 +59,18 @@ TEST_F(CliFiles, AFolderThatIsNoRootIsNamed) {
               std::string::npos);
 }
 
+TEST_F(CliFiles, NobodyGetsARootWithinARootByAccident) {
+    ok({"files", "write", "src/plan", "--value", "one", "--create"});
+    const std::string within = "cd " + root_ + "/src && unset KEYSTILE_ROOT && keystile files ";
+    const Outcome refused = shell(within + "read plan");
+    EXPECT_EQ(refused.exit_code, 64);
+    EXPECT_NE(refused.err.find("lies in the root " + root_ + ": give --root"), std::string::npos)
+        << refused.err;
+    EXPECT_EQ(peek("src/.keystile/lock"), "(none)");
+    EXPECT_EQ(shell(within + "--root .. read src/plan").out, "one");
+    EXPECT_EQ(shell("cd " + root_ + " && unset KEYSTILE_ROOT && keystile files read src/plan").out, "one");
+}
+
 TEST_F(CliFiles, AWriteSaysWhatItWasComputedFrom) {
     expect_fails({"files", "status"}, 66, "no_store");
     EXPECT_EQ(run({"files", "write", "a/plan", "--value", "one"}).exit_code, 64);

@@ -79,6 +79,16 @@ def test_a_file_that_was_there_is_adopted_by_reading(files, root):
 def test_removing_and_renaming(files, root):
     stamp = files.write("a", b"1", keystile.NEVER)
     files.rename("a", stamp, "b")
+    there = files.write("there", b"", keystile.NEVER)
+    with pytest.raises(keystile.Conflict) as caught:
+        files.rename("b", files.read("b").stamp, "there")
+    assert (caught.value.key, caught.value.stamp) == ("there", there)
+    with pytest.raises(keystile.Conflict) as caught:
+        files.rename("b", there, "c")
+    assert caught.value.key == "b"
+    with pytest.raises(keystile.Timeout, match="'there'"):
+        files.watch("there", timeout=0)
+    files.remove("there", there)
     assert not (root / "a").exists()
     data, stamp = files.read("b")
     assert data == b"1"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Generator, Mapping
 from types import TracebackType
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
@@ -13,7 +14,7 @@ from ._aliases import Value, key_bytes
 from ._blocks import enter, entered, is_own, leave
 from ._core import Entry, Stamp
 from ._edits import DELETE, KEEP, Edit
-from ._errors import Busy, ClosedError, Conflict, Fault, Fenced, ForeignEdit, Held, Refused, SessionBusyError
+from ._errors import Busy, ClosedError, Conflict, Fault, Fenced, ForeignEdit, Held, Refused, SessionBusyError, Timeout
 from ._grants import Claimed, Claiming, lease_of
 from ._opening import default_label
 from ._store import NEVER, Store
@@ -166,7 +167,13 @@ class Files:
 
         Under these claims of the old name and of the new one.
         """
-        new = self._files.rename(_path(path), stamp, _path(to), to_stamp, claim=claim, to_claim=to_claim)
+        try:
+            new = self._files.rename(_path(path), stamp, _path(to), to_stamp, claim=claim, to_claim=to_claim)
+        except Refused as refusal:
+            now, of_to = (self.store.get(self.key(name)).stamp for name in (path, to))
+            if of_to == refusal.stamp != now:  # that is what stood in the way
+                raise type(refusal)(_path(to), refusal.stamp, refusal.owner) from None
+            raise
         return _went_on(to_claim, new)
 
     def update(
@@ -332,7 +339,8 @@ class Files:
 
     def watch(self, path: Path, stamp: Stamp | None = None, *, timeout: float | None = None) -> Stamp:
         """Wait until the file's stamp is not `stamp` any more. As Store.watch(); foreign edits do not wake."""
-        return self.store.watch(self.key(path), stamp, timeout=timeout)
+        with _told_of(path, timeout):
+            return self.store.watch(self.key(path), stamp, timeout=timeout)
 
     # ---- asyncio: the same in threads, for each call may wait for the disk. What a thread has begun it brings to its
     # end: a call that is cancelled may have been done all the same. ----
@@ -418,7 +426,8 @@ class Files:
 
     async def awatch(self, path: Path, stamp: Stamp | None = None, *, timeout: float | None = None) -> Stamp:
         """watch() for asyncio."""
-        return await self.store.awatch(self.key(path), stamp, timeout=timeout)
+        with _told_of(path, timeout):
+            return await self.store.awatch(self.key(path), stamp, timeout=timeout)
 
     def aclaim(
         self, path: Path, *, lease: float | None = None, wait: float | None = 0, detached: bool = False
@@ -530,6 +539,14 @@ def _refuse(
         for name, why, stamp, owner in moved
     )
     raise refusal
+
+
+@contextlib.contextmanager
+def _told_of(path: Path, timeout: float | None) -> Generator[None]:
+    try:
+        yield
+    except Timeout:
+        raise Timeout(f"{path!r} did not change for {timeout} s") from None  # not: its key
 
 
 def _reopen(root: str, url: str | None, label: str | None) -> Files:

@@ -5,7 +5,6 @@ import concurrent.futures
 import contextvars
 import inspect
 import json
-import multiprocessing
 import pathlib
 import sqlite3
 import subprocess
@@ -15,28 +14,14 @@ import time
 from typing import TypedDict
 
 import pytest
+from graphs import FAST, FORK, TEAM, in_a_context_of_its_own
 from langgraph.graph import START, StateGraph
 from langgraph.store.base import BaseStore, GetOp, InvalidNamespaceError, ListNamespacesOp, PutOp, SearchOp
 from langgraph.store.memory import InMemoryStore
 from langgraph.store.sqlite import SqliteStore
-from langgraph.types import RetryPolicy
 
 import keystile
 from keystile.langgraph import KeystileStore
-
-TEAM = ("team", "x/y%")
-FORK = multiprocessing.get_context("fork")
-FAST = RetryPolicy(max_attempts=100, initial_interval=0.001, max_interval=0.01)  # retry_on is LangGraph's default
-
-
-@pytest.fixture
-def items(store):
-    return KeystileStore(store)
-
-
-def in_a_context_of_its_own(function):
-    return contextvars.copy_context().run(function)
-
 
 # ---- What every BaseStore does ----
 
@@ -547,134 +532,6 @@ def test_processes_lose_nothing_and_with_the_built_in_store_most(items, url, tmp
         sqlite.put(("team",), "counter", {"n": 0})
         run_workers(open_sqlite, path)
         assert sqlite.get(("team",), "counter").value["n"] < PROCESSES * TIMES
-
-
-# ---- Claims ----
-
-
-def test_a_claim(items, url):
-    with keystile.open(url) as opened:
-        with KeystileStore(opened).claim(TEAM, "k", lease=60) as plan:
-            assert plan.get() is None
-            plan.put({"n": 1})
-            with pytest.raises(keystile.Held):
-                items.put(TEAM, "k", {"n": "not now"})
-            plan.put({"n": 2})
-        assert items.get(TEAM, "k").value == {"n": 2}
-        in_a_context_of_its_own(lambda: KeystileStore(opened).claim(TEAM, "k").__exit__(None, None, None))
-    with pytest.raises(keystile.Conflict):  # not Fenced: no claim of this task was lost
-        items.put(TEAM, "k", {"n": 3})
-    assert items.get(TEAM, "k").value == {"n": 2}
-    items.put(TEAM, "k", {"n": 3})
-
-
-def test_who_is_in_the_block_of_a_claim_is_not_left_to_wait_for_it(items):
-    with items.claim(TEAM, "k"):
-        with pytest.raises(keystile.Held):
-            items.update(TEAM, "k", lambda old: {"n": 1}, timeout=60)
-        with pytest.raises(keystile.Held):
-            items.claim(TEAM, "k", wait=None)
-
-
-def test_what_a_task_does_under_a_claim_it_knows(items):
-    for key in ("missing", "there", "read"):
-        if key != "missing":
-            items.put(TEAM, key, {"n": 0})
-        items.get(TEAM, key)
-        with items.claim(TEAM, key) as item:
-            if key != "read":
-                item.put({"n": 1})
-        items.put(TEAM, key, {"n": 2})
-        assert items.get(TEAM, key).value == {"n": 2}
-    with items.claim(TEAM, "there") as item:
-        item.delete()
-    items.put(TEAM, "there", {"n": 3})
-
-
-def test_what_it_reads_under_a_claim_is_compared(items):
-    with in_a_context_of_its_own(lambda: items.claim(TEAM, "k")) as item:
-        assert item.get() is None
-    in_a_context_of_its_own(lambda: items.update(TEAM, "k", lambda old: {"n": 1}))
-    with pytest.raises(keystile.Conflict):
-        items.put(TEAM, "k", {"n": "lost"})
-
-
-def test_a_claim_alone_does_not_make_an_old_read_new(items):
-    items.get(TEAM, "k")
-    in_a_context_of_its_own(lambda: items.update(TEAM, "k", lambda old: {"n": 1}))
-    with items.claim(TEAM, "k"):
-        pass
-    with pytest.raises(keystile.Conflict):
-        items.put(TEAM, "k", {"n": "lost"})
-
-
-@pytest.mark.parametrize("opened", ["store", "durable"])
-def test_a_claim_for_asyncio(opened, request):
-    items = KeystileStore(request.getfixturevalue(opened))
-
-    async def main():
-        beats = []
-
-        async def beat():
-            while True:
-                beats.append(None)
-                await asyncio.sleep(0.001)
-
-        async def work(wait):
-            async with items.aclaim(TEAM, "k", lease=60, wait=wait) as item:
-                found = item.get()
-                seen = len(beats)
-                while len(beats) < seen + 3:  # the loop goes on beside those who wait
-                    await asyncio.sleep(0.001)
-                await item.aput({"n": 1 if found is None else found.value["n"] + 1})
-
-        beating = asyncio.create_task(beat())
-        await asyncio.wait_for(asyncio.gather(work(60), work(None), work(60)), 60)
-        beating.cancel()
-        async with items.aclaim(TEAM, "k", lease=60):
-            with pytest.raises(keystile.Held):
-                await work(0)
-            with pytest.raises(keystile.Held):
-                await work(None)  # would wait for itself
-        assert (await items.aget(TEAM, "k")).value == {"n": 3}
-        async with items.aclaim(TEAM, "k") as item:
-            await asyncio.wait_for(item.adelete(), 60)
-        await items.aput(TEAM, "k", {"n": 4})  # knows of it
-
-    asyncio.run(main())
-
-
-def zombie(url, ready, wake, told):
-    items = KeystileStore(url)
-    runs = []
-
-    def node(state):
-        runs.append(state)
-        with items.claim(("team",), "plan", lease=0.05) as plan:
-            ready.set()
-            wake.wait()
-            plan.put({"by": "zombie"})
-
-    builder = StateGraph(State)
-    builder.add_node("node", node, retry_policy=FAST)
-    builder.add_edge(START, "node")
-    try:
-        builder.compile().invoke({"x": 0})
-    except Exception as error:
-        told.put((type(error).__name__, len(runs)))
-
-
-def test_a_node_that_lost_its_claim_is_fenced_and_not_run_again(items, url):
-    ready, wake, told = FORK.Event(), FORK.Event(), FORK.Queue()
-    process = FORK.Process(target=zombie, args=(url, ready, wake, told))
-    process.start()
-    assert ready.wait(60)
-    with items.claim(("team",), "plan", wait=None) as plan:  # when the lease is over
-        plan.put({"by": "successor"})
-    wake.set()
-    assert told.get(timeout=60) == ("Fenced", 1)
-    process.join()
-    assert items.get(("team",), "plan").value == {"by": "successor"}
 
 
 # ---- The examples ----
