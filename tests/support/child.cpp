@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <fstream>
 
 namespace keystile::testing {
@@ -33,6 +34,20 @@ void write_byte(int fd) {
     if (::write(fd, &byte, 1) != 1) std::perror("pipe to a child");
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+// This sanitizer forks with the locks of its allocator as they are: one that another thread has at this moment (it
+// starts, say) is taken in the child for ever. Who sleeps has none. With bounds: some tests' threads never sleep.
+void await_sleep_of_other_threads() {
+    for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+        const pid_t thread = std::stoi(task.path().filename());
+        for (int tries = 0; thread != ::gettid() && tries < 200 && !is_asleep_in_futex(thread); ++tries) {
+        }
+    }
+}
+#else
+void await_sleep_of_other_threads() {}
+#endif
+
 }  // namespace
 
 void Child::Line::ready() const {
@@ -47,6 +62,7 @@ Child::Child(const std::function<int(const Line&)>& run) {
     if (::pipe2(down, O_CLOEXEC) != 0 || ::pipe2(up, O_CLOEXEC) != 0) std::abort();
     std::fflush(nullptr);
     const pid_t parent = ::getpid();
+    await_sleep_of_other_threads();
     pid_ = ::fork();
     if (pid_ < 0) std::abort();
     if (pid_ == 0) {
