@@ -142,9 +142,10 @@ struct FileStep {
 std::string content_of_file(JsonLine& line, bool& is_input_taken) {
     const std::string file = line.text("file");
     if (file.empty()) line.fail("\"file\" is empty: it names the file that has the content");
-    if (file == "-" && is_input_taken)
+    if (file == "-" && is_input_taken) {
         line.fail(
             "\"file\": \"-\" is standard input, which is read already: for these lines, or in one before");
+    }
     is_input_taken = is_input_taken || file == "-";
     try {
         return read_input(file);

@@ -24,7 +24,8 @@ ks_status parse_directory(const char* url, Place* place_out) {
     while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
     if (folder.empty() || folder.front() != '/')
         return fault(KS_E_URL, "'%.80s': the folder must be absolute: file:/DIR", url);
-    if (folder.starts_with("//") && !folder.starts_with("///"))  // the usual form of a path, file:///DIR, has three
+    if (folder.starts_with("//") &&
+        !folder.starts_with("///"))  // the usual form of a path, file:///DIR, has three
         return fault(KS_E_URL, "'%.80s' is not a store URL: file:/DIR", url);
     if (folder.size() > kFolderBytesMax) return fault(KS_E_URL, "the folder's path is too long");
     *place_out = {std::move(folder), "", true};

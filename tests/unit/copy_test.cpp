@@ -41,7 +41,8 @@ TEST(Copy, OutIsExactAtEverySize) {
 
 TEST(Copy, InIsExactAtEverySizeUpToThePadding) {
     at_every_size([](std::size_t size) {
-        const std::size_t padding = (8 - size % 8) % 8;  // where copies go by words, the last is written whole
+        const std::size_t padding =
+            (8 - size % 8) % 8;  // where copies go by words, the last is written whole
         copies_exactly(copy_in, size, 0, padding);
     });
 }
