@@ -1,17 +1,16 @@
 """agent-framework: four processes continue one session. The file store loses turns; with Keystile each is kept."""
 
 import asyncio
-import multiprocessing
 import os
 import tempfile
 
 from agent_framework import AgentSession, FileSessionStore
+from processes import run_together
 
 import keystile
 from keystile.agent_framework import SessionStore
 
 PROCESSES, TURNS = 4, 25
-FORK = multiprocessing.get_context("fork")
 
 
 async def turn(sessions):
@@ -38,18 +37,7 @@ def work(store_class, where, start):
 
 
 def count(store_class, where):
-    start = FORK.Barrier(PROCESSES)
-    processes = [FORK.Process(target=work, args=(store_class, where, start)) for _ in range(PROCESSES)]
-    try:
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.join()
-    finally:
-        for process in multiprocessing.active_children():  # interrupted: none stays in the store
-            process.kill()
-            process.join()
-    assert not any(process.exitcode for process in processes)
+    run_together(PROCESSES, work, store_class, where)
     session = asyncio.run(store_class(where).get("user-7"))
     return session.state["turns"]
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import multiprocessing
 import os
 import tempfile
 
@@ -11,12 +10,12 @@ from autogen_agentchat.base import Response
 from autogen_agentchat.conditions import MaxMessageTermination
 from autogen_agentchat.messages import TextMessage
 from autogen_agentchat.teams import RoundRobinGroupChat
+from processes import run_together
 
 import keystile
 from keystile.autogen import load_team, save_team
 
 PROCESSES, TURNS = 4, 5
-FORK = multiprocessing.get_context("fork")
 
 
 class Counter(BaseChatAgent):
@@ -82,18 +81,7 @@ def work(turns, where, start):
 
 
 def run(turns, where):
-    start = FORK.Barrier(PROCESSES)
-    processes = [FORK.Process(target=work, args=(turns, where, start)) for _ in range(PROCESSES)]
-    try:
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.join()
-    finally:
-        for process in multiprocessing.active_children():  # interrupted: none stays in the store
-            process.kill()
-            process.join()
-    assert not any(process.exitcode for process in processes)
+    run_together(PROCESSES, work, turns, where)
 
 
 async def turns_of(store):

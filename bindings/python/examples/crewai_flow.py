@@ -1,7 +1,6 @@
 """CrewAI: four processes go on with one flow. SQLiteFlowPersistence loses turns; with Keystile each is kept."""
 
 import logging
-import multiprocessing
 import os
 import tempfile
 
@@ -10,12 +9,12 @@ os.environ.update(CREWAI_DISABLE_TELEMETRY="true", CREWAI_TRACING_ENABLED="false
 from crewai.events.event_listener import event_listener
 from crewai.flow.flow import Flow, FlowState, start
 from crewai.flow.persistence import SQLiteFlowPersistence, persist
+from processes import run_together
 
 import keystile
 from keystile.crewai import KeystileFlowPersistence, unwrap
 
 PROCESSES, TURNS = 4, 10
-FORK = multiprocessing.get_context("fork")
 
 
 class State(FlowState):
@@ -54,18 +53,7 @@ def work(persistence_class, where, begin):
 
 
 def run(persistence_class, where):
-    begin = FORK.Barrier(PROCESSES)
-    processes = [FORK.Process(target=work, args=(persistence_class, where, begin)) for _ in range(PROCESSES)]
-    try:
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.join()
-    finally:
-        for process in multiprocessing.active_children():  # interrupted: none stays in the store
-            process.kill()
-            process.join()
-    assert not any(process.exitcode for process in processes)
+    run_together(PROCESSES, work, persistence_class, where)
     return persistence_class(where).load_state("job-7")["turns"]
 
 
