@@ -167,8 +167,18 @@ bool read_grant(PyObject* object, ks_grant* grant_out) {
     return is_grant;
 }
 
-PyObject* grant_bytes(const ks_grant* grant) {
-    return PyBytes_FromStringAndSize((const char*)grant, sizeof *grant);
+ks_status read_version(ks_session* session, ks_bytes key, ks_grant* grant) {
+    ks_stamp now = {0, 0};
+    const ks_status status = ks_get(session, key, NULL, 0, NULL, &now);
+    if (status < 0) return status;
+    grant->stamp.version = now.version;
+    return KS_OK;
+}
+
+PyObject* grant_and_stamp(Core* core, const ks_grant* grant) {
+    PyObject* const stamp = new_stamp(core, grant->stamp);
+    PyObject* const bytes = bytes_of((ks_bytes){grant, sizeof *grant});
+    return Py_BuildValue("(NN)", bytes, stamp); /* without one of them: NULL, and the other is gone */
 }
 
 PyObject* bytes_of(ks_bytes bytes) {

@@ -64,8 +64,7 @@ FAST(store_claim) {
     drop_key(&key);
     if (status < 0) return NULL;
     if (status != KS_OK) return raise_refusal(store->core, KS_HELD, given[0], &receipt);
-    PyObject* const stamp = new_stamp(store->core, grant.stamp);
-    return stamp != NULL ? Py_BuildValue("(NN)", grant_bytes(&grant), stamp) : NULL;
+    return grant_and_stamp(store->core, &grant);
 }
 
 static PyObject* tell(const StoreObject* self, ks_status status, PyObject* key, const ks_receipt* receipt) {
@@ -137,11 +136,11 @@ FAST(store_parse) {
     Key key;
     if (session == NULL || !read_key(given[0], &key)) return NULL;
     ks_grant grant = {0};
-    const ks_status status = ks_grant_parse(session, key.bytes, token, &grant);
+    ks_status status = ks_grant_parse(session, key.bytes, token, &grant);
+    if (status == KS_OK) status = read_version(session, key.bytes, &grant);
     drop_key(&key);
     if (status == KS_NOT_FOUND) return raise_not_found(store->core, "key", given[0]);
-    if (status != KS_OK) return raise_fault(store->core, status);
-    return Py_BuildValue("(NK)", grant_bytes(&grant), (unsigned long long)grant.stamp.epoch);
+    return status == KS_OK ? grant_and_stamp(store->core, &grant) : raise_fault(store->core, status);
 }
 
 FAST(store_watch) {

@@ -103,7 +103,10 @@ ks_stamp stamp_of(PyObject* object); /* which is one */
 bool read_u64(PyObject* object, const char* what, uint64_t* number_out);
 /* The bytes that _claim() gave, or an object that has them as `_raw`. */
 bool read_grant(PyObject* object, ks_grant* grant_out);
-PyObject* grant_bytes(const ks_grant* grant);
+/* Of a token's grant: its holder commits from the version that the key has now and the claim's own epoch, whoever has
+ * the key by now. */
+ks_status read_version(ks_session* session, ks_bytes key, ks_grant* grant);
+PyObject* grant_and_stamp(Core* core, const ks_grant* grant); /* (bytes, Stamp) */
 
 /* ---- Values out -------------------------------------------------------------------------------------- */
 

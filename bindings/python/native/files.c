@@ -303,8 +303,7 @@ static FAST(files_claim) {
     if (PyErr_Occurred() != NULL) return NULL;
     if (status == KS_TIMEOUT) status = KS_HELD;
     if (status != KS_OK) return tell(files, status, given[0], &receipt);
-    PyObject* const stamp = new_stamp(files->core, grant.stamp);
-    return stamp != NULL ? Py_BuildValue("(NN)", grant_bytes(&grant), stamp) : NULL;
+    return grant_and_stamp(files->core, &grant);
 }
 
 static FAST(files_renew) {
@@ -331,7 +330,7 @@ static FAST(files_release) {
     return tell(files, ks_files_release(files->files, &grant, &receipt), given[0], &receipt);
 }
 
-/* What a claim's holder commits from: the version that the store has, whatever is on disk, and the claim's epoch. */
+/* With the version that the store has, whatever is on disk. */
 static ks_status parse_grant(FilesObject* self, const char* path, const char* token, ks_grant* grant_out) {
     char key[KS_FILES_PATH_MAX + 16];
     size_t size = 0;
@@ -341,11 +340,7 @@ static ks_status parse_grant(FilesObject* self, const char* path, const char* to
     ks_store* const store = ks_files_store(self->files);
     ks_session* const session = store != NULL ? ks_default_session(store) : NULL;
     if (session == NULL) return ks_last_status();
-    ks_stamp now = {0, 0};
-    status = ks_get(session, (ks_bytes){key, size}, NULL, 0, NULL, &now);
-    if (status < 0) return status;
-    grant_out->stamp.version = now.version;
-    return KS_OK;
+    return read_version(session, (ks_bytes){key, size}, grant_out);
 }
 
 static FAST(files_grant) {
@@ -361,9 +356,7 @@ static FAST(files_grant) {
     const ks_status status = parse_grant(files, path.bytes.data, token, &grant);
     drop_key(&path);
     if (status == KS_NOT_FOUND) return raise_not_found(files->core, "file", given[0]);
-    if (status != KS_OK) return raise_fault(files->core, status);
-    PyObject* const stamp = new_stamp(files->core, grant.stamp);
-    return stamp != NULL ? Py_BuildValue("(NN)", grant_bytes(&grant), stamp) : NULL;
+    return status == KS_OK ? grant_and_stamp(files->core, &grant) : raise_fault(files->core, status);
 }
 
 static PyObject* files_format(PyObject* self, PyObject* given) {

@@ -513,7 +513,7 @@ static PyMethodDef methods[] = {
     {"_release", CALL(store_release), FASTCALL, "_release(key, grant) -> stamp"},
     {"_reclaim", CALL(store_reclaim), FASTCALL, "_reclaim(key, epoch, live) -> stamp"},
     {"_format", store_format, METH_O, "_format(grant) -> token"},
-    {"_parse", CALL(store_parse), FASTCALL, "_parse(key, token) -> grant, epoch"},
+    {"_parse", CALL(store_parse), FASTCALL, "_parse(key, token) -> (grant, stamp)"},
     {"_watch", CALL(store_watch), FASTCALL, "_watch(key, stamp, timeout_ns) -> stamp or None"},
     {"_list", CALL(store_list), FASTCALL,
      "_list(prefix, flags) -> [(key, stamp, size, is_deleted, owner or None)]"},

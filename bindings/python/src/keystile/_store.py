@@ -222,9 +222,8 @@ class Store(_core.Store):
         """The detached claim of this key that another process gave the token of."""
         if not isinstance(token, str):
             raise TypeError(f"a token is str, not {type(token)!r}")
-        raw, epoch = self._parse(key, token)
-        # The claim's own epoch, whoever has the key by now: what rests on it elsewhere is refused, too.
-        return Grant(self, key, raw, Stamp(self.get(key).stamp.version, epoch), True)
+        raw, stamp = self._parse(key, token)
+        return Grant(self, key, raw, stamp, True)
 
     def reclaim(self, key: Key, epoch: int, *, live: bool = False) -> Stamp:
         """Take the claim that `epoch` names (Held.owner.epoch) from its owner, whose commits are Fenced from now on.
